@@ -1,0 +1,3 @@
+//! The `countersign` binary: everything is in the library.
+
+fn main() {}

@@ -1,0 +1,208 @@
+//! The entries of the log, as canonical JSON (RFC 8785) of less than 64 KiB each.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::judge::verdict::{Decision, UpdateVerdict};
+use crate::people::PersonName;
+use crate::policy::Mode;
+use crate::wire::name::RefName;
+use crate::wire::oid::{ObjectFormat, Oid};
+
+/// One entry.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "kebab-case")]
+pub enum Entry {
+    /// Tips that were there before anybody looked.
+    Genesis(Genesis),
+    /// A review as received.
+    Review(Review),
+    /// A protected ref moved through a gate.
+    Landed(Landed),
+    /// A protected ref moved otherwise, and the host's admin took it as it is: an incident.
+    Adopted(Adopted),
+}
+
+/// Baseline tips; the first entry of every log, and again where a `[[ref]]` begins to match.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Genesis {
+    /// Server time.
+    pub at: Timestamp,
+    /// `repository` of the policy.
+    pub repository: String,
+    /// The repository's hash.
+    pub format: ObjectFormat,
+    /// The policy ref.
+    pub policy_ref: RefName,
+    /// Protected refs and their tips.
+    pub tips: BTreeMap<RefName, Oid>,
+    /// Those of `tips` that are in dry run.
+    pub dry_run: Vec<RefName>,
+    /// The policy in force.
+    pub policy: PolicyId,
+    /// Person → fingerprints of their keys.
+    pub keys: BTreeMap<PersonName, Vec<String>>,
+}
+
+/// Which policy decided.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PolicyId {
+    /// The commit it was read from.
+    pub commit: Oid,
+    /// SHA-256, hexadecimal, over `<mode> <sha256> <path>\n` of its files (design: policy digest).
+    pub digest: String,
+}
+
+/// A signed review tag, whole.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Review {
+    /// Server time of receipt.
+    pub at: Timestamp,
+    /// The ref it came in by.
+    #[serde(rename = "ref")]
+    pub name: RefName,
+    /// Who carried it; the signer is who counts.
+    pub pusher: Option<PersonName>,
+    /// Id of the tag object.
+    pub tag: Oid,
+    /// The tag object's bytes, base64.
+    pub raw: String,
+    /// Whose key signed it.
+    pub person: PersonName,
+    /// That key's fingerprint.
+    pub key: String,
+    /// The ref it is for.
+    pub target: RefName,
+    /// The reviewed head.
+    pub head: Oid,
+    /// The target's recorded tip at receipt; the policy ref's where the target does not exist.
+    pub tip: Oid,
+}
+
+/// A decision that took effect.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Landed {
+    /// Server time at which it was judged.
+    pub at: Timestamp,
+    /// The record's size it was judged by.
+    pub size: u64,
+    /// The version of the judge.
+    pub judge: String,
+    /// The limits in force, by name.
+    pub limits: BTreeMap<String, u64>,
+    /// `repository` of the policy.
+    pub repository: String,
+    /// The ref.
+    #[serde(rename = "ref")]
+    pub name: RefName,
+    /// P; none when created.
+    pub old: Option<Oid>,
+    /// N; none when deleted.
+    pub new: Option<Oid>,
+    /// Who pushed, by the host's word.
+    pub pusher: PusherId,
+    /// Enforced, or dry run.
+    pub mode: Mode,
+    /// The policy in force.
+    pub policy: PolicyId,
+    /// The intent this closes, 32 hexadecimal digits: no intent is spent twice.
+    pub intent: String,
+    /// SHA-256 of the raw bytes of decisive objects (N, counted heads), hexadecimal, by id.
+    pub sha256: BTreeMap<Oid, String>,
+    /// Whether it was judged again at closing because the log had moved.
+    pub rejudged: bool,
+    /// The decision and what it rests on.
+    pub decision: DecisionId,
+}
+
+/// A decision in an entry, or beside it where it is too large.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum DecisionId {
+    /// In the entry.
+    Inline(Box<Decided>),
+    /// `evidence/<sha256>` holds the canonical JSON of a [`Decided`].
+    Beside {
+        /// Hexadecimal.
+        sha256: String,
+        /// Its answer, so that a reader need not open it.
+        decision: Decision,
+    },
+}
+
+/// What was decided: facts, rules, codes; and what it rests on beyond git objects and the log.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Decided {
+    /// What a verifier recomputes to the same bytes.
+    pub verdict: UpdateVerdict,
+    /// Heads whose approvals were counted, in sequence.
+    pub counted: Vec<CountedHead>,
+    /// Who first brought those commits of the ranges that no known human signed.
+    pub received: Vec<Received>,
+}
+
+/// Who pushed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum PusherId {
+    /// A person.
+    Person(PersonName),
+    /// Somebody nobody knows (dry run only).
+    Unknown(String),
+}
+
+/// A head that landed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CountedHead {
+    /// H.
+    pub head: Oid,
+    /// The base its landing was computed from.
+    pub base: Oid,
+    /// Log indices of the approvals that counted.
+    pub reviews: Vec<u64>,
+    /// Commits of its range that N does not reach (squashed, rebased): spent with it.
+    pub spent: Vec<Oid>,
+}
+
+/// A note of who first brought commits to the server.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Received {
+    /// Server time.
+    pub at: Timestamp,
+    /// The known person, if one.
+    pub pusher: Option<PersonName>,
+    /// The commits.
+    pub commits: Vec<Oid>,
+}
+
+/// A tip taken as it is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Adopted {
+    /// Server time.
+    pub at: Timestamp,
+    /// `repository` of the policy, where it could be read.
+    pub repository: String,
+    /// The ref.
+    #[serde(rename = "ref")]
+    pub name: RefName,
+    /// The recorded tip that was left.
+    pub old: Option<Oid>,
+    /// The tip found; none when the ref was gone.
+    pub new: Option<Oid>,
+    /// The operating-system user who did it.
+    pub by: String,
+    /// Why, in their words.
+    pub reason: String,
+    /// Whether it was the recorded way out of a policy that cannot be used (`--policy`).
+    pub policy: bool,
+}

@@ -1,0 +1,3 @@
+//! The record: which commit was reviewed by whom, signed and append-only.
+
+pub mod entry;

@@ -1,0 +1,8 @@
+//! Untrusted bytes, parsed strictly.
+//!
+//! Every parser here takes a byte slice, allocates no more than a small multiple of it, rejects
+//! what it does not know and whatever trails, and does no I/O.
+
+pub mod name;
+pub mod oid;
+pub mod push;
