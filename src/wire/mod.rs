@@ -3,6 +3,10 @@
 //! Every parser here takes a byte slice, allocates no more than a small multiple of it, rejects
 //! what it does not know and whatever trails, and does no I/O.
 
+pub mod armor;
 pub mod name;
+pub mod object;
 pub mod oid;
+pub mod openpgp;
 pub mod push;
+pub mod sshsig;
