@@ -1,8 +1,13 @@
 //! Who may vouch, and with what: `.countersign/people.toml`.
 
 pub mod key;
+pub mod openpgp;
+mod openpgp_statement;
+pub mod ssh;
+pub mod verify;
 
 pub use key::KeyMaterial;
+pub use openpgp_statement::Standing;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
