@@ -167,7 +167,7 @@ pub(crate) fn seats(places: &[Place]) -> usize {
 pub(crate) fn filled(law: &Law<'_>, places: &[Place], names: &BTreeSet<PersonName>) -> usize {
     let persons = names.iter().filter_map(|name| law.people.persons.get(name));
     let persons: Vec<_> = persons.collect();
-    places::fill(places, &persons, law.people)
+    places::fill(places, &persons, law.people).filled
 }
 
 impl Asked<'_> {
