@@ -23,6 +23,19 @@ pub struct Verdict {
     pub updates: Vec<UpdateVerdict>,
 }
 
+impl Verdict {
+    /// Returns whether the push may pass: every update that is enforced is accepted.
+    ///
+    /// An update in dry run never holds a push up, whatever its decision; a push of nothing, or one
+    /// that could not be decided, does not pass.
+    pub fn admits(&self) -> bool {
+        let passes = |update: &UpdateVerdict| {
+            update.mode == Mode::DryRun || update.decision == Decision::Accept
+        };
+        !self.updates.is_empty() && self.updates.iter().all(passes)
+    }
+}
+
 /// The name of the JSON format.
 pub const SCHEMA: &str = "countersign.verdict/v1";
 

@@ -1,0 +1,186 @@
+//! Who fills a rule's places at one head, counted in people and assigned exactly.
+
+use std::collections::BTreeSet;
+
+use crate::people::PersonName;
+use crate::policy::{BaseWanted, EvidenceWanted, Place, Rule, places};
+use crate::wire::name::{RefName, RepoPath};
+
+use super::facts::{HeadFacts, ReviewFacts, ReviewState, Verb};
+use super::law::{Law, Matched};
+use super::verdict::{Coverage, Evidence, Role};
+
+/// One head of a landing, heard before every rule it must satisfy.
+pub(crate) struct Hearing<'a> {
+    /// The head.
+    pub(crate) head: &'a HeadFacts,
+    /// Its approvals that were listened to; none where nothing covers the step.
+    pub(crate) approvals: &'a [(usize, Coverage)],
+    /// What each rule asks, and who answered.
+    pub(crate) asked: Vec<Asked<'a>>,
+}
+
+/// What one rule asks at one head, and who answered.
+pub(crate) struct Asked<'a> {
+    /// The rule.
+    pub(crate) rule: &'a Rule,
+    /// The paths it matches, sorted.
+    pub(crate) paths: Vec<RepoPath>,
+    /// Its places, and one more where a commit is unproven.
+    pub(crate) places: Vec<Place>,
+    /// Positions of the approvals that count for it.
+    pub(crate) counted: Vec<usize>,
+    /// Whose they are.
+    pub(crate) got: BTreeSet<PersonName>,
+    /// Whether all places are filled, each by somebody else.
+    pub(crate) holds: bool,
+}
+
+impl<'a> Hearing<'a> {
+    /// Asks every matching rule about `head`, listening to the approvals given.
+    pub(crate) fn new(
+        law: &'a Law<'_>,
+        name: &RefName,
+        reviews: &[ReviewFacts],
+        head: &'a HeadFacts,
+        approvals: &'a [(usize, Coverage)],
+    ) -> Self {
+        let matching = law.matching(name, &head.paths);
+        let asked = matching
+            .into_iter()
+            .map(|matched| ask(law, reviews, head, approvals, matched))
+            .collect();
+        Self {
+            head,
+            approvals,
+            asked,
+        }
+    }
+}
+
+fn ask<'a>(
+    law: &'a Law<'_>,
+    reviews: &[ReviewFacts],
+    head: &HeadFacts,
+    approvals: &[(usize, Coverage)],
+    matched: Matched<'a>,
+) -> Asked<'a> {
+    let Matched { rule, paths } = matched;
+    let places = wanted(rule, head);
+    let mut counted = Vec::new();
+    let mut got = BTreeSet::new();
+    for (position, coverage) in approvals {
+        let Some(review) = reviews.get(*position) else {
+            continue;
+        };
+        if obstacle(law, rule, &places, head, review, *coverage).is_none() {
+            counted.push(*position);
+            got.insert(review.person.clone());
+        }
+    }
+    let holds = !places.is_empty() && filled(law, &places, &got) == seats(&places);
+    Asked {
+        rule,
+        paths,
+        places,
+        counted,
+        got,
+        holds,
+    }
+}
+
+/// Returns the places to fill: an unproven commit wants one person more, whoever may fill any.
+fn wanted(rule: &Rule, head: &HeadFacts) -> Vec<Place> {
+    let mut places = rule.require.clone();
+    if !head.unproven.is_empty() {
+        let who = rule.require.iter().flat_map(|place| place.who.clone());
+        places.push(Place {
+            count: 1,
+            who: who.collect(),
+        });
+    }
+    places
+}
+
+/// Why an approval does not count for a rule at a head.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Obstacle {
+    /// It is of another head, does not cover the step, or is no approval.
+    Uncovering,
+    /// Something ended it.
+    Ended(ReviewState),
+    /// The rule does not name its person.
+    Unnamed,
+    /// Its person contributed to the head.
+    Contributor,
+    /// A forge's word, where the rule wants a reviewer's own key.
+    Evidence,
+    /// The rule wants the very base that the review names.
+    Base,
+}
+
+/// Returns why this approval does not count for the rule at this head; none if it counts.
+pub(crate) fn obstacle(
+    law: &Law<'_>,
+    rule: &Rule,
+    places: &[Place],
+    head: &HeadFacts,
+    review: &ReviewFacts,
+    coverage: Coverage,
+) -> Option<Obstacle> {
+    let covers = matches!(coverage, Coverage::Identity | Coverage::Replay);
+    if !covers || review.verb != Verb::Approve || review.head != head.head {
+        return Some(Obstacle::Uncovering);
+    }
+    if review.state != ReviewState::Live {
+        return Some(Obstacle::Ended(review.state));
+    }
+    let person = law.people.persons.get(&review.person);
+    if !person.is_some_and(|person| law.names(places, person)) {
+        return Some(Obstacle::Unnamed);
+    }
+    if contributed(head, &review.person) {
+        return Some(Obstacle::Contributor);
+    }
+    if review.evidence == Evidence::Forge && rule.evidence != EvidenceWanted::Forge {
+        return Some(Obstacle::Evidence);
+    }
+    let exact = coverage == Coverage::Identity && review.names_base;
+    if rule.base == BaseWanted::Exact && !exact {
+        return Some(Obstacle::Base);
+    }
+    None
+}
+
+/// Returns whether someone had a hand in what they would approve; landing it is none.
+pub(crate) fn contributed(head: &HeadFacts, person: &PersonName) -> bool {
+    let mut hands = head.contributors.iter();
+    hands.any(|hand| hand.person.as_ref() == Some(person) && hand.roles != [Role::Lander])
+}
+
+/// Returns how many people the places ask for.
+pub(crate) fn seats(places: &[Place]) -> usize {
+    places.iter().map(|place| place.count).sum()
+}
+
+/// Returns how many seats these people can take at once, one each.
+pub(crate) fn filled(law: &Law<'_>, places: &[Place], names: &BTreeSet<PersonName>) -> usize {
+    let persons = names.iter().filter_map(|name| law.people.persons.get(name));
+    let persons: Vec<_> = persons.collect();
+    places::fill(places, &persons, law.people).filled
+}
+
+impl Asked<'_> {
+    /// Returns who else could approve this head and would bring the rule nearer.
+    pub(crate) fn could(&self, law: &Law<'_>, head: &HeadFacts) -> BTreeSet<PersonName> {
+        let have = filled(law, &self.places, &self.got);
+        let mut could = law.named(&self.places);
+        could.retain(|name| {
+            let mut with = self.got.clone();
+            with.insert(name.clone())
+                && !contributed(head, name)
+                && filled(law, &self.places, &with) > have
+        });
+        could
+    }
+}

@@ -1,0 +1,84 @@
+//! Text that does nothing to a terminal and fits it.
+
+/// The columns a line may take; git puts `remote: ` before it.
+pub const COLUMNS: usize = 72;
+
+/// Escapes whatever could move a cursor, hide, reorder or imitate text: controls, escape
+/// sequences, line separators, bidirectional marks, zero-width and tag characters.
+///
+/// Everything else stays as it is; letters that look alike are not told apart.
+pub fn plain(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for letter in text.chars() {
+        if harmless(letter) {
+            out.push(letter);
+        } else {
+            out.extend(letter.escape_unicode());
+        }
+    }
+    out
+}
+
+fn harmless(letter: char) -> bool {
+    !letter.is_control()
+        && !matches!(letter,
+            '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}'..='\u{1160}' | '\u{17b4}'..='\u{17b5}'
+            | '\u{180b}'..='\u{180f}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
+            | '\u{2060}'..='\u{206f}' | '\u{3164}' | '\u{fe00}'..='\u{fe0f}' | '\u{feff}'
+            | '\u{ffa0}' | '\u{fff0}'..='\u{fffb}' | '\u{1d173}'..='\u{1d17a}'
+            | '\u{e0000}'..='\u{e0fff}')
+}
+
+/// Returns how many columns a text takes at most: two for whatever may be wide.
+pub fn width(text: &str) -> usize {
+    text.chars().map(columns).sum()
+}
+
+fn columns(letter: char) -> usize {
+    if letter < '\u{1100}' { 1 } else { 2 }
+}
+
+/// Cuts a line to the columns given and says so with three dots.
+pub fn clip(text: &str, limit: usize) -> String {
+    if width(text) <= limit {
+        return text.to_owned();
+    }
+    let (head, _) = split(text, limit.saturating_sub(3));
+    format!("{}...", head.trim_end())
+}
+
+/// Breaks text into lines of at most [`COLUMNS`]: at spaces where it can, further lines indented.
+pub fn wrap(text: &str, indent: &str) -> Vec<String> {
+    let mut lines = Vec::new();
+    let mut line = String::new();
+    for word in text.split(' ') {
+        let fits = width(&line) + 1 + width(word) <= COLUMNS;
+        if !line.trim().is_empty() && fits {
+            line.push(' ');
+            line.push_str(word);
+            continue;
+        }
+        if !line.trim().is_empty() {
+            lines.push(std::mem::replace(&mut line, indent.to_owned()));
+        }
+        line.push_str(word);
+        while width(&line) > COLUMNS {
+            let (head, tail) = split(&line, COLUMNS);
+            let rest = format!("{indent}{tail}");
+            lines.push(head.to_owned());
+            line = rest;
+        }
+    }
+    lines.push(line);
+    lines
+}
+
+/// Splits before the first letter that passes the limit.
+pub(super) fn split(text: &str, limit: usize) -> (&str, &str) {
+    let mut used = 0usize;
+    let end = text.char_indices().find(|(_, letter)| {
+        used += columns(*letter);
+        used > limit
+    });
+    text.split_at(end.map_or(text.len(), |(at, _)| at))
+}

@@ -1,0 +1,102 @@
+//! The answer to a pushed review: what it did, and what is still missing.
+
+use crate::judge::verdict::{Code, Decision, UpdateVerdict};
+use crate::wire::name::RefName;
+use crate::wire::oid::Oid;
+
+use super::Context;
+use super::command::Command;
+use super::plain::{COLUMNS, clip, plain};
+use super::terminal::{LINES, join};
+use super::words;
+
+/// What a review did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ReviewAct {
+    /// It vouches for the head.
+    Approves,
+    /// It blocks the head.
+    Rejects,
+    /// It ended an earlier review of the head.
+    Withdraws,
+    /// Its very bytes were recorded before: nothing changed.
+    Known,
+}
+
+/// One accepted review, and how the head it is of stands now.
+#[derive(Clone, Debug)]
+pub struct ReviewOutcome {
+    /// Whose key signed it.
+    pub person: String,
+    /// What it did.
+    pub act: ReviewAct,
+    /// The reviewed head.
+    pub head: Oid,
+    /// The ref it is for.
+    pub target: RefName,
+    /// What landing the head now would be answered; none where that could not be computed.
+    pub now: Option<UpdateVerdict>,
+}
+
+/// Returns what to print for the reviews of one push, each line ended by a line feed.
+pub fn review_reply(outcomes: &[ReviewOutcome], context: &Context) -> String {
+    let mut lines = Vec::new();
+    for (position, outcome) in outcomes.iter().enumerate() {
+        let text = text(outcome, context);
+        let left = outcomes.len().saturating_sub(position).saturating_sub(1);
+        let reserve = usize::from(left > 0);
+        if lines.len() + text.len() + reserve > LINES {
+            lines.push(format!("... and {} more reviews", left.saturating_add(1)));
+            break;
+        }
+        lines.extend(text);
+    }
+    join(lines)
+}
+
+fn text(outcome: &ReviewOutcome, context: &Context) -> Vec<String> {
+    let did = match outcome.act {
+        ReviewAct::Approves => "approves",
+        ReviewAct::Rejects => "rejects",
+        ReviewAct::Withdraws => "withdraws their review of",
+        ReviewAct::Known => "already said this of",
+    };
+    let line = format!(
+        "countersign: {} {did} {} for {}",
+        plain(&outcome.person),
+        outcome.head.short(),
+        plain(&outcome.target.to_string())
+    );
+    let mut lines = vec![clip(&line, COLUMNS)];
+    lines.extend(standing(outcome, context));
+    lines
+}
+
+fn standing(outcome: &ReviewOutcome, context: &Context) -> Vec<String> {
+    let Some(now) = &outcome.now else {
+        return vec!["  what is still missing could not be computed here".to_owned()];
+    };
+    if now.decision == Decision::Accept {
+        let refspec = format!("{}:\n{}", outcome.head, outcome.target);
+        let mut lines = vec!["  nothing is missing; whoever may push can land it:".to_owned()];
+        let command = Command::new(&["git", "push", &context.remote, &refspec]);
+        lines.extend(command.map_or_else(Vec::new, |command| command.lines()));
+        return lines;
+    }
+    let mut lines = vec!["  still missing before it can land:".to_owned()];
+    // One line is kept to say what does not fit.
+    let room = LINES.saturating_sub(4);
+    for finding in now.findings.iter().take(room) {
+        let detail = words::detail(now, finding);
+        let line = format!("  [{}] {detail}", finding.code.as_str());
+        lines.push(clip(&line, COLUMNS));
+        if finding.code == Code::MissingApprovals && now.findings.len() <= room / 2 {
+            lines.push(clip(&format!("    {}", plain(&words::could(finding))), COLUMNS));
+        }
+    }
+    let more = now.findings.len().saturating_sub(room);
+    if more > 0 {
+        lines.push(format!("  ... and {more} more: countersign reviews --json"));
+    }
+    lines
+}

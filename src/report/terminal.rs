@@ -1,0 +1,354 @@
+//! A verdict for the person at the other end: at most 20 lines of 72 columns.
+//!
+//! The order is that of what to do: what was refused, how to share it (it is not on the server),
+//! who can approve, what the reviewer copies, where to read more, and what else was found. What
+//! does not fit is cut from the richest text downwards, but no code is left out unsaid.
+
+use std::collections::BTreeSet;
+
+use crate::judge::verdict::{Code, Decision, Finding, Severity, UpdateVerdict, Verdict};
+use crate::policy::Mode;
+
+pub use super::reply::{ReviewAct, ReviewOutcome, review_reply};
+
+use super::Context;
+use super::command::Command;
+use super::plain::{COLUMNS, clip, plain, wrap};
+use super::words;
+
+/// The lines a text may take.
+pub const LINES: usize = 20;
+
+/// Lines of a rendered error that are shown.
+const RENDERED: usize = 8;
+
+/// Returns what to print for a verdict, each line ended by a line feed.
+pub fn verdict(verdict: &Verdict, context: &Context) -> String {
+    let lines = match verdict.decision {
+        Decision::Accept => accepted(verdict),
+        Decision::Undecided | Decision::Refuse => refused(verdict, context),
+    };
+    join(lines)
+}
+
+pub(super) fn join(lines: Vec<String>) -> String {
+    lines.into_iter().map(|line| line + "\n").collect()
+}
+
+/// Two or three lines: what passed, who reviewed it, and the codes of what is worth a look.
+fn accepted(verdict: &Verdict) -> Vec<String> {
+    let reviewed = |update: &&UpdateVerdict| !update.approvals.is_empty();
+    let mut updates = verdict.updates.iter();
+    let Some(update) = updates.clone().find(reviewed).or_else(|| updates.next()) else {
+        return vec!["countersign: accepted".to_owned()];
+    };
+    let mut lines = vec![headline("accepted", verdict, update)];
+    let counted = update.approvals.iter().filter(|approval| approval.counted);
+    let people: BTreeSet<_> = counted.map(|approval| approval.person.to_string()).collect();
+    if !people.is_empty() {
+        let people: Vec<_> = people.into_iter().collect();
+        let dry = match update.mode {
+            Mode::DryRun => " (dry run: not recorded as reviewed)",
+            Mode::Enforce => "",
+        };
+        let line = format!("  reviewed by {}{dry}", people.join(", "));
+        lines.push(clip(&line, COLUMNS));
+    }
+    let findings = verdict.updates.iter().flat_map(|update| &update.findings);
+    let codes: BTreeSet<_> = findings.map(|finding| finding.code).collect();
+    if !codes.is_empty() {
+        let codes: Vec<_> = codes.into_iter().map(bracketed).collect();
+        lines.push(clip(&format!("  noted: {}", codes.join(" ")), COLUMNS));
+    }
+    lines
+}
+
+fn bracketed(code: Code) -> String {
+    format!("[{}]", code.as_str())
+}
+
+fn headline(what: &str, verdict: &Verdict, update: &UpdateVerdict) -> String {
+    let commits = match update.commits {
+        1 => "1 commit".to_owned(),
+        n => format!("{n} commits"),
+    };
+    let more = match verdict.updates.len().saturating_sub(1) {
+        0 => String::new(),
+        1 => " and 1 more ref".to_owned(),
+        n => format!(" and {n} more refs"),
+    };
+    let end = format!(" ({commits}){more}");
+    let start = format!("countersign: {what}: {}", plain(&update.name.to_string()));
+    let room = COLUMNS.saturating_sub(end.chars().count());
+    format!("{}{end}", clip(&start, room))
+}
+
+/// The parts of a refusal, from which the richest text that fits is laid out.
+struct Refusal {
+    head: Vec<String>,
+    share: Vec<String>,
+    review: Vec<String>,
+    help: Vec<String>,
+    /// Strongest first; missing approvals before others that weigh the same.
+    entries: Vec<Entry>,
+}
+
+/// One finding in four lengths, the richest first.
+struct Entry {
+    code: Code,
+    texts: [Vec<String>; 4],
+}
+
+/// What a layout spends lines on.
+#[derive(Clone, Copy)]
+struct Layout {
+    length: usize,
+    help: bool,
+    review: bool,
+    share: bool,
+}
+
+fn refused(verdict: &Verdict, context: &Context) -> Vec<String> {
+    let Some(focus) = focus(verdict) else {
+        return vec!["countersign: refused: nothing was pushed".to_owned()];
+    };
+    let refusal = Refusal::new(verdict, focus, context);
+    let all = Layout {
+        length: 0,
+        help: true,
+        review: true,
+        share: true,
+    };
+    let mut layouts: Vec<_> = (0..4).map(|length| Layout { length, ..all }).collect();
+    for layout in layouts.drain(..) {
+        let lines = refusal.lay_out(layout, refusal.entries.len());
+        if lines.len() <= LINES {
+            return lines;
+        }
+    }
+    let short = Layout { length: 3, ..all };
+    let (no_help, no_review) = (Layout { help: false, ..short }, false);
+    let bare = Layout { review: no_review, ..no_help };
+    for layout in [short, no_help, bare, Layout { share: false, ..bare }] {
+        for shown in (1..refusal.entries.len()).rev() {
+            let lines = refusal.lay_out(layout, shown);
+            if lines.len() <= LINES {
+                return lines;
+            }
+        }
+    }
+    let mut lines = refusal.lay_out(Layout { share: false, ..bare }, 0);
+    lines.truncate(LINES);
+    lines
+}
+
+/// The update the text is about: the strongest decision that is enforced, the first on ties.
+fn focus(verdict: &Verdict) -> Option<&UpdateVerdict> {
+    let mut focus: Option<&UpdateVerdict> = None;
+    let weight = |update: &UpdateVerdict| {
+        let refused = update.decision != Decision::Accept;
+        (refused, update.mode, update.decision)
+    };
+    for update in &verdict.updates {
+        if focus.is_none_or(|best| weight(update) > weight(best)) {
+            focus = Some(update);
+        }
+    }
+    focus
+}
+
+impl Refusal {
+    fn new(verdict: &Verdict, focus: &UpdateVerdict, context: &Context) -> Self {
+        let passes = verdict.admits();
+        let what = match (verdict.decision, passes) {
+            (Decision::Undecided, false) => "could not decide, refused",
+            (Decision::Undecided, true) => "dry run, could not decide",
+            (_, false) => "refused",
+            (_, true) => "dry run, would refuse",
+        };
+        let mut head = vec![headline(what, verdict, focus)];
+        if passes {
+            head.push("  the push passes, but nothing it lands counts as reviewed".to_owned());
+        }
+        let missing = |finding: &&Finding| finding.code == Code::MissingApprovals;
+        let missing = focus.findings.iter().find(missing).filter(|_| !passes);
+        let help = context.help_url.as_deref().map_or_else(Vec::new, |url| {
+            wrap(&format!("help: {}", plain(url)), "")
+        });
+        Self {
+            head,
+            share: missing.map_or_else(Vec::new, |_| share(focus, context)),
+            review: missing.map_or_else(Vec::new, |finding| {
+                review(&verdict.repository, focus, finding, context)
+            }),
+            help,
+            entries: entries(verdict, focus, context),
+        }
+    }
+
+    /// Returns the text with the first `shown` entries; the codes of the others at its end.
+    fn lay_out(&self, layout: Layout, shown: usize) -> Vec<String> {
+        let (shown, hidden) = self.entries.split_at(shown.min(self.entries.len()));
+        let text = |entry: &Entry| entry.texts.get(layout.length).cloned().unwrap_or_default();
+        let is_rule = |entry: &&Entry| entry.code == Code::MissingApprovals;
+        let mut lines = self.head.clone();
+        if layout.share {
+            lines.extend(self.share.clone());
+        }
+        lines.extend(shown.iter().filter(is_rule).flat_map(text));
+        if layout.review {
+            lines.extend(self.review.clone());
+        }
+        lines.extend(shown.iter().filter(|entry| !is_rule(entry)).flat_map(text));
+        if !hidden.is_empty() {
+            lines.push(format!(
+                "... and {} more findings: countersign check --json",
+                hidden.len()
+            ));
+            let said: BTreeSet<_> = shown.iter().map(|entry| entry.code).collect();
+            let codes: BTreeSet<_> = hidden.iter().map(|entry| entry.code).collect();
+            let unsaid: Vec<_> = codes.difference(&said).map(|code| bracketed(*code)).collect();
+            if !unsaid.is_empty() {
+                lines.extend(wrap(&format!("  {}", unsaid.join(" ")), "  "));
+            }
+        }
+        if layout.help {
+            lines.extend(self.help.clone());
+        }
+        lines
+    }
+}
+
+fn share(update: &UpdateVerdict, context: &Context) -> Vec<String> {
+    let Some(command) = words::share(update, context) else {
+        return Vec::new();
+    };
+    let mut lines = vec!["share it first, a refused commit is not on the server:".to_owned()];
+    lines.extend(command.lines());
+    lines
+}
+
+fn review(
+    repository: &str,
+    update: &UpdateVerdict,
+    finding: &Finding,
+    context: &Context,
+) -> Vec<String> {
+    let reviewer = finding.about.first().map_or("review", String::as_str);
+    let commands = words::review(repository, update, context, reviewer);
+    if commands.is_empty() {
+        return Vec::new();
+    }
+    let mut lines = vec![format!(
+        "then a reviewer, who looks at it first ({}):",
+        match finding.about.len() {
+            0 => "any who may".to_owned(),
+            1 => plain(reviewer),
+            _ => format!("{}; others end in their own name", plain(reviewer)),
+        }
+    )];
+    if lines.iter().any(|line| line.len() > COLUMNS) {
+        lines = vec!["then a reviewer, who looks at it first:".to_owned()];
+    }
+    lines.extend(commands.iter().flat_map(Command::lines));
+    lines
+}
+
+fn entries(verdict: &Verdict, focus: &UpdateVerdict, context: &Context) -> Vec<Entry> {
+    let others = verdict.updates.iter().filter(|update| !std::ptr::eq(*update, focus));
+    let mut all: Vec<_> = std::iter::once(focus)
+        .chain(others)
+        .flat_map(|update| update.findings.iter().map(move |finding| (update, finding)))
+        .collect();
+    // Stable: the focus comes first among what weighs the same.
+    all.sort_by_key(|(_, finding)| {
+        let other = finding.code != Code::MissingApprovals;
+        (std::cmp::Reverse(finding.severity), other)
+    });
+    all.into_iter()
+        .map(|(update, finding)| {
+            let at = if std::ptr::eq(update, focus) {
+                String::new()
+            } else {
+                format!("{}: ", plain(&update.name.to_string()))
+            };
+            let texts = if finding.code == Code::MissingApprovals {
+                rule_texts(&at, finding)
+            } else {
+                other_texts(&at, &verdict.repository, update, finding, context)
+            };
+            Entry {
+                code: finding.code,
+                texts,
+            }
+        })
+        .collect()
+}
+
+fn rule_texts(at: &str, finding: &Finding) -> [Vec<String>; 4] {
+    let code = bracketed(finding.code);
+    let rule = plain(finding.rule.as_deref().unwrap_or("a rule"));
+    let want = plain(finding.want.as_deref().unwrap_or_default());
+    let place = finding.at.as_deref().unwrap_or("built in");
+    let got = match finding.got.as_slice() {
+        [] => "nobody".to_owned(),
+        names => names.join(", "),
+    };
+    let first = format!("{code} {at}{rule}: {want}");
+    let second = format!("  {place}; has {got}; {}", words::could(finding));
+    let second = plain(&second);
+    let mut full = wrap(&first, "  ");
+    full.extend(wrap(&second, "  "));
+    let paths: Vec<_> = finding.paths.iter().map(ToString::to_string).collect();
+    let mut richest = full.clone();
+    if let Some(path) = paths.first() {
+        let more = match paths.len() {
+            1 => String::new(),
+            n => format!(" and {} more", n.saturating_sub(1)),
+        };
+        let room = COLUMNS.saturating_sub(more.len());
+        let path = clip(&format!("  for {}", plain(path)), room);
+        richest.push(format!("{path}{more}"));
+    }
+    let short = vec![clip(&first, COLUMNS), clip(&second, COLUMNS)];
+    let line = format!("{code} {at}{rule}: {want}; has {got}");
+    [richest, full, short, vec![clip(&plain(&line), COLUMNS)]]
+}
+
+fn other_texts(
+    at: &str,
+    repository: &str,
+    update: &UpdateVerdict,
+    finding: &Finding,
+    context: &Context,
+) -> [Vec<String>; 4] {
+    let weight = match finding.severity {
+        Severity::Refuse | Severity::Undecided => "",
+        Severity::Warn => "warning ",
+        Severity::Note => "note ",
+    };
+    let detail = words::detail(update, finding);
+    let line = format!("{weight}{} {at}{detail}", bracketed(finding.code));
+    let short = vec![clip(&line, COLUMNS)];
+    let rendered = finding.about.iter().filter(|text| text.contains('\n'));
+    let rendered = rendered.flat_map(|text| text.lines()).take(RENDERED);
+    let rendered: Vec<_> = rendered.map(|text| clip(&plain(text), COLUMNS)).collect();
+    let remedies = match finding.severity {
+        Severity::Note => Vec::new(),
+        Severity::Refuse | Severity::Undecided | Severity::Warn => {
+            words::remedy(repository, update, finding, context)
+        }
+    };
+    let remedies = remedies.iter().map(|text| wrap(&format!("  {text}"), "    "));
+    let remedies: Vec<_> = remedies.collect();
+    let first = remedies.first().cloned().unwrap_or_default();
+    let mut richest = wrap(&line, "  ");
+    richest.extend(rendered.clone());
+    richest.extend(remedies.into_iter().flatten());
+    let mut full = short.clone();
+    full.extend(rendered);
+    full.extend(first.clone());
+    let mut middle = short.clone();
+    middle.extend(first);
+    [richest, full, middle, short]
+}
