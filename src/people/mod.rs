@@ -5,9 +5,9 @@ pub mod error;
 pub mod key;
 pub mod openpgp;
 mod openpgp_statement;
+pub mod parse;
 pub mod ssh;
 pub mod verify;
-pub mod parse;
 
 pub use error::{ConfigError, ConfigFault};
 pub use key::KeyMaterial;

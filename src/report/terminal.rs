@@ -44,7 +44,9 @@ fn accepted(verdict: &Verdict) -> Vec<String> {
     };
     let mut lines = vec![headline("accepted", verdict, update)];
     let counted = update.approvals.iter().filter(|approval| approval.counted);
-    let people: BTreeSet<_> = counted.map(|approval| approval.person.to_string()).collect();
+    let people: BTreeSet<_> = counted
+        .map(|approval| approval.person.to_string())
+        .collect();
     if !people.is_empty() {
         let people: Vec<_> = people.into_iter().collect();
         let dry = match update.mode {
@@ -127,9 +129,26 @@ fn refused(verdict: &Verdict, context: &Context) -> Vec<String> {
         }
     }
     let short = Layout { length: 3, ..all };
-    let (no_help, no_review) = (Layout { help: false, ..short }, false);
-    let bare = Layout { review: no_review, ..no_help };
-    for layout in [short, no_help, bare, Layout { share: false, ..bare }] {
+    let (no_help, no_review) = (
+        Layout {
+            help: false,
+            ..short
+        },
+        false,
+    );
+    let bare = Layout {
+        review: no_review,
+        ..no_help
+    };
+    for layout in [
+        short,
+        no_help,
+        bare,
+        Layout {
+            share: false,
+            ..bare
+        },
+    ] {
         for shown in (1..refusal.entries.len()).rev() {
             let lines = refusal.lay_out(layout, shown);
             if lines.len() <= LINES {
@@ -137,7 +156,13 @@ fn refused(verdict: &Verdict, context: &Context) -> Vec<String> {
             }
         }
     }
-    let mut lines = refusal.lay_out(Layout { share: false, ..bare }, 0);
+    let mut lines = refusal.lay_out(
+        Layout {
+            share: false,
+            ..bare
+        },
+        0,
+    );
     lines.truncate(LINES);
     lines
 }
@@ -172,9 +197,10 @@ impl Refusal {
         }
         let missing = |finding: &&Finding| finding.code == Code::MissingApprovals;
         let missing = focus.findings.iter().find(missing).filter(|_| !passes);
-        let help = context.help_url.as_deref().map_or_else(Vec::new, |url| {
-            wrap(&format!("help: {}", plain(url)), "")
-        });
+        let help = context
+            .help_url
+            .as_deref()
+            .map_or_else(Vec::new, |url| wrap(&format!("help: {}", plain(url)), ""));
         Self {
             head,
             share: missing.map_or_else(Vec::new, |_| share(focus, context)),
@@ -207,7 +233,10 @@ impl Refusal {
             ));
             let said: BTreeSet<_> = shown.iter().map(|entry| entry.code).collect();
             let codes: BTreeSet<_> = hidden.iter().map(|entry| entry.code).collect();
-            let unsaid: Vec<_> = codes.difference(&said).map(|code| bracketed(*code)).collect();
+            let unsaid: Vec<_> = codes
+                .difference(&said)
+                .map(|code| bracketed(*code))
+                .collect();
             if !unsaid.is_empty() {
                 lines.extend(wrap(&format!("  {}", unsaid.join(" ")), "  "));
             }
@@ -255,7 +284,10 @@ fn review(
 }
 
 fn entries(verdict: &Verdict, focus: &UpdateVerdict, context: &Context) -> Vec<Entry> {
-    let others = verdict.updates.iter().filter(|update| !std::ptr::eq(*update, focus));
+    let others = verdict
+        .updates
+        .iter()
+        .filter(|update| !std::ptr::eq(*update, focus));
     let mut all: Vec<_> = std::iter::once(focus)
         .chain(others)
         .flat_map(|update| update.findings.iter().map(move |finding| (update, finding)))
@@ -339,7 +371,9 @@ fn other_texts(
             words::remedy(repository, update, finding, context)
         }
     };
-    let remedies = remedies.iter().map(|text| wrap(&format!("  {text}"), "    "));
+    let remedies = remedies
+        .iter()
+        .map(|text| wrap(&format!("  {text}"), "    "));
     let remedies: Vec<_> = remedies.collect();
     let first = remedies.first().cloned().unwrap_or_default();
     let mut richest = wrap(&line, "  ");
