@@ -334,3 +334,6 @@ fn one_line(text: &str) -> String {
         .replace("\\'", "'")
         .replace("\\\"", "\"")
 }
+
+#[cfg(test)]
+mod tests;
