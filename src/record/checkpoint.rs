@@ -167,7 +167,9 @@ mod tests {
             );
         }
         let other = NoteSigner::from_seed("example.com/log", &[2; 32]).unwrap();
-        let note = Checkpoint::empty("example.com/log").sign(&other).to_string();
+        let note = Checkpoint::empty("example.com/log")
+            .sign(&other)
+            .to_string();
         assert_eq!(
             Checkpoint::open(note.as_bytes(), key().public()),
             Err(CheckpointError::Note(NoteError::Unsigned(

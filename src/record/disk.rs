@@ -33,6 +33,7 @@ pub(crate) struct Faults {
 
 /// How a step fails. After the first three nothing is written any more, as after a crash.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(not(test), expect(dead_code, reason = "only tests let things fail"))]
 pub(crate) enum Fault {
     /// It does not happen.
     Before,
@@ -279,7 +280,7 @@ fn whole_lines(file: &mut File) -> io::Result<u64> {
         let start = end.saturating_sub(BLOCK);
         file.seek(SeekFrom::Start(start))?;
         let mut block = Vec::new();
-        file.by_ref()
+        io::Read::by_ref(file)
             .take(end.saturating_sub(start))
             .read_to_end(&mut block)?;
         if let Some(position) = block.iter().rposition(|byte| *byte == b'\n') {

@@ -50,8 +50,7 @@ pub(crate) fn private(dir: &Path, public: &NoteKey) -> Result<NoteSigner, Record
 /// Reads `log/vkey`.
 pub(crate) fn public(dir: &Path) -> Result<NoteKey, RecordError> {
     let path = dir.join("log/vkey");
-    let bytes =
-        disk::read(&path, MAX_KEY)?.ok_or_else(|| RecordError::Missing(dir.to_owned()))?;
+    let bytes = disk::read(&path, MAX_KEY)?.ok_or_else(|| RecordError::Missing(dir.to_owned()))?;
     parse(&path, &bytes, NoteKey::parse)
 }
 

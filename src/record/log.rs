@@ -276,12 +276,10 @@ fn grown_root(tiles: &Tiles<'_>, leaves: &[Hash]) -> Result<Hash, RecordError> {
 
 fn read_checkpoint(dir: &Path, key: &NoteKey) -> Result<Checkpoint, RecordError> {
     let path = dir.join("log/checkpoint");
-    let bytes = disk::read(&path, MAX_CHECKPOINT)?
-        .ok_or_else(|| RecordError::Missing(dir.to_owned()))?;
-    Checkpoint::open(&bytes, key).map_err(|source: CheckpointError| RecordError::Checkpoint {
-        path,
-        source,
-    })
+    let bytes =
+        disk::read(&path, MAX_CHECKPOINT)?.ok_or_else(|| RecordError::Missing(dir.to_owned()))?;
+    Checkpoint::open(&bytes, key)
+        .map_err(|source: CheckpointError| RecordError::Checkpoint { path, source })
 }
 
 fn write_checkpoint(

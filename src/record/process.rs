@@ -31,8 +31,9 @@ impl Process {
     fn of(pid: u32) -> Result<Self, RecordError> {
         let stat = fs::read(format!("/proc/{pid}/stat"))
             .map_err(|error| RecordError::Process(format!("process {pid}: {error}")))?;
-        let (_, start) = parse_stat(&stat)
-            .ok_or_else(|| RecordError::Process(format!("process {pid}: its stat is unreadable")))?;
+        let (_, start) = parse_stat(&stat).ok_or_else(|| {
+            RecordError::Process(format!("process {pid}: its stat is unreadable"))
+        })?;
         Ok(Self { pid, start })
     }
 

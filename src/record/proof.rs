@@ -53,7 +53,7 @@ pub fn root<R: HashReader>(reader: &R, size: u64) -> Result<Hash, R::Error> {
 /// Empty where `index` is not below `size`: such a proof verifies nothing.
 pub fn inclusion<R: HashReader>(reader: &R, index: u64, size: u64) -> Result<Vec<Hash>, R::Error> {
     let mut proof = Vec::new();
-    let (mut start, mut end) = (0, size);
+    let (mut start, mut end) = (0u64, size);
     while index < size && end.saturating_sub(start) > 1 {
         let middle = start.saturating_add(split(end.saturating_sub(start)));
         if index < middle {
@@ -76,7 +76,7 @@ pub fn consistency<R: HashReader>(reader: &R, old: u64, size: u64) -> Result<Vec
     if old == 0 || old >= size {
         return Ok(proof);
     }
-    let (mut start, mut end) = (0, size);
+    let (mut start, mut end) = (0u64, size);
     while end != old {
         let middle = start.saturating_add(split(end.saturating_sub(start)));
         if old <= middle {
@@ -345,7 +345,13 @@ mod tests {
                 assert!(!verify_inclusion(&leaf, index + 1, size, &proof, &top));
                 assert!(!verify_inclusion(&leaf, size, size, &proof, &top));
                 assert!(!verify_inclusion(&tree.0[40], index, size, &proof, &top));
-                assert!(!verify_inclusion(&leaf, index, size, &proof, &leaf_hash(b"x")));
+                assert!(!verify_inclusion(
+                    &leaf,
+                    index,
+                    size,
+                    &proof,
+                    &leaf_hash(b"x")
+                ));
                 let mut longer = proof.clone();
                 longer.push(top);
                 assert!(!verify_inclusion(&leaf, index, size, &longer, &top));
@@ -371,7 +377,11 @@ mod tests {
                 if old > 0 {
                     assert!(!verify_consistency((old, &before), (size, &other), &proof));
                 }
-                assert!(!verify_consistency((size + 1, &before), (size, &new), &proof));
+                assert!(!verify_consistency(
+                    (size + 1, &before),
+                    (size, &new),
+                    &proof
+                ));
                 let mut longer = proof.clone();
                 longer.push(new);
                 assert!(!verify_consistency((old, &before), (size, &new), &longer));

@@ -197,7 +197,10 @@ impl Tiles<'_> {
                 }
             }
         }
-        Err(RecordError::damaged(tile_path(row, number, width), "missing"))
+        Err(RecordError::damaged(
+            tile_path(row, number, width),
+            "missing",
+        ))
     }
 
     /// The widths there are partial tiles of.
@@ -262,7 +265,7 @@ pub(crate) fn grow(tiles: &Tiles<'_>, leaves: &[Hash]) -> Result<Vec<Grown>, Rec
     for level in 0.. {
         let old_len = row_len(level, tiles.size);
         let mut number = old_len / TILE_WIDTH;
-        let mut tile = if old_len % TILE_WIDTH == 0 {
+        let mut tile = if old_len.is_multiple_of(TILE_WIDTH) {
             Vec::new()
         } else {
             tiles.hashes(level, number)?
@@ -431,7 +434,9 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let mut frontier = Frontier::default();
         let mut size = 0;
-        for next in [1, 2, 255, 256, 257, 511, 512, 513, 65535, 65536, 65537, 65792, 65793] {
+        for next in [
+            1, 2, 255, 256, 257, 511, 512, 513, 65535, 65536, 65537, 65792, 65793,
+        ] {
             let tiles = Tiles {
                 dir: dir.path(),
                 size,
@@ -447,14 +452,24 @@ mod tests {
             assert_eq!(root, frontier.root(), "size {next}");
             let index = next - 1;
             let path = proof::inclusion(&tiles, index, next).unwrap();
-            assert!(proof::verify_inclusion(&leaf(index), index, next, &path, &root));
+            assert!(proof::verify_inclusion(
+                &leaf(index),
+                index,
+                next,
+                &path,
+                &root
+            ));
             let old = Tiles {
                 dir: dir.path(),
                 size,
             };
             let before = proof::root(&old, size).unwrap();
             let steps = proof::consistency(&tiles, size, next).unwrap();
-            assert!(proof::verify_consistency((size, &before), (next, &root), &steps));
+            assert!(proof::verify_consistency(
+                (size, &before),
+                (next, &root),
+                &steps
+            ));
             size = next;
         }
         assert!(dir.path().join("tile/2/000.p/1").exists());

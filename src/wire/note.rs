@@ -199,8 +199,8 @@ impl NoteKey {
     /// Parses a verifier line, without a line feed.
     pub fn parse(line: &str) -> Result<Self, NoteError> {
         let (name, id, raw) = key_fields(line)?;
-        let key =
-            VerifyingKey::from_bytes(&raw).map_err(|_| NoteError::Key("not a point on the curve"))?;
+        let key = VerifyingKey::from_bytes(&raw)
+            .map_err(|_| NoteError::Key("not a point on the curve"))?;
         let key = Self::new(name, key)?;
         if hex_id(key.id) != id {
             return Err(NoteError::Key("its id is not that of its name and key"));
@@ -424,10 +424,7 @@ mod tests {
         let mut identity = [0; 32];
         identity[0] = 1;
         let point = VerifyingKey::from_bytes(&identity).unwrap();
-        assert_eq!(
-            NoteKey::new("a", point),
-            Err(NoteError::Key("a weak key"))
-        );
+        assert_eq!(NoteKey::new("a", point), Err(NoteError::Key("a weak key")));
         for name in ["", "a b", "a+b", "a\u{a0}b", "a\nb"] {
             assert_eq!(
                 NoteSigner::from_seed(name, &[7; 32]).unwrap_err(),
