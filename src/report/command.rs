@@ -21,7 +21,11 @@ impl Command {
             let whole = format!("{quote}{argument}{quote}");
             Some(whole.split('\n').map(str::to_owned).collect())
         };
-        arguments.iter().map(pieces).collect::<Option<_>>().map(Self)
+        arguments
+            .iter()
+            .map(pieces)
+            .collect::<Option<_>>()
+            .map(Self)
     }
 
     /// Returns the command on one line.

@@ -91,7 +91,10 @@ fn standing(outcome: &ReviewOutcome, context: &Context) -> Vec<String> {
         let line = format!("  [{}] {detail}", finding.code.as_str());
         lines.push(clip(&line, COLUMNS));
         if finding.code == Code::MissingApprovals && now.findings.len() <= room / 2 {
-            lines.push(clip(&format!("    {}", plain(&words::could(finding))), COLUMNS));
+            lines.push(clip(
+                &format!("    {}", plain(&words::could(finding))),
+                COLUMNS,
+            ));
         }
     }
     let more = now.findings.len().saturating_sub(room);

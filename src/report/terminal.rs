@@ -19,6 +19,9 @@ use super::words;
 /// The lines a text may take.
 pub const LINES: usize = 20;
 
+/// In how many lengths a finding can be told.
+const LENGTHS: usize = 4;
+
 /// Lines of a rendered error that are shown.
 const RENDERED: usize = 8;
 
@@ -44,7 +47,9 @@ fn accepted(verdict: &Verdict) -> Vec<String> {
     };
     let mut lines = vec![headline("accepted", verdict, update)];
     let counted = update.approvals.iter().filter(|approval| approval.counted);
-    let people: BTreeSet<_> = counted.map(|approval| approval.person.to_string()).collect();
+    let people: BTreeSet<_> = counted
+        .map(|approval| approval.person.to_string())
+        .collect();
     if !people.is_empty() {
         let people: Vec<_> = people.into_iter().collect();
         let dry = match update.mode {
@@ -96,7 +101,7 @@ struct Refusal {
 /// One finding in four lengths, the richest first.
 struct Entry {
     code: Code,
-    texts: [Vec<String>; 4],
+    texts: [Vec<String>; LENGTHS],
 }
 
 /// What a layout spends lines on.
@@ -119,17 +124,28 @@ fn refused(verdict: &Verdict, context: &Context) -> Vec<String> {
         review: true,
         share: true,
     };
-    let mut layouts: Vec<_> = (0..4).map(|length| Layout { length, ..all }).collect();
-    for layout in layouts.drain(..) {
-        let lines = refusal.lay_out(layout, refusal.entries.len());
-        if lines.len() <= LINES {
-            return lines;
-        }
+    let whole = (0..LENGTHS).map(|length| Layout { length, ..all });
+    let mut whole = whole.map(|layout| refusal.lay_out(layout, refusal.entries.len()));
+    if let Some(lines) = whole.find(|lines| lines.len() <= LINES) {
+        return lines;
     }
-    let short = Layout { length: 3, ..all };
-    let (no_help, no_review) = (Layout { help: false, ..short }, false);
-    let bare = Layout { review: no_review, ..no_help };
-    for layout in [short, no_help, bare, Layout { share: false, ..bare }] {
+    let short = Layout {
+        length: LENGTHS - 1,
+        ..all
+    };
+    let no_help = Layout {
+        help: false,
+        ..short
+    };
+    let no_review = Layout {
+        review: false,
+        ..no_help
+    };
+    let bare = Layout {
+        share: false,
+        ..no_review
+    };
+    for layout in [short, no_help, no_review, bare] {
         for shown in (1..refusal.entries.len()).rev() {
             let lines = refusal.lay_out(layout, shown);
             if lines.len() <= LINES {
@@ -137,7 +153,7 @@ fn refused(verdict: &Verdict, context: &Context) -> Vec<String> {
             }
         }
     }
-    let mut lines = refusal.lay_out(Layout { share: false, ..bare }, 0);
+    let mut lines = refusal.lay_out(bare, 0);
     lines.truncate(LINES);
     lines
 }
@@ -172,9 +188,10 @@ impl Refusal {
         }
         let missing = |finding: &&Finding| finding.code == Code::MissingApprovals;
         let missing = focus.findings.iter().find(missing).filter(|_| !passes);
-        let help = context.help_url.as_deref().map_or_else(Vec::new, |url| {
-            wrap(&format!("help: {}", plain(url)), "")
-        });
+        let help = context
+            .help_url
+            .as_deref()
+            .map_or_else(Vec::new, |url| wrap(&format!("help: {}", plain(url)), ""));
         Self {
             head,
             share: missing.map_or_else(Vec::new, |_| share(focus, context)),
@@ -207,7 +224,10 @@ impl Refusal {
             ));
             let said: BTreeSet<_> = shown.iter().map(|entry| entry.code).collect();
             let codes: BTreeSet<_> = hidden.iter().map(|entry| entry.code).collect();
-            let unsaid: Vec<_> = codes.difference(&said).map(|code| bracketed(*code)).collect();
+            let unsaid: Vec<_> = codes
+                .difference(&said)
+                .map(|code| bracketed(*code))
+                .collect();
             if !unsaid.is_empty() {
                 lines.extend(wrap(&format!("  {}", unsaid.join(" ")), "  "));
             }
@@ -255,7 +275,10 @@ fn review(
 }
 
 fn entries(verdict: &Verdict, focus: &UpdateVerdict, context: &Context) -> Vec<Entry> {
-    let others = verdict.updates.iter().filter(|update| !std::ptr::eq(*update, focus));
+    let others = verdict
+        .updates
+        .iter()
+        .filter(|update| !std::ptr::eq(*update, focus));
     let mut all: Vec<_> = std::iter::once(focus)
         .chain(others)
         .flat_map(|update| update.findings.iter().map(move |finding| (update, finding)))
@@ -285,7 +308,7 @@ fn entries(verdict: &Verdict, focus: &UpdateVerdict, context: &Context) -> Vec<E
         .collect()
 }
 
-fn rule_texts(at: &str, finding: &Finding) -> [Vec<String>; 4] {
+fn rule_texts(at: &str, finding: &Finding) -> [Vec<String>; LENGTHS] {
     let code = bracketed(finding.code);
     let rule = plain(finding.rule.as_deref().unwrap_or("a rule"));
     let want = plain(finding.want.as_deref().unwrap_or_default());
@@ -321,7 +344,7 @@ fn other_texts(
     update: &UpdateVerdict,
     finding: &Finding,
     context: &Context,
-) -> [Vec<String>; 4] {
+) -> [Vec<String>; LENGTHS] {
     let weight = match finding.severity {
         Severity::Refuse | Severity::Undecided => "",
         Severity::Warn => "warning ",
@@ -339,7 +362,9 @@ fn other_texts(
             words::remedy(repository, update, finding, context)
         }
     };
-    let remedies = remedies.iter().map(|text| wrap(&format!("  {text}"), "    "));
+    let remedies = remedies
+        .iter()
+        .map(|text| wrap(&format!("  {text}"), "    "));
     let remedies: Vec<_> = remedies.collect();
     let first = remedies.first().cloned().unwrap_or_default();
     let mut richest = wrap(&line, "  ");

@@ -28,7 +28,11 @@ pub fn detail(update: &UpdateVerdict, finding: &Finding) -> String {
         ),
         Code::UnknownPusher if about(0).is_empty() => "the host names no pusher".to_owned(),
         Code::UnknownPusher => format!("the pusher {} is no person of people.toml", about(0)),
-        Code::UnknownTip => format!("{} is not where the record left it{}", update.name, tail(finding)),
+        Code::UnknownTip => format!(
+            "{} is not where the record left it{}",
+            update.name,
+            tail(finding)
+        ),
         code => match uncounted(finding) {
             Some(why) => why,
             None => format!("{}{}", sentence(code), tail(finding)),
@@ -90,7 +94,8 @@ fn uncounted(finding: &Finding) -> Option<String> {
 
 /// Shortens a full id for people; anything else stays.
 fn brief(text: &str) -> String {
-    text.parse::<Oid>().map_or_else(|_| text.to_owned(), |oid| oid.short())
+    text.parse::<Oid>()
+        .map_or_else(|_| text.to_owned(), |oid| oid.short())
 }
 
 fn sentence(code: Code) -> &'static str {
@@ -280,9 +285,8 @@ pub(super) fn review(
     let (folder, name) = shared_as(update, context);
     let (new, remote) = (update.new.to_string(), context.remote.as_str());
     let message = format!("countersign: approve \n{}\n of \n{repository}", update.name);
-    let refspec = format!(
-        "refs/tags/countersign/ok:\nrefs/countersign/reviews/\n{new}/\n{reviewer}"
-    );
+    let refspec =
+        format!("refs/tags/countersign/ok:\nrefs/countersign/reviews/\n{new}/\n{reviewer}");
     let commands = [
         Command::new(&["git", "fetch", remote, &format!("{folder}\n{name}")]),
         Command::new(&["git", "tag", "-s", "countersign/ok", &new, "-m", &message]),
