@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use crate::people::{People, PersonKind, PersonName};
 use crate::policy::{Mode, Policy, Protection};
 use crate::wire::name::{RefName, RepoPath};
-use crate::wire::oid::{ObjectFormat, Oid};
+use crate::wire::oid::Oid;
 
 use super::facts::*;
 use super::verdict::{ApprovalVerdict, Code, Coverage, Decision, Evidence, Finding, Role};

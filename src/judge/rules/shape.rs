@@ -31,7 +31,7 @@ mod tests {
     /// A refused name without a reason is refused all the same.
     #[test]
     fn refused_scope_refuses() {
-        let push = Push::new("").approved(&["bob"]).scoped(Scope::Refused);
+        let push = Push::new("").scoped(Scope::Refused);
         assert_eq!(push.codes(), [(Code::ForbiddenRef, Severity::Refuse)]);
         let told = push.noticed(Code::ShadowingRef, &[]);
         assert_eq!(told.codes(), [(Code::ShadowingRef, Severity::Refuse)]);
