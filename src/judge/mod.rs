@@ -12,6 +12,8 @@ pub mod facts;
 mod law;
 mod quorum;
 mod rules;
+#[cfg(test)]
+pub(crate) mod sample;
 pub mod verdict;
 
 use std::collections::{BTreeMap, BTreeSet};

@@ -19,6 +19,9 @@ use super::words;
 /// The lines a text may take.
 pub const LINES: usize = 20;
 
+/// In how many lengths a finding can be told.
+const LENGTHS: usize = 4;
+
 /// Lines of a rendered error that are shown.
 const RENDERED: usize = 8;
 
@@ -98,7 +101,7 @@ struct Refusal {
 /// One finding in four lengths, the richest first.
 struct Entry {
     code: Code,
-    texts: [Vec<String>; 4],
+    texts: [Vec<String>; LENGTHS],
 }
 
 /// What a layout spends lines on.
@@ -121,34 +124,28 @@ fn refused(verdict: &Verdict, context: &Context) -> Vec<String> {
         review: true,
         share: true,
     };
-    let mut layouts: Vec<_> = (0..4).map(|length| Layout { length, ..all }).collect();
-    for layout in layouts.drain(..) {
-        let lines = refusal.lay_out(layout, refusal.entries.len());
-        if lines.len() <= LINES {
-            return lines;
-        }
+    let whole = (0..LENGTHS).map(|length| Layout { length, ..all });
+    let mut whole = whole.map(|layout| refusal.lay_out(layout, refusal.entries.len()));
+    if let Some(lines) = whole.find(|lines| lines.len() <= LINES) {
+        return lines;
     }
-    let short = Layout { length: 3, ..all };
-    let (no_help, no_review) = (
-        Layout {
-            help: false,
-            ..short
-        },
-        false,
-    );
-    let bare = Layout {
-        review: no_review,
+    let short = Layout {
+        length: LENGTHS - 1,
+        ..all
+    };
+    let no_help = Layout {
+        help: false,
+        ..short
+    };
+    let no_review = Layout {
+        review: false,
         ..no_help
     };
-    for layout in [
-        short,
-        no_help,
-        bare,
-        Layout {
-            share: false,
-            ..bare
-        },
-    ] {
+    let bare = Layout {
+        share: false,
+        ..no_review
+    };
+    for layout in [short, no_help, no_review, bare] {
         for shown in (1..refusal.entries.len()).rev() {
             let lines = refusal.lay_out(layout, shown);
             if lines.len() <= LINES {
@@ -156,13 +153,7 @@ fn refused(verdict: &Verdict, context: &Context) -> Vec<String> {
             }
         }
     }
-    let mut lines = refusal.lay_out(
-        Layout {
-            share: false,
-            ..bare
-        },
-        0,
-    );
+    let mut lines = refusal.lay_out(bare, 0);
     lines.truncate(LINES);
     lines
 }
@@ -317,7 +308,7 @@ fn entries(verdict: &Verdict, focus: &UpdateVerdict, context: &Context) -> Vec<E
         .collect()
 }
 
-fn rule_texts(at: &str, finding: &Finding) -> [Vec<String>; 4] {
+fn rule_texts(at: &str, finding: &Finding) -> [Vec<String>; LENGTHS] {
     let code = bracketed(finding.code);
     let rule = plain(finding.rule.as_deref().unwrap_or("a rule"));
     let want = plain(finding.want.as_deref().unwrap_or_default());
@@ -353,7 +344,7 @@ fn other_texts(
     update: &UpdateVerdict,
     finding: &Finding,
     context: &Context,
-) -> [Vec<String>; 4] {
+) -> [Vec<String>; LENGTHS] {
     let weight = match finding.severity {
         Severity::Refuse | Severity::Undecided => "",
         Severity::Warn => "warning ",

@@ -156,3 +156,152 @@ fn uncovering(review: &ReviewFacts) -> Why {
         Coverage::Identity | Coverage::Replay => (Code::UnreviewedResidual, "other"),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::judge::sample::{N, Push, oid, rule};
+    use crate::judge::verdict::{Decision, Evidence, Role};
+    use crate::wire::name::RepoPath;
+
+    /// The one note of the last approval, as code and reason.
+    fn why(push: &Push) -> (Code, String) {
+        let last = push.update.reviews.last().unwrap();
+        let tag = last.tag.to_string();
+        let findings = push.verdict().findings.into_iter();
+        let mine: Vec<_> = findings.filter(|f| f.about.contains(&tag)).collect();
+        assert_eq!(mine.len(), 1, "{mine:?}");
+        assert_eq!(mine[0].severity, Severity::Note);
+        assert_eq!(mine[0].about[0], last.person.to_string());
+        assert_eq!(mine[0].about[1], last.head.to_string());
+        assert!(!push.verdict().approvals.last().unwrap().counted);
+        (mine[0].code, mine[0].about[3].clone())
+    }
+
+    /// Whatever ended an approval is the reason, before all others.
+    #[test]
+    fn ended_approvals() {
+        for (state, code, reason) in [
+            (ReviewState::Expired, Code::StaleApproval, "expired"),
+            (ReviewState::Replaced, Code::StaleApproval, "replaced"),
+            (ReviewState::Withdrawn, Code::StaleApproval, "withdrawn"),
+            (ReviewState::Unknown, Code::StaleApproval, "unknown"),
+            (ReviewState::KeyRevoked, Code::RevokedKey, "revoked"),
+            (ReviewState::Spent, Code::SpentApproval, "spent"),
+        ] {
+            for person in ["bob", "alice", "robot"] {
+                let push = Push::new("").reviewed(person, N, |review| review.state = state);
+                assert_eq!(why(&push), (code, reason.to_owned()), "{person}");
+            }
+        }
+    }
+
+    /// Each other reason has its own code, once.
+    #[test]
+    fn uncounted_approvals() {
+        let exact = rule("x", r#"["1 of any"]"#, "base = \"exact\"");
+        let approved = |rules: &str, person: &str| Push::new(rules).approved(&[person]);
+        let covering = |coverage| {
+            Push::new("").reviewed("bob", N, move |review| {
+                review.coverage = coverage;
+                review.residual = vec![RepoPath::from("left")];
+            })
+        };
+        let base = |names_base, coverage| {
+            Push::new(&exact).reviewed("bob", N, move |review| {
+                review.names_base = names_base;
+                review.coverage = coverage;
+            })
+        };
+        let weak = Push::new("").reviewed("bob", N, |review| review.evidence = Evidence::Forge);
+        for (push, code, reason) in [
+            (approved("", "alice"), Code::SelfApproval, "contributor"),
+            (approved("", "robot"), Code::BotApproval, "bot"),
+            (approved("", "github"), Code::BotApproval, "forge"),
+            (weak, Code::WeakEvidence, "forge"),
+            (base(false, Coverage::Identity), Code::StaleApproval, "base"),
+            (base(true, Coverage::Replay), Code::StaleApproval, "base"),
+            (
+                covering(Coverage::Residual),
+                Code::UnreviewedResidual,
+                "residual",
+            ),
+            (
+                covering(Coverage::Unverifiable),
+                Code::Unverifiable,
+                "unverifiable",
+            ),
+            (
+                approved(&rule("m", r#"["1 of @maintainers"]"#, ""), "frank"),
+                Code::WeakEvidence,
+                "unasked",
+            ),
+        ] {
+            assert_eq!(why(&push), (code, reason.to_owned()));
+            assert_eq!(push.decision(), Decision::Refuse, "{reason}");
+        }
+        let residual = covering(Coverage::Residual).found(Code::UnreviewedResidual);
+        assert_eq!(residual[0].paths, [RepoPath::from("left")]);
+        let good = base(true, Coverage::Identity);
+        assert_eq!(good.decision(), Decision::Accept);
+    }
+
+    /// An approval of a head that another sequence made needless says so.
+    #[test]
+    fn another_head() {
+        let mut push = Push::new("");
+        let heads = [5, 6].map(|head| vec![push.head(head, &["a"], "alice")]);
+        push.update.steps[0].sequences = heads.to_vec();
+        let push = push.reviewed("bob", 5, |_| ()).reviewed("carol", 6, |_| ());
+        assert_eq!(push.decision(), Decision::Accept);
+        assert_eq!(why(&push), (Code::UnreviewedResidual, "other".to_owned()));
+    }
+
+    /// Bots count where a rule names them and nowhere else; a forge's word where a rule takes it.
+    #[test]
+    fn bots_and_forges_where_named() {
+        let bot = rule("bot", r#"["1 of robot"]"#, "");
+        assert_eq!(
+            Push::new(&bot).approved(&["robot"]).decision(),
+            Decision::Accept
+        );
+        let weak = rule("weak", r#"["1 of any"]"#, "evidence = \"forge\"");
+        let push = Push::new(&weak).reviewed("bob", N, |review| review.evidence = Evidence::Forge);
+        assert_eq!(push.decision(), Decision::Accept);
+        let strict = weak + &rule("strict", r#"["1 of any"]"#, "");
+        let push = Push::new(&strict).reviewed("bob", N, |r| r.evidence = Evidence::Forge);
+        assert_eq!(push.decision(), Decision::Refuse);
+        assert_eq!(push.counted(), ["bob"], "it counts for the other rule");
+    }
+
+    /// Approvals come in log order, with the coverage they had where they were heard.
+    #[test]
+    fn in_log_order() {
+        let mut push = Push::new("")
+            .approved(&["bob", "carol"])
+            .rejected("dana", 99);
+        push.update.reviews[0].index = 50;
+        push.update.reviews[1].coverage = Coverage::Residual;
+        let approvals = push.verdict().approvals;
+        let shown: Vec<_> = approvals
+            .iter()
+            .map(|approval| (approval.person.as_str(), approval.coverage))
+            .collect();
+        assert_eq!(
+            shown,
+            [("carol", Coverage::Identity), ("bob", Coverage::Identity)]
+        );
+        assert_eq!(approvals[0].commit, oid(N));
+    }
+
+    /// Who made a head does not approve it, though what is pushed is something else.
+    #[test]
+    fn own_head_uncovered() {
+        let push = Push::new("").with("bob", &[Role::Signer]);
+        let push = push.reviewed("bob", N, |review| review.coverage = Coverage::Residual);
+        assert_eq!(why(&push).0, Code::SelfApproval);
+        let other = Push::new("").with("bob", &[Role::Signer]);
+        let other = other.reviewed("bob", 9, |review| review.coverage = Coverage::Residual);
+        assert_eq!(why(&other).0, Code::UnreviewedResidual);
+    }
+}

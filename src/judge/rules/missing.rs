@@ -61,3 +61,98 @@ fn want(rule: &Rule, unproven: bool) -> String {
     };
     format!("{}{more}", places.join(", "))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::judge::sample::{N, Push, oid, rule};
+    use crate::judge::verdict::{Decision, Role};
+
+    fn two_rules() -> String {
+        rule("everyone", r#"["1 of @maintainers"]"#, "")
+            + &rule(
+                "pipelines",
+                r#"["2 of @maintainers", "1 of @security|carol"]"#,
+                "class = [\"pipeline\"]",
+            )
+    }
+
+    /// Each failing rule is told once, with who counts, and who would bring it nearer.
+    #[test]
+    fn tells_each_rule_once() {
+        let ci = ".github/workflows/ci.yml";
+        let push = Push::new(&two_rules()).changing(&[ci, "src/lib.rs"]);
+        let push = push.approved(&["bob"]);
+        let found = push.found(Code::MissingApprovals);
+        assert_eq!(found.len(), 1);
+        let finding = &found[0];
+        assert_eq!(finding.rule.as_deref(), Some("pipelines"));
+        assert_eq!(finding.at.as_deref(), Some(".countersign/policy.toml:7"));
+        assert_eq!(
+            finding.want.as_deref(),
+            Some("2 of @maintainers, 1 of @security|carol")
+        );
+        assert_eq!(finding.got, ["bob"]);
+        // alice contributed; frank could fill nothing.
+        assert_eq!(finding.about, ["carol", "dana", "erin"]);
+        let paths: Vec<_> = finding.paths.iter().map(ToString::to_string).collect();
+        assert_eq!(paths, [ci]);
+        let none = Push::new(&two_rules()).changing(&[ci, "src/lib.rs"]);
+        assert_eq!(none.found(Code::MissingApprovals).len(), 2);
+    }
+
+    /// Whoever would fill nothing more is not sent for.
+    #[test]
+    fn asks_only_those_who_help() {
+        let rules = rule("both", r#"["1 of @maintainers", "1 of @security"]"#, "");
+        let push = Push::new(&rules).approved(&["bob"]);
+        assert_eq!(
+            push.found(Code::MissingApprovals)[0].about,
+            ["dana", "erin"]
+        );
+    }
+
+    /// What no rule matches falls under the built-in one, which stands in no file.
+    #[test]
+    fn default_stands_nowhere() {
+        let rules = rule("docs", r#"["1 of @maintainers"]"#, r#"paths = ["docs/"]"#);
+        let push = Push::new(&rules).changing(&["docs/a.md", "src/lib.rs"]);
+        let found = push.found(Code::MissingApprovals);
+        let rules: Vec<_> = found
+            .iter()
+            .map(|finding| finding.rule.as_deref())
+            .collect();
+        assert_eq!(rules, [Some("default"), Some("docs")]);
+        assert_eq!(found[0].at, None);
+        assert_eq!(found[0].want.as_deref(), Some("1 of any"));
+        let paths: Vec<_> = found[0].paths.iter().map(ToString::to_string).collect();
+        assert_eq!(paths, ["src/lib.rs"]);
+        assert_eq!(push.approved(&["bob"]).decision(), Decision::Accept);
+    }
+
+    /// Over several heads got is who counts at each, paths are those of each.
+    #[test]
+    fn merges_heads() {
+        let mut push = Push::new(&rule("two", r#"["2 of @maintainers|frank"]"#, ""));
+        let first = push.head(5, &["b"], "alice");
+        let second = push.head(N, &["a"], "alice");
+        push.update.steps[0].sequences = vec![vec![first, second]];
+        let push = push
+            .approved(&["bob", "frank"])
+            .reviewed("bob", 5, |_| ())
+            .with("dana", &[Role::Author]);
+        let found = push.found(Code::MissingApprovals);
+        assert_eq!(found.len(), 1);
+        assert_eq!(found[0].got, ["bob"]);
+        assert_eq!(found[0].about, ["carol", "frank"]);
+        let push = push.reviewed("carol", N, |review| review.head = oid(N));
+        assert_eq!(
+            push.found(Code::MissingApprovals)[0].about,
+            ["carol", "frank"]
+        );
+        assert_eq!(
+            push.reviewed("carol", 5, |_| ()).decision(),
+            Decision::Accept
+        );
+    }
+}

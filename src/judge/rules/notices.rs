@@ -48,3 +48,111 @@ fn hidden(policy: &Policy, notice: &Notice) -> Severity {
         Severity::Warn
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::judge::sample::{Push, protection};
+    use crate::policy::Protection;
+
+    fn weight(scope: Scope, code: Code, paths: &[&str]) -> Option<Severity> {
+        let push = Push::new("").approved(&["bob"]).scoped(scope);
+        let codes = push.noticed(code, paths).codes();
+        let mine = codes.iter().find(|(found, _)| *found == code);
+        mine.map(|(_, severity)| *severity)
+    }
+
+    /// Each notice weighs what the design says, wherever it is seen.
+    #[test]
+    fn weighs() {
+        use Severity::{Note, Refuse, Undecided, Warn};
+        let main = || Scope::Protected(protection());
+        for (code, severity) in [
+            (Code::MalformedObject, Refuse),
+            (Code::UnsafePath, Refuse),
+            (Code::PathCollision, Refuse),
+            (Code::UnsafeMode, Refuse),
+            (Code::RewoundBranch, Refuse),
+            (Code::DeletedRef, Refuse),
+            (Code::MovedTag, Refuse),
+            (Code::UnrecordedTarget, Refuse),
+            (Code::ForbiddenRef, Refuse),
+            (Code::ShadowingRef, Refuse),
+            (Code::SymrefAlias, Refuse),
+            (Code::UnknownTip, Refuse),
+            (Code::BadSignature, Refuse),
+            (Code::RevokedKey, Refuse),
+            (Code::UnknownPusher, Refuse),
+            (Code::MalformedReview, Refuse),
+            (Code::ReplayedReview, Refuse),
+            (Code::WrongTarget, Refuse),
+            (Code::WrongRepository, Refuse),
+            (Code::PolicyMissing, Refuse),
+            (Code::PolicyInvalid, Refuse),
+            (Code::UnsatisfiableRule, Refuse),
+            (Code::UnreviewedResidual, Refuse),
+            (Code::OverBudget, Refuse),
+            (Code::SubmoduleChange, Warn),
+            (Code::HiddenContent, Warn),
+            (Code::UnknownSigner, Warn),
+            (Code::ExpiredKey, Warn),
+            (Code::UnknownContributor, Note),
+            (Code::Unverifiable, Undecided),
+            (Code::Undecidable, Undecided),
+        ] {
+            assert_eq!(weight(main(), code, &[]), Some(severity), "{code:?}");
+        }
+    }
+
+    /// What gathering is not known to see refuses rather than passes.
+    #[test]
+    fn refuses_what_it_does_not_expect() {
+        for code in [
+            Code::PolicyWeakened,
+            Code::FloatingReference,
+            Code::Rejected,
+        ] {
+            assert_eq!(weight(Scope::Free, code, &[]), Some(Severity::Refuse));
+        }
+    }
+
+    /// Signatures matter where every commit must be signed, and on reviews always.
+    #[test]
+    fn signatures_depend_on_the_scope() {
+        let signed = Scope::Protected(Protection {
+            signed_commits: true,
+            ..protection()
+        });
+        let unsigned = Scope::Protected(protection());
+        for (scope, missing, unknown) in [
+            (signed, Some(Severity::Refuse), Severity::Refuse),
+            (Scope::Review, Some(Severity::Refuse), Severity::Refuse),
+            (unsigned, None, Severity::Warn),
+            (Scope::Proposal, None, Severity::Warn),
+            (Scope::Free, None, Severity::Warn),
+        ] {
+            let weigh = |code| weight(scope.clone(), code, &[]);
+            assert_eq!(weigh(Code::UnsignedCommit), missing, "{scope:?}");
+            assert_eq!(weigh(Code::UnknownSigner), Some(unknown), "{scope:?}");
+            assert_eq!(weigh(Code::ExpiredKey), Some(unknown), "{scope:?}");
+            assert_eq!(weigh(Code::BadSignature), Some(Severity::Refuse));
+        }
+    }
+
+    /// Hidden content in a file that decides something refuses, also among others.
+    #[test]
+    fn hidden_content_depends_on_the_class() {
+        let main = || Scope::Protected(protection());
+        for (paths, severity) in [
+            (&["src/lib.rs"][..], Severity::Warn),
+            (
+                &["src/lib.rs", ".github/workflows/ci.yml"],
+                Severity::Refuse,
+            ),
+            (&[".countersign/policy.toml"], Severity::Refuse),
+        ] {
+            let weight = weight(main(), Code::HiddenContent, paths);
+            assert_eq!(weight, Some(severity), "{paths:?}");
+        }
+    }
+}

@@ -94,3 +94,144 @@ fn overriding(
         .filter(|person| *person != reject.person)
         .collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::judge::sample::{N, Push, oid, rule};
+    use crate::judge::verdict::{Decision, Role};
+
+    const TAG: u64 = 99;
+
+    fn one_maintainer() -> String {
+        rule("one", r#"["1 of @maintainers"]"#, "")
+    }
+
+    fn overridden(push: Push, persons: &[&str]) -> Push {
+        let add = |push: Push, person: &&str| {
+            push.reviewed(person, N, |review| review.overrides = vec![oid(TAG)])
+        };
+        persons.iter().fold(push, add)
+    }
+
+    /// A reject by whom a matching rule names blocks, contributor or not; by others it does not.
+    #[test]
+    fn blocks_where_a_rule_names_the_rejecter() {
+        use Decision::{Accept, Refuse};
+        for (person, decision) in [
+            ("carol", Refuse),
+            ("alice", Refuse),
+            ("dana", Accept),
+            ("robot", Accept),
+            ("github", Accept),
+        ] {
+            let push = Push::new(&one_maintainer()).approved(&["bob"]);
+            let push = push.rejected(person, TAG);
+            assert_eq!(push.decision(), decision, "{person}");
+            let found = push.found(Code::Rejected);
+            assert_eq!(found.len(), usize::from(decision == Refuse));
+            for finding in found {
+                let about = [person.to_owned(), oid(N).to_string(), oid(TAG).to_string()];
+                assert_eq!(finding.about, about);
+                assert_eq!(push.judge().chosen, [[None]]);
+            }
+        }
+    }
+
+    /// Only a reject in force blocks; time alone does not end one.
+    #[test]
+    fn blocks_while_in_force() {
+        use ReviewState::{Expired, KeyRevoked, Live, Replaced, Spent, Unknown, Withdrawn};
+        let rejected = |state, blocks| {
+            let push = Push::new("").approved(&["bob"]).rejected("carol", TAG);
+            let mut push = push;
+            push.update.reviews[1].state = state;
+            push.update.reviews[1].blocks = blocks;
+            push.decision() == Decision::Refuse
+        };
+        for state in [Live, Expired] {
+            assert!(rejected(state, true), "{state:?}");
+            assert!(!rejected(state, false), "{state:?}");
+        }
+        for state in [KeyRevoked, Replaced, Spent, Unknown, Withdrawn] {
+            assert!(!rejected(state, true), "{state:?}");
+        }
+    }
+
+    /// One person more than the rule asks overrides, at most everyone eligible but the rejecter.
+    #[test]
+    fn overriding_takes_one_more() {
+        use Decision::{Accept, Refuse};
+        let wide = rule("one", r#"["1 of @maintainers|dana|erin"]"#, "");
+        let two = rule("two", r#"["2 of @maintainers|dana|erin"]"#, "");
+        for (rules, rejecter, overriding, decision) in [
+            (&wide, "carol", &["bob"][..], Refuse),
+            (&wide, "carol", &["bob", "dana"], Accept),
+            (&two, "carol", &["bob", "dana"], Refuse),
+            (&two, "carol", &["bob", "dana", "erin"], Accept),
+            // bob alone is left beside alice, who contributed, and carol, who rejects.
+            (&one_maintainer(), "carol", &["bob"], Accept),
+            // alice rejects her own work: bob and carol are left.
+            (&one_maintainer(), "alice", &["bob"], Refuse),
+            (&one_maintainer(), "alice", &["bob", "carol"], Accept),
+            // Nobody the rule does not name.
+            (&one_maintainer(), "alice", &["bob", "dana"], Refuse),
+        ] {
+            let push = overridden(Push::new(rules).rejected(rejecter, TAG), overriding);
+            assert_eq!(
+                push.decision(),
+                decision,
+                "{rules} {rejecter} {overriding:?}"
+            );
+        }
+    }
+
+    /// The finding says how many are wanted and who is there.
+    #[test]
+    fn tells_how_many() {
+        let push = Push::new(&rule("one", r#"["1 of @maintainers|dana|erin"]"#, ""));
+        let push = overridden(push.rejected("carol", TAG), &["bob"]).approved(&["dana"]);
+        let found = push.found(Code::Rejected);
+        assert_eq!(found[0].want.as_deref(), Some("2 overriding"));
+        assert_eq!(found[0].got, ["bob"]);
+        assert_eq!(found[0].rule.as_deref(), Some("one"));
+        assert_eq!(found[0].at.as_deref(), Some(".countersign/policy.toml:3"));
+    }
+
+    /// Overriding one reject leaves another standing; a contributor, or the rejecter by another
+    /// approval, overrides nothing.
+    #[test]
+    fn overrides_are_exact() {
+        let wide = rule("one", r#"["1 of @maintainers|dana|erin"]"#, "");
+        let push = overridden(Push::new(&wide).rejected("carol", TAG), &["bob", "dana"]);
+        assert_eq!(
+            push.clone().rejected("erin", 98).decision(),
+            Decision::Refuse
+        );
+        let hand = push.with("dana", &[Role::CoAuthor]);
+        assert_eq!(hand.decision(), Decision::Refuse);
+        let own = overridden(Push::new(&wide).rejected("carol", TAG), &["bob", "carol"]);
+        assert_eq!(own.decision(), Decision::Refuse);
+    }
+
+    /// Every rule that names the rejecter must be overridden, each by people it names.
+    #[test]
+    fn every_naming_rule_is_overridden() {
+        let rules =
+            rule("a", r#"["1 of any"]"#, "") + &rule("b", r#"["1 of carol|dana|erin"]"#, "");
+        let push = Push::new(&rules).rejected("carol", TAG);
+        let one = overridden(push.clone(), &["bob", "dana"]);
+        assert_eq!(one.found(Code::Rejected)[0].rule.as_deref(), Some("b"));
+        let both = overridden(push, &["dana", "erin"]);
+        assert_eq!(both.decision(), Decision::Accept);
+    }
+
+    /// Where nobody eligible is left, a reject stands: no people are not enough people.
+    #[test]
+    fn nobody_overrides_nothing() {
+        let rules = rule("own", r#"["1 of carol"]"#, "");
+        let push = Push::new(&rules).approved(&["bob"]).rejected("carol", TAG);
+        let found = push.found(Code::Rejected);
+        assert_eq!(found[0].want.as_deref(), Some("1 overriding"));
+    }
+}
