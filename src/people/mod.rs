@@ -1,7 +1,11 @@
 //! Who may vouch, and with what: `.countersign/people.toml`.
 
+pub mod document;
+pub mod error;
 pub mod key;
+pub mod parse;
 
+pub use error::{ConfigError, ConfigFault};
 pub use key::KeyMaterial;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -88,4 +92,54 @@ pub struct People {
     pub persons: BTreeMap<PersonName, Person>,
     /// Team name (without `@`) → members.
     pub teams: BTreeMap<String, BTreeSet<PersonName>>,
+}
+
+impl PersonKey {
+    /// Returns whether something received at that instant may rest on the key.
+    pub fn counts_at(&self, at: Timestamp) -> bool {
+        self.from.is_none_or(|from| from <= at)
+            && self.until.is_none_or(|until| at < until)
+            && self.revoked.is_none_or(|revoked| at < revoked)
+    }
+}
+
+impl People {
+    /// Returns a person by name.
+    pub fn person(&self, name: &PersonName) -> Option<&Person> {
+        self.persons.get(name)
+    }
+
+    /// Returns whose e-mail address it is, without regard to ASCII case.
+    pub fn person_by_email(&self, email: &[u8]) -> Option<&Person> {
+        let email = std::str::from_utf8(email).ok()?.to_ascii_lowercase();
+        self.persons
+            .values()
+            .find(|person| person.emails.contains(&email))
+    }
+
+    /// Returns whose login it is.
+    pub fn by_login(&self, login: &str) -> Option<&Person> {
+        self.persons
+            .values()
+            .find(|person| person.logins.contains(login))
+    }
+
+    /// Returns whose account on that forge it is.
+    pub fn by_account(&self, forge: &str, id: &u64) -> Option<&Person> {
+        self.persons
+            .values()
+            .find(|person| person.accounts.get(forge) == Some(id))
+    }
+
+    /// Returns the members of a team, named without `@`.
+    pub fn team(&self, name: &str) -> Option<&BTreeSet<PersonName>> {
+        self.teams.get(name)
+    }
+
+    /// Returns every human, by name.
+    pub fn humans(&self) -> impl Iterator<Item = &Person> {
+        self.persons
+            .values()
+            .filter(|person| person.kind == PersonKind::Human)
+    }
 }

@@ -3,6 +3,14 @@
 //! Every parser here takes a byte slice, allocates no more than a small multiple of it, rejects
 //! what it does not know and whatever trails, and does no I/O.
 
+pub mod commit;
+pub mod fold;
+pub mod ident;
 pub mod name;
+pub mod object;
 pub mod oid;
 pub mod push;
+pub mod refname;
+pub mod review;
+pub mod tag;
+pub mod tree;

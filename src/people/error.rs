@@ -1,0 +1,132 @@
+//! What is wrong with a configuration file, where, and how it reads.
+
+use std::ops::Range;
+
+use annotate_snippets::{AnnotationKind, Level, Renderer, Snippet};
+
+/// The most characters of a source line that are shown.
+const SHOWN: usize = 512;
+
+/// A fault in `people.toml` or `policy.toml`, at its line and column.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{file}:{line}:{column}: {message}")]
+pub struct ConfigError {
+    /// The file, from the root of the repository.
+    pub file: String,
+    /// From 1.
+    pub line: usize,
+    /// In characters, from 1.
+    pub column: usize,
+    /// What is wrong and what would be right; lower case, no full stop, no control characters.
+    pub message: String,
+    /// Which finding it becomes.
+    pub kind: ConfigFault,
+    /// Message, place, source line and caret, on several lines, without colour.
+    pub rendered: String,
+}
+
+/// What kind of fault it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ConfigFault {
+    /// It says something that is not allowed or not known: `policy-invalid`.
+    Invalid,
+    /// It asks for more people than there are: `unsatisfiable-rule`.
+    Unsatisfiable,
+}
+
+impl ConfigError {
+    /// Makes the error for a span of bytes of `text`; a span past its end is cut.
+    pub fn new(
+        file: &str,
+        text: &str,
+        span: Range<usize>,
+        kind: ConfigFault,
+        message: impl Into<String>,
+    ) -> Self {
+        let message = message.into();
+        let start = floor(text, span.start);
+        let before = text.get(..start).unwrap_or_default();
+        let line = before.matches('\n').count().saturating_add(1);
+        let begin = before.rfind('\n').map_or(0, |at| at.saturating_add(1));
+        let rest = text.get(begin..).unwrap_or_default();
+        let whole = rest.split('\n').next().unwrap_or_default();
+        let whole = whole.strip_suffix('\r').unwrap_or(whole);
+        let column = text
+            .get(begin..start)
+            .unwrap_or_default()
+            .chars()
+            .count()
+            .saturating_add(1);
+        let rendered = render(file, line, column, whole, &span, begin, kind, &message);
+        Self {
+            file: file.to_owned(),
+            line,
+            column,
+            message,
+            kind,
+            rendered,
+        }
+    }
+}
+
+/// Draws one line of the source, the part around the span where the line is long.
+#[allow(
+    clippy::too_many_arguments,
+    reason = "the parts of one error, used once"
+)]
+fn render(
+    file: &str,
+    line: usize,
+    column: usize,
+    whole: &str,
+    span: &Range<usize>,
+    begin: usize,
+    kind: ConfigFault,
+    message: &str,
+) -> String {
+    let from = floor(whole, span.start.saturating_sub(begin));
+    let to = floor(whole, span.end.saturating_sub(begin)).max(from);
+    // Long lines are cut on both sides: what is shown is bounded whatever was pushed.
+    let cut = match column > SHOWN / 2 {
+        true => floor(whole, from.saturating_sub(SHOWN / 4)),
+        false => 0,
+    };
+    let end = floor(whole, cut.saturating_add(SHOWN));
+    let shown = whole.get(cut..end).unwrap_or_default();
+    let inside = |at: usize| at.min(end).saturating_sub(cut);
+    let id = match kind {
+        ConfigFault::Invalid => "policy-invalid",
+        ConfigFault::Unsatisfiable => "unsatisfiable-rule",
+    };
+    let place = format!("{file}:{line}:{column}");
+    let report = &[Level::ERROR.primary_title(message).id(id).element(
+        Snippet::source(shown)
+            .line_start(line)
+            .annotation(AnnotationKind::Primary.span(inside(from)..inside(to))),
+    )];
+    let drawn = Renderer::plain().render(report);
+    // The renderer counts columns from the start of what it is shown; the place is ours.
+    let gutter = " ".repeat(line.to_string().len());
+    match drawn.split_once('\n') {
+        Some((title, rest)) => format!("{title}\n{gutter}--> {place}\n{rest}"),
+        None => format!("{drawn}\n{gutter}--> {place}"),
+    }
+}
+
+/// Returns the last character boundary at or before `at`.
+fn floor(text: &str, at: usize) -> usize {
+    let mut at = at.min(text.len());
+    while !text.is_char_boundary(at) {
+        at = at.saturating_sub(1);
+    }
+    at
+}
+
+/// Quotes a piece of the file for a message: escaped, and cut where it is long.
+pub fn quote(text: &str) -> String {
+    let mut shown: String = text.chars().take(60).collect();
+    if shown.len() < text.len() {
+        shown.push('…');
+    }
+    format!("`{}`", shown.escape_debug().to_string().replace("\\\"", "\""))
+}

@@ -1,0 +1,326 @@
+//! `people.toml` → [`People`].
+//!
+//! Everything that could make one person count twice, or two people look like one, is refused
+//! here: a key, an e-mail, an account or a login under two people.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::document::{Field, Source, Table, Text};
+use super::error::{ConfigError, quote};
+use super::{KeyMaterial, People, Person, PersonKey, PersonKind, PersonName, key};
+
+/// The file, from the root of the repository.
+pub const FILE: &str = ".countersign/people.toml";
+/// The most people.
+pub const MAX_PEOPLE: usize = 10_000;
+/// The most keys of one person.
+pub const MAX_KEYS: usize = 50;
+/// The largest key file that is read.
+pub const MAX_KEY_FILE: usize = 256 << 10;
+/// The forges whose accounts can be named.
+const FORGES: &[&str] = &["github", "gitlab", "forgejo", "gitea"];
+
+/// Gives the bytes of a file of the same tree, by its path from the root.
+type Files<'f> = &'f dyn Fn(&str) -> Option<Vec<u8>>;
+
+impl People {
+    /// Parses `people.toml`.
+    ///
+    /// `files` gives the key files it names, by path from the root of the same tree. There is no
+    /// clock here: a key that ran out is parsed like any other.
+    pub fn parse(text: &[u8], files: Files<'_>) -> Result<Self, ConfigError> {
+        let source = Source::new(FILE, text)?;
+        let parsed = source.parse()?;
+        let root = Table::root(source, &parsed);
+        root.only(&["people", "teams"], &[])?;
+        let mut reader = Reader {
+            source,
+            files,
+            names: BTreeSet::new(),
+            taken: BTreeMap::new(),
+        };
+        let mut people = Self::default();
+        if let Some(field) = root.get("people") {
+            people.persons = reader.people(&field)?;
+        }
+        if let Some(field) = root.get("teams") {
+            people.teams = reader.teams(&field, &people)?;
+        }
+        if !people.humans().any(|_| true) {
+            let message = "no human in `[people]`: the built-in rule `default`, 1 of any, asks for one";
+            return Err(source.unsatisfiable(0..0, message));
+        }
+        Ok(people)
+    }
+}
+
+struct Reader<'s> {
+    source: Source<'s>,
+    files: Files<'s>,
+    /// Every name of the file, for logins that would read as someone else.
+    names: BTreeSet<String>,
+    /// What must be one person's, in words → whose it is.
+    taken: BTreeMap<String, PersonName>,
+}
+
+impl Reader<'_> {
+    fn people(&mut self, field: &Field<'_>) -> Result<BTreeMap<PersonName, Person>, ConfigError> {
+        let entries = field.table()?.entries();
+        if entries.len() > MAX_PEOPLE {
+            let found = entries.len();
+            return Err(field.invalid(format!("{found} people, at most {MAX_PEOPLE} are read")));
+        }
+        self.names = entries.iter().map(|(key, _)| key.text.to_owned()).collect();
+        let mut persons = BTreeMap::new();
+        for (key, field) in entries {
+            let name = self.name("person", &key)?;
+            let person = self.person(&name, &field.table()?)?;
+            persons.insert(name, person);
+        }
+        Ok(persons)
+    }
+
+    fn name(&self, what: &str, text: &Text<'_>) -> Result<PersonName, ConfigError> {
+        let refuse = |message| Err(self.source.invalid(text.span.clone(), message));
+        let Some(name) = PersonName::new(text.text) else {
+            return refuse(format!(
+                "a {what} is named [a-z0-9][a-z0-9-]{{0,38}}, found {}",
+                quote(text.text)
+            ));
+        };
+        match name.as_str() {
+            "any" => refuse(format!("`any` means any human, no {what} can be named so")),
+            _ => Ok(name),
+        }
+    }
+
+    fn person(&mut self, name: &PersonName, table: &Table<'_>) -> Result<Person, ConfigError> {
+        table.only(&["kind", "emails", "accounts", "logins", "keys"], &[])?;
+        let kinds = [
+            ("human", PersonKind::Human),
+            ("bot", PersonKind::Bot),
+            ("forge", PersonKind::Forge),
+        ];
+        let mut person = Person {
+            name: name.clone(),
+            kind: PersonKind::Human,
+            emails: BTreeSet::new(),
+            accounts: BTreeMap::new(),
+            logins: BTreeSet::new(),
+            keys: Vec::new(),
+        };
+        if let Some(field) = table.get("kind") {
+            person.kind = field.choice(&kinds)?;
+        }
+        if let Some(field) = table.get("emails") {
+            person.emails = self.emails(name, &field)?;
+        }
+        if let Some(field) = table.get("accounts") {
+            person.accounts = self.accounts(name, &field.table()?)?;
+        }
+        if let Some(field) = table.get("logins") {
+            person.logins = self.logins(name, &field)?;
+        }
+        if let Some(field) = table.get("keys") {
+            let items = field.items()?;
+            if items.len() > MAX_KEYS {
+                let found = items.len();
+                return Err(field.invalid(format!("{found} keys, at most {MAX_KEYS} are read")));
+            }
+            for item in items {
+                person.keys.push(self.key(name, &item.table()?)?);
+            }
+        }
+        Ok(person)
+    }
+
+    /// Refuses what another person, or the same one, already has.
+    fn take(
+        &mut self,
+        owner: &PersonName,
+        what: String,
+        span: std::ops::Range<usize>,
+    ) -> Result<(), ConfigError> {
+        match self.taken.get(&what) {
+            Some(other) if other == owner => {
+                let message = format!("{what} stands under {owner} twice");
+                Err(self.source.invalid(span, message))
+            }
+            Some(other) => {
+                let message = format!("{what} already belongs to {other}");
+                Err(self.source.invalid(span, message))
+            }
+            None => {
+                self.taken.insert(what, owner.clone());
+                Ok(())
+            }
+        }
+    }
+
+    fn emails(
+        &mut self,
+        owner: &PersonName,
+        field: &Field<'_>,
+    ) -> Result<BTreeSet<String>, ConfigError> {
+        let mut emails = BTreeSet::new();
+        for text in field.texts()? {
+            let odd = |c: char| c.is_control() || c.is_whitespace() || matches!(c, '<' | '>');
+            if text.text.is_empty() || text.text.len() > 254 || text.text.contains(odd) {
+                let message = format!("{} is no e-mail address", quote(text.text));
+                return Err(self.source.invalid(text.span, message));
+            }
+            let email = text.text.to_ascii_lowercase();
+            self.take(owner, format!("the e-mail {}", quote_all(&email)), text.span)?;
+            emails.insert(email);
+        }
+        Ok(emails)
+    }
+
+    fn accounts(
+        &mut self,
+        owner: &PersonName,
+        table: &Table<'_>,
+    ) -> Result<BTreeMap<String, u64>, ConfigError> {
+        table.only(FORGES, &[])?;
+        let mut accounts = BTreeMap::new();
+        for (forge, field) in table.entries() {
+            let id = field.integer()?;
+            if id == 0 {
+                return Err(field.invalid("an account id is a number from 1"));
+            }
+            self.take(owner, format!("the {} account {id}", forge.text), field.span())?;
+            accounts.insert(forge.text.to_owned(), id);
+        }
+        Ok(accounts)
+    }
+
+    fn logins(
+        &mut self,
+        owner: &PersonName,
+        field: &Field<'_>,
+    ) -> Result<BTreeSet<String>, ConfigError> {
+        let mut logins = BTreeSet::new();
+        for text in field.texts()? {
+            let odd = |c: char| c.is_control() || c.is_whitespace();
+            if text.text.is_empty() || text.text.len() > 255 || text.text.contains(odd) {
+                let message = format!("{} is no login", quote(text.text));
+                return Err(self.source.invalid(text.span, message));
+            }
+            // A host that names people or logins could not tell the two apart.
+            if text.text != owner.as_str() && self.names.contains(text.text) {
+                let message = format!("the login `{0}` is the name of the person {0}", text.text);
+                return Err(self.source.invalid(text.span, message));
+            }
+            self.take(owner, format!("the login {}", quote_all(text.text)), text.span)?;
+            logins.insert(text.text.to_owned());
+        }
+        Ok(logins)
+    }
+
+    fn key(&mut self, owner: &PersonName, table: &Table<'_>) -> Result<PersonKey, ConfigError> {
+        table.only(&["ssh", "openpgp", "from", "until", "revoked"], &[])?;
+        let (field, (fingerprint, material)) = match (table.get("ssh"), table.get("openpgp")) {
+            (Some(field), None) => (field, self.ssh(&field)?),
+            (None, Some(field)) => (field, self.openpgp(&field)?),
+            (None, None) | (Some(_), Some(_)) => {
+                let message = "a key is either `ssh = …` or `openpgp = …`";
+                return Err(self.source.invalid(table.span.clone(), message));
+            }
+        };
+        self.take(owner, format!("the key {fingerprint}"), field.span())?;
+        let instant = |name| table.get(name).map(|field: Field<'_>| field.instant());
+        let (from, until) = (
+            instant("from").transpose()?,
+            instant("until").transpose()?,
+        );
+        if let (Some(from), Some(until), Some(field)) = (from, until, table.get("until"))
+            && from >= until
+        {
+            return Err(field.invalid("`until` must be later than `from`"));
+        }
+        Ok(PersonKey {
+            fingerprint,
+            material,
+            from,
+            until,
+            revoked: instant("revoked").transpose()?,
+        })
+    }
+
+    fn ssh(&self, field: &Field<'_>) -> Result<(String, KeyMaterial), ConfigError> {
+        let text = field.text()?;
+        if text.text.contains(char::is_control) {
+            return Err(field.invalid("a key is one line"));
+        }
+        key::parse_ssh(text.text).map_err(|fault| field.invalid(one_line(&fault.to_string())))
+    }
+
+    fn openpgp(&self, field: &Field<'_>) -> Result<(String, KeyMaterial), ConfigError> {
+        let text = field.text()?;
+        let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"._-+@/".contains(&byte);
+        let simple = text.text.bytes().all(plain)
+            && text.text.len() <= 255
+            && text
+                .text
+                .split('/')
+                .all(|part| !part.is_empty() && part != "." && part != "..");
+        if !simple {
+            let message = format!(
+                "{} is no path below .countersign/, as in \"keys/alice.asc\"",
+                quote(text.text)
+            );
+            return Err(field.invalid(message));
+        }
+        let path = format!(".countersign/{}", text.text);
+        let Some(bytes) = (self.files)(&path) else {
+            return Err(field.invalid(format!("there is no file {path}")));
+        };
+        if bytes.len() > MAX_KEY_FILE {
+            let message = format!("{path} has more than {MAX_KEY_FILE} bytes");
+            return Err(field.invalid(message));
+        }
+        key::parse_openpgp(&bytes).map_err(|fault| {
+            let message = format!("{path}: {}", one_line(&fault.to_string()));
+            field.invalid(message)
+        })
+    }
+
+    fn teams(
+        &self,
+        field: &Field<'_>,
+        people: &People,
+    ) -> Result<BTreeMap<String, BTreeSet<PersonName>>, ConfigError> {
+        let mut teams = BTreeMap::new();
+        for (key, field) in field.table()?.entries() {
+            let team = self.name("team", &key)?;
+            let mut members = BTreeSet::new();
+            for text in field.texts()? {
+                let known = PersonName::new(text.text)
+                    .filter(|name| people.persons.contains_key(name));
+                let Some(name) = known else {
+                    let message = format!("unknown person {}", quote(text.text));
+                    return Err(self.source.invalid(text.span, message));
+                };
+                members.insert(name);
+            }
+            teams.insert(team.as_str().to_owned(), members);
+        }
+        Ok(teams)
+    }
+}
+
+/// Quotes in full: what is compared must not be cut.
+fn quote_all(text: &str) -> String {
+    format!("`{}`", text.escape_debug())
+}
+
+/// Keeps the words of a library from breaking the line or the terminal.
+fn one_line(text: &str) -> String {
+    text.chars()
+        .take(200)
+        .collect::<String>()
+        .escape_debug()
+        .to_string()
+        .replace("\\'", "'")
+        .replace("\\\"", "\"")
+}
