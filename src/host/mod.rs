@@ -10,6 +10,7 @@ pub mod place;
 pub mod previous;
 pub mod pusher;
 pub mod server;
+mod settings;
 
 pub use limits::Limits;
 pub use pusher::{PusherSource, pusher};

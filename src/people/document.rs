@@ -216,7 +216,14 @@ impl<'d> Table<'d> {
                     span: key.span(),
                 };
                 let source = self.source;
-                (text, Field { source, name, value })
+                (
+                    text,
+                    Field {
+                        source,
+                        name,
+                        value,
+                    },
+                )
             })
             .collect();
         all.sort_by_key(|(key, _)| key.span.start);
@@ -342,7 +349,10 @@ impl<'d> Field<'d> {
         let text = self.text()?;
         let found = words.iter().find(|(word, _)| *word == text.text);
         found.map(|(_, value)| *value).ok_or_else(|| {
-            let known: Vec<_> = words.iter().map(|(word, _)| format!("\"{word}\"")).collect();
+            let known: Vec<_> = words
+                .iter()
+                .map(|(word, _)| format!("\"{word}\""))
+                .collect();
             self.invalid(format!(
                 "`{}` is {}, found {}",
                 self.name,

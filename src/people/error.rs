@@ -128,5 +128,8 @@ pub fn quote(text: &str) -> String {
     if shown.len() < text.len() {
         shown.push('…');
     }
-    format!("`{}`", shown.escape_debug().to_string().replace("\\\"", "\""))
+    format!(
+        "`{}`",
+        shown.escape_debug().to_string().replace("\\\"", "\"")
+    )
 }

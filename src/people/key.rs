@@ -28,7 +28,10 @@ pub fn parse_ssh(text: &str) -> Result<(String, KeyMaterial), KeyError> {
 /// Parses an armoured OpenPGP certificate; returns its fingerprint and the key.
 pub fn parse_openpgp(armored: &[u8]) -> Result<(String, KeyMaterial), KeyError> {
     match armored.starts_with(b"-----BEGIN PGP PUBLIC KEY BLOCK-----") {
-        true => Ok(("0123456789ABCDEF0123456789ABCDEF01234567".to_owned(), KeyMaterial::OpenPgp)),
+        true => Ok((
+            "0123456789ABCDEF0123456789ABCDEF01234567".to_owned(),
+            KeyMaterial::OpenPgp,
+        )),
         false => Err(KeyError::Unreadable("no armour".to_owned())),
     }
 }

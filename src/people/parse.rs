@@ -47,7 +47,8 @@ impl People {
             people.teams = reader.teams(&field, &people)?;
         }
         if !people.humans().any(|_| true) {
-            let message = "no human in `[people]`: the built-in rule `default`, 1 of any, asks for one";
+            let message =
+                "no human in `[people]`: the built-in rule `default`, 1 of any, asks for one";
             return Err(source.unsatisfiable(0..0, message));
         }
         Ok(people)
@@ -170,7 +171,11 @@ impl Reader<'_> {
                 return Err(self.source.invalid(text.span, message));
             }
             let email = text.text.to_ascii_lowercase();
-            self.take(owner, format!("the e-mail {}", quote_all(&email)), text.span)?;
+            self.take(
+                owner,
+                format!("the e-mail {}", quote_all(&email)),
+                text.span,
+            )?;
             emails.insert(email);
         }
         Ok(emails)
@@ -188,7 +193,11 @@ impl Reader<'_> {
             if id == 0 {
                 return Err(field.invalid("an account id is a number from 1"));
             }
-            self.take(owner, format!("the {} account {id}", forge.text), field.span())?;
+            self.take(
+                owner,
+                format!("the {} account {id}", forge.text),
+                field.span(),
+            )?;
             accounts.insert(forge.text.to_owned(), id);
         }
         Ok(accounts)
@@ -211,7 +220,11 @@ impl Reader<'_> {
                 let message = format!("the login `{0}` is the name of the person {0}", text.text);
                 return Err(self.source.invalid(text.span, message));
             }
-            self.take(owner, format!("the login {}", quote_all(text.text)), text.span)?;
+            self.take(
+                owner,
+                format!("the login {}", quote_all(text.text)),
+                text.span,
+            )?;
             logins.insert(text.text.to_owned());
         }
         Ok(logins)
@@ -229,10 +242,7 @@ impl Reader<'_> {
         };
         self.take(owner, format!("the key {fingerprint}"), field.span())?;
         let instant = |name| table.get(name).map(|field: Field<'_>| field.instant());
-        let (from, until) = (
-            instant("from").transpose()?,
-            instant("until").transpose()?,
-        );
+        let (from, until) = (instant("from").transpose()?, instant("until").transpose()?);
         if let (Some(from), Some(until), Some(field)) = (from, until, table.get("until"))
             && from >= until
         {
@@ -295,8 +305,8 @@ impl Reader<'_> {
             let team = self.name("team", &key)?;
             let mut members = BTreeSet::new();
             for text in field.texts()? {
-                let known = PersonName::new(text.text)
-                    .filter(|name| people.persons.contains_key(name));
+                let known =
+                    PersonName::new(text.text).filter(|name| people.persons.contains_key(name));
                 let Some(name) = known else {
                     let message = format!("unknown person {}", quote(text.text));
                     return Err(self.source.invalid(text.span, message));

@@ -1,16 +1,20 @@
 //! What the policy asks for: `.countersign/policy.toml`.
 
+pub mod classes;
+pub mod digest;
+pub mod parse;
 pub mod pattern;
+pub mod places;
 
 pub use pattern::Pattern;
 
 use std::collections::BTreeMap;
 
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use crate::people::PersonName;
-use crate::wire::name::RefName;
+use crate::people::{People, Person, PersonName};
+use crate::wire::name::{RefName, RepoPath};
 
 /// The policy as parsed and checked against the people.
 #[derive(Clone, Debug)]
@@ -141,4 +145,141 @@ pub enum Class {
     Pipeline,
     /// What decides who must review.
     Policy,
+}
+
+impl Policy {
+    /// Returns how a ref is protected, or nothing where it is free.
+    ///
+    /// Of several `[[ref]]` the strictest value of each key holds. The policy ref is protected
+    /// whether listed or not.
+    pub fn protection(&self, name: &RefName, policy_ref: &RefName) -> Option<Protection> {
+        let listed = self
+            .refs
+            .iter()
+            .filter(|rule| rule.matches.iter().any(|p| p.is_match(name.as_bstr())))
+            .map(|rule| rule.protection.clone())
+            .reduce(Protection::stricter);
+        listed.or_else(|| (name == policy_ref).then(Protection::default))
+    }
+
+    /// Returns the patterns that protect refs; the policy ref need not be among them.
+    pub fn protected_patterns(&self) -> impl Iterator<Item = &Pattern> {
+        self.refs.iter().flat_map(|rule| &rule.matches)
+    }
+
+    /// Returns the classes of a path, sorted, at least one.
+    pub fn classes(&self, path: &RepoPath) -> Vec<Class> {
+        classes::of(path, &self.classes)
+    }
+
+    /// Returns the rules, `default` among them, that nobody could satisfy at that instant.
+    ///
+    /// Parsing already refused a rule that asks for more people than there are; what remains is
+    /// people without a key that counts at `now`.
+    pub fn unsatisfiable_at(&self, people: &People, now: Timestamp) -> Vec<String> {
+        let default = Rule::default_rule();
+        self.rules
+            .iter()
+            .chain([&default])
+            .filter(|rule| {
+                let ready = |person: &Person| {
+                    rule.evidence == EvidenceWanted::Forge
+                        || person.keys.iter().any(|key| key.counts_at(now))
+                };
+                !places::satisfiable(&rule.require, people, &ready)
+            })
+            .map(|rule| rule.name.clone())
+            .collect()
+    }
+}
+
+impl Default for Protection {
+    fn default() -> Self {
+        Self {
+            mode: Mode::Enforce,
+            signed_commits: false,
+            every_commit: false,
+            allow_rewind: false,
+            allow_delete: false,
+            create_once: false,
+            trusts: Vec::new(),
+        }
+    }
+}
+
+impl Protection {
+    /// Returns the strictest value of each key; only what both trust is trusted.
+    pub fn stricter(self, other: Self) -> Self {
+        Self {
+            mode: self.mode.max(other.mode),
+            signed_commits: self.signed_commits || other.signed_commits,
+            every_commit: self.every_commit || other.every_commit,
+            allow_rewind: self.allow_rewind && other.allow_rewind,
+            allow_delete: self.allow_delete && other.allow_delete,
+            create_once: self.create_once || other.create_once,
+            trusts: {
+                let mut both = self.trusts;
+                both.retain(|name| other.trusts.contains(name));
+                both
+            },
+        }
+    }
+}
+
+impl Rule {
+    /// The name of the built-in rule.
+    pub const DEFAULT: &str = "default";
+
+    /// Returns the built-in rule for a path that no other rule matches: 1 of any.
+    pub fn default_rule() -> Self {
+        Self {
+            name: Self::DEFAULT.to_owned(),
+            paths: Vec::new(),
+            classes: Vec::new(),
+            refs: Vec::new(),
+            require: vec![Place {
+                count: 1,
+                who: vec![Who::Any],
+            }],
+            evidence: EvidenceWanted::default(),
+            base: BaseWanted::default(),
+            line: 0,
+        }
+    }
+
+    /// Returns whether the rule applies on a ref, which must be protected.
+    pub fn matches_ref(&self, name: &RefName) -> bool {
+        self.refs.is_empty() || self.names_ref(name)
+    }
+
+    /// Returns whether the rule has `refs` and one of them matches.
+    pub fn names_ref(&self, name: &RefName) -> bool {
+        self.refs.iter().any(|p| p.is_match(name.as_bstr()))
+    }
+
+    /// Returns whether the rule matches a path of these classes, as it is or folded.
+    pub fn matches_path(&self, path: &RepoPath, classes: &[Class]) -> bool {
+        let class = || self.classes.iter().any(|class| classes.contains(class));
+        (self.classes.is_empty() || class())
+            && (self.paths.is_empty() || any_match(&self.paths, path, &folded(path)))
+    }
+
+    /// Returns where the rule stands, for people: `.countersign/policy.toml:17`.
+    pub fn at(&self) -> String {
+        match self.line {
+            0 => "built-in".to_owned(),
+            line => format!("{}:{line}", parse::FILE),
+        }
+    }
+}
+
+/// Returns a path as a checkout that ignores case and the like would see it.
+fn folded(path: &RepoPath) -> Vec<u8> {
+    pattern::fold_path(path.as_bstr())
+}
+
+fn any_match(patterns: &[Pattern], path: &RepoPath, folded: &[u8]) -> bool {
+    patterns
+        .iter()
+        .any(|p| p.is_match(path.as_bstr()) || p.is_match_folded(folded))
 }

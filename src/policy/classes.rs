@@ -1,0 +1,357 @@
+//! Classes of a path: what a change there can do, judged by the path alone.
+//!
+//! The tables are in the dialect of [`super::pattern`] and match a path as it is or folded.
+//! `pipeline` holds the definitions of every CI system that reads them from the repository, and
+//! the files that build tools execute or obey without being told to ("Living Off The Pipeline",
+//! <https://boostsecurityio.github.io/lotp/>). Tests and lock files stay `code`. `config` is what
+//! is deployed rather than compiled.
+
+use std::collections::BTreeMap;
+use std::sync::LazyLock;
+
+use crate::wire::name::RepoPath;
+
+use super::{Class, Pattern, any_match, folded};
+
+/// Where a forge looks for owners: GitHub, GitLab, Gitea and Forgejo.
+pub const OWNERS_FILES: &[&str] = &[
+    "CODEOWNERS",
+    "docs/CODEOWNERS",
+    ".github/CODEOWNERS",
+    ".gitlab/CODEOWNERS",
+    ".gitea/CODEOWNERS",
+    ".forgejo/CODEOWNERS",
+];
+
+/// Files that decide who must review, or what a reviewer is shown.
+const POLICY: &[&str] = &[
+    "/.countersign/",
+    "/CODEOWNERS",
+    "docs/CODEOWNERS",
+    ".github/CODEOWNERS",
+    ".gitlab/CODEOWNERS",
+    ".gitea/CODEOWNERS",
+    ".forgejo/CODEOWNERS",
+    ".gitattributes",
+    ".mailmap",
+    ".gitmodules",
+];
+
+/// CI definitions, and what they include by convention.
+const DEFINITIONS: &[&str] = &[
+    // GitHub, Forgejo, Gitea. The directories themselves too: an entry of that name that is no
+    // directory replaces all of it.
+    "/.github",
+    ".github/workflows/",
+    ".github/actions/",
+    ".github/dependabot.yml",
+    ".github/dependabot.yaml",
+    "/.forgejo/",
+    "/.gitea/",
+    "action.yml",
+    "action.yaml",
+    // GitLab
+    ".gitlab-ci.yml",
+    ".gitlab-ci.yaml",
+    "*.gitlab-ci.yml",
+    "*.gitlab-ci.yaml",
+    "/.gitlab/",
+    "/.gitlab-ci/",
+    // Jenkins
+    "Jenkinsfile",
+    "Jenkinsfile.*",
+    "*.jenkinsfile",
+    "jenkins.yaml",
+    "jenkins.yml",
+    "/.jenkins/",
+    "/vars/*.groovy",
+    // CircleCI, Azure, Buildkite, Drone, Woodpecker
+    "/.circleci/",
+    "azure-pipelines*.yml",
+    "azure-pipelines*.yaml",
+    "/.azure-pipelines/",
+    "/.azuredevops/",
+    "/.pipelines/",
+    "/eng/**/*.yml",
+    "/.buildkite/",
+    "/buildkite.yml",
+    "/buildkite.yaml",
+    ".drone.yml",
+    ".drone.yaml",
+    ".drone.jsonnet",
+    ".drone.star",
+    "/.woodpecker/",
+    ".woodpecker.yml",
+    ".woodpecker.yaml",
+    // Tekton, Bitbucket, Travis, Cirrus, AppVeyor
+    "/.tekton/",
+    "bitbucket-pipelines.yml",
+    ".travis.yml",
+    ".cirrus.yml",
+    ".cirrus.yaml",
+    ".cirrus.star",
+    "appveyor.yml",
+    ".appveyor.yml",
+    // Argo, Prow, Zuul
+    ".argocd-source*.yaml",
+    ".prow.yaml",
+    "/.prow/",
+    "zuul.yaml",
+    ".zuul.yaml",
+    "/zuul.d/",
+    "/.zuul.d/",
+    "/playbooks/",
+    "/roles/",
+    // Dagger, Earthly, Cloud Build, sourcehut, and what many call their scripts
+    "dagger.json",
+    "/.dagger/",
+    "Earthfile",
+    ".earthly/",
+    "cloudbuild*.yaml",
+    "cloudbuild*.yml",
+    "cloudbuild*.json",
+    "/.build.yml",
+    "/.builds/",
+    "/.ci/",
+    "/ci/",
+];
+
+/// What build tools execute or obey by convention.
+const BUILD: &[&str] = &[
+    // make, cmake, autotools, meson, ninja, bazel, and task runners
+    "Makefile",
+    "GNUmakefile",
+    "BSDmakefile",
+    "Makefile.*",
+    "*.mk",
+    "CMakeLists.txt",
+    "*.cmake",
+    "CMakePresets.json",
+    "configure",
+    "configure.ac",
+    "Makefile.am",
+    "meson.build",
+    "meson_options.txt",
+    "build.ninja",
+    "BUILD",
+    "BUILD.bazel",
+    "WORKSPACE",
+    "WORKSPACE.bazel",
+    "MODULE.bazel",
+    "*.bzl",
+    ".bazelrc",
+    ".bazelversion",
+    "justfile",
+    ".justfile",
+    "*.just",
+    "Taskfile.yml",
+    "Taskfile.yaml",
+    "Taskfile.dist.yml",
+    "Taskfile.dist.yaml",
+    "magefile.go",
+    "magefiles/",
+    "SConstruct",
+    "SConscript",
+    "wscript",
+    // JavaScript
+    "package.json",
+    ".npmrc",
+    ".yarnrc",
+    ".yarnrc.yml",
+    "/.yarn/",
+    ".pnpmfile.cjs",
+    "pnpm-workspace.yaml",
+    "node_modules/",
+    "deno.json",
+    "deno.jsonc",
+    "bunfig.toml",
+    ".eslintrc*",
+    "eslint.config.*",
+    ".prettierrc*",
+    "prettier.config.*",
+    ".stylelintrc*",
+    "stylelint.config.*",
+    "webpack*.config.*",
+    "webpack.*.js",
+    "rollup.config.*",
+    "vite.config.*",
+    "vitest.config.*",
+    "jest.config.*",
+    "babel.config.*",
+    ".babelrc*",
+    "gulpfile.*",
+    "Gruntfile.*",
+    "turbo.json",
+    "nx.json",
+    "lerna.json",
+    // Rust, Go
+    "Cargo.toml",
+    "build.rs",
+    ".cargo/",
+    "rust-toolchain",
+    "rust-toolchain.toml",
+    ".golangci.*",
+    ".goreleaser.*",
+    "go.work",
+    // Python
+    "setup.py",
+    "setup.cfg",
+    "pyproject.toml",
+    "conftest.py",
+    "tox.ini",
+    "noxfile.py",
+    "pytest.ini",
+    "requirements*.txt",
+    "Pipfile",
+    "sitecustomize.py",
+    // Ruby, PHP, JVM, .NET, others
+    "Gemfile",
+    "Rakefile",
+    "*.gemspec",
+    ".rubocop.yml",
+    "Dangerfile",
+    "Fastfile",
+    "composer.json",
+    "phpstan.neon*",
+    "pom.xml",
+    ".mvn/",
+    "mvnw",
+    "mvnw.cmd",
+    "build.gradle*",
+    "settings.gradle*",
+    "init.gradle*",
+    "gradle.properties",
+    "gradlew",
+    "gradlew.bat",
+    "gradle-wrapper.*",
+    "build.xml",
+    "build.sbt",
+    "*.csproj",
+    "*.targets",
+    "*.props",
+    "nuget.config",
+    "mix.exs",
+    "stack.yaml",
+    "*.nix",
+    // containers
+    "Dockerfile",
+    "Dockerfile.*",
+    "*.Dockerfile",
+    "Containerfile",
+    "Containerfile.*",
+    ".dockerignore",
+    "docker-bake.hcl",
+    "docker-bake.json",
+    "/.devcontainer/",
+    // checkers that run code, or that a change can silence
+    ".pre-commit-config.yaml",
+    ".pre-commit-hooks.yaml",
+    "lefthook.yml",
+    ".husky/",
+    ".githooks/",
+    ".mega-linter.yml",
+    ".vale.ini",
+    "sonar-project.properties",
+    "trivy.yaml",
+    ".trivyignore",
+    ".checkov.*",
+    "mkdocs.yml",
+    ".tool-versions",
+    "mise.toml",
+    ".mise.toml",
+    ".envrc",
+    ".lfsconfig",
+    "/.gemini/",
+];
+
+/// What is deployed rather than compiled.
+const CONFIG: &[&str] = &[
+    // Terraform, OpenTofu, Pulumi, Packer
+    "*.tf",
+    "*.tf.json",
+    "*.tfvars",
+    "*.tfvars.json",
+    ".terraform.lock.hcl",
+    "terragrunt.hcl",
+    "Pulumi.yaml",
+    "Pulumi.*.yaml",
+    "*.pkr.hcl",
+    // Kubernetes: Helm, Kustomize, Skaffold, Flux, Argo
+    "Chart.yaml",
+    "Chart.lock",
+    "values.yaml",
+    "values-*.yaml",
+    "values.*.yaml",
+    "charts/",
+    "helm/",
+    "helmfile.yaml",
+    "helmfile.d/",
+    "kustomization.yaml",
+    "kustomization.yml",
+    "kustomize/",
+    "k8s/",
+    "kubernetes/",
+    "manifests/",
+    "skaffold.yaml",
+    "/.argocd/",
+    "/argocd/",
+    "/clusters/",
+    // Ansible, Salt, Puppet, Nomad
+    "ansible.cfg",
+    "ansible/",
+    "playbook*.yml",
+    "playbook*.yaml",
+    "*.nomad",
+    "*.nomad.hcl",
+    // Compose and platforms
+    "compose.yml",
+    "compose.yaml",
+    "compose.*.yml",
+    "compose.*.yaml",
+    "docker-compose*.yml",
+    "docker-compose*.yaml",
+    "Procfile",
+    "fly.toml",
+    "app.yaml",
+    "serverless.yml",
+    "serverless.yaml",
+    "vercel.json",
+    "netlify.toml",
+    "wrangler.toml",
+    "render.yaml",
+    // Units and servers
+    "*.service",
+    "*.timer",
+    "*.socket",
+    "nginx.conf",
+];
+
+/// The tables, parsed once.
+static BUILT_IN: LazyLock<[(Class, Vec<Pattern>); 3]> = LazyLock::new(|| {
+    let parse = |tables: &[&[&str]]| {
+        let all = tables.iter().copied().flatten();
+        all.filter_map(|text| Pattern::parse(text).ok()).collect()
+    };
+    [
+        (Class::Policy, parse(&[POLICY])),
+        (Class::Pipeline, parse(&[DEFINITIONS, BUILD])),
+        (Class::Config, parse(&[CONFIG])),
+    ]
+});
+
+/// Returns the classes of a path, sorted, at least one; `added` never takes one away but `code`.
+pub(super) fn of(path: &RepoPath, added: &BTreeMap<Class, Vec<Pattern>>) -> Vec<Class> {
+    let folded = folded(path);
+    let built_in = BUILT_IN.iter().map(|(class, patterns)| (class, patterns));
+    let mut classes: Vec<Class> = built_in
+        .chain(added)
+        .filter(|(_, patterns)| any_match(patterns, path, &folded))
+        .map(|(class, _)| *class)
+        .collect();
+    if classes.is_empty() {
+        classes.push(Class::Code);
+    }
+    classes.sort();
+    classes.dedup();
+    classes
+}
