@@ -1,0 +1,311 @@
+//! Opening a repository without believing anything but where its objects and refs are.
+//!
+//! Source: gitrepository-layout(5), git's `Documentation/technical/repository-version.adoc`.
+
+use std::cell::{OnceCell, RefCell};
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+
+use gix::bstr::ByteSlice;
+
+use super::cache::{Aging, PackCache};
+use super::read::Overlay;
+use super::{BLOB_LIMIT, GitError};
+use crate::wire::commit::Commit;
+use crate::wire::oid::{ObjectFormat, Oid};
+use crate::wire::tree::TreeEntry;
+
+/// Bytes of parsed commits that are kept.
+const COMMIT_CACHE: usize = 8 << 20;
+/// Bytes of parsed trees that are kept.
+const TREE_CACHE: usize = 24 << 20;
+/// Bytes of undeltified objects that are kept, per object store.
+const PACK_CACHE: usize = 12 << 20;
+/// Largest configuration file that is read.
+const CONFIG_LIMIT: u64 = 1 << 20;
+
+/// Where git puts the objects of a push until its hooks have accepted it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Quarantine {
+    /// `GIT_OBJECT_DIRECTORY`.
+    pub objects: PathBuf,
+    /// The parts of `GIT_ALTERNATE_OBJECT_DIRECTORIES`.
+    pub alternates: Vec<PathBuf>,
+}
+
+/// A repository opened for strict reading.
+///
+/// Objects are found in the quarantine, the repository's own object store, its alternates and the
+/// quarantine's. Objects that another process adds later are found too, except in the quarantine,
+/// which is complete when a hook runs. Not `Send`: one thread, one `Repo`.
+pub struct Repo {
+    pub(super) format: ObjectFormat,
+    pub(super) git_dir: PathBuf,
+    pub(super) objects_dir: PathBuf,
+    pub(super) quarantine: Option<gix::odb::Handle>,
+    pub(super) stores: Vec<gix::odb::Handle>,
+    pub(super) refs: gix::refs::file::Store,
+    pub(super) commits: RefCell<Aging<Commit>>,
+    pub(super) trees: RefCell<Aging<Vec<TreeEntry>>>,
+    pub(super) overlay: RefCell<Overlay>,
+    pub(super) buffer: RefCell<Vec<u8>>,
+    pub(super) empty_tree: OnceCell<Oid>,
+    config: HashMap<String, String>,
+}
+
+impl std::fmt::Debug for Repo {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Repo")
+            .field("git_dir", &self.git_dir)
+            .field("format", &self.format)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Repo {
+    /// Opens a bare repository, or the directory that holds a `.git`.
+    ///
+    /// Reads no environment and no configuration besides the repository's own file, of which no
+    /// includes are followed. Ownership is not checked: nothing that is read is ever executed.
+    ///
+    /// # Errors
+    ///
+    /// [`GitError::Unsupported`] for reftable, an unknown `extensions.*`, an unknown format version
+    /// and whatever is no repository.
+    pub fn open(dir: &Path, quarantine: Option<&Quarantine>) -> Result<Self, GitError> {
+        let git_dir = git_dir_at(dir)?.ok_or_else(|| {
+            GitError::Unsupported(format!("{} is not a git repository", dir.display()))
+        })?;
+        let common = common_dir(&git_dir)?;
+        let config = read_config(&common.join("config"))?;
+        let format = check_format(&config)?;
+        let objects_dir = absolute(&common.join("objects"))?;
+        let main = store_at(&objects_dir, format)?;
+        let mut stores = vec![main];
+        let mut known = vec![objects_dir.clone()];
+        let mut incoming = None;
+        if let Some(quarantine) = quarantine {
+            let dir = absolute(&quarantine.objects)?;
+            if dir != objects_dir {
+                let mut handle = store_at(&dir, format)?;
+                handle.refresh_never();
+                incoming = Some(handle);
+                known.push(dir);
+            }
+            for alternate in &quarantine.alternates {
+                let dir = absolute(alternate)?;
+                if !known.contains(&dir) {
+                    stores.push(store_at(&dir, format)?);
+                    known.push(dir);
+                }
+            }
+        }
+        Ok(Self {
+            format,
+            refs: ref_store(&git_dir, &common, format),
+            git_dir: common,
+            objects_dir,
+            quarantine: incoming,
+            stores,
+            commits: RefCell::new(Aging::new(COMMIT_CACHE)),
+            trees: RefCell::new(Aging::new(TREE_CACHE)),
+            overlay: RefCell::default(),
+            buffer: RefCell::default(),
+            empty_tree: OnceCell::new(),
+            config,
+        })
+    }
+
+    /// Opens the repository that `dir` lies in, as git does: the nearest one upwards.
+    pub fn discover(dir: &Path) -> Result<Self, GitError> {
+        let start = absolute(dir)?;
+        for candidate in start.ancestors() {
+            if git_dir_at(candidate)?.is_some() {
+                return Self::open(candidate, None);
+            }
+        }
+        Err(GitError::Unsupported(format!(
+            "{} is not in a git repository",
+            dir.display()
+        )))
+    }
+
+    /// Returns the hash the repository names its objects by.
+    pub fn format(&self) -> ObjectFormat {
+        self.format
+    }
+
+    /// Returns the repository's directory: `.git`, or the bare repository; of a linked worktree,
+    /// the one it shares with the others.
+    pub fn git_dir(&self) -> &Path {
+        &self.git_dir
+    }
+
+    /// Returns a value of the repository's own `config` file, the last one where there are several.
+    ///
+    /// `key` is `section.name` or `section.subsection.name`, section and name in lower case.
+    /// A name without `=` counts as `true`. Includes, the user's and the system's files are not
+    /// read.
+    pub fn config(&self, key: &str) -> Option<String> {
+        self.config.get(key).cloned()
+    }
+}
+
+/// Returns the repository directory at exactly this place: itself, its `.git`, or where `.git` points.
+fn git_dir_at(dir: &Path) -> Result<Option<PathBuf>, GitError> {
+    let dot_git = dir.join(".git");
+    if dot_git.is_dir() && is_git_dir(&dot_git) {
+        return Ok(Some(dot_git));
+    }
+    if dot_git.is_file() {
+        let text = read_small(&dot_git)?;
+        let target = text
+            .strip_prefix(b"gitdir: ")
+            .map(|rest| rest.trim_end_with(|c| c == '\n' || c == '\r'))
+            .and_then(|path| path.to_path().ok())
+            .ok_or_else(|| {
+                GitError::Unsupported(format!("{} names no directory", dot_git.display()))
+            })?;
+        return Ok(Some(dir.join(target)));
+    }
+    Ok(is_git_dir(dir).then(|| dir.to_path_buf()))
+}
+
+fn is_git_dir(dir: &Path) -> bool {
+    let head = dir.join("HEAD");
+    let has_head = head.is_file() || head.is_symlink();
+    let shared = dir.join("commondir").is_file();
+    has_head && (shared || (dir.join("objects").is_dir() && dir.join("refs").is_dir()))
+}
+
+fn common_dir(git_dir: &Path) -> Result<PathBuf, GitError> {
+    let link = git_dir.join("commondir");
+    if !link.is_file() {
+        return absolute(git_dir);
+    }
+    let text = read_small(&link)?;
+    let path = text
+        .trim_end_with(|c| c == '\n' || c == '\r')
+        .to_path()
+        .map_err(|_| GitError::Unsupported(format!("{} is no path", link.display())))?;
+    absolute(&git_dir.join(path))
+}
+
+fn absolute(dir: &Path) -> Result<PathBuf, GitError> {
+    dir.canonicalize()
+        .map_err(|error| GitError::Store(format!("{}: {error}", dir.display())))
+}
+
+fn read_small(file: &Path) -> Result<Vec<u8>, GitError> {
+    let fail = |error: std::io::Error| GitError::Store(format!("{}: {error}", file.display()));
+    let size = file.metadata().map_err(fail)?.len();
+    if size > CONFIG_LIMIT {
+        return Err(GitError::Budget {
+            what: "bytes in a configuration file",
+            limit: CONFIG_LIMIT,
+        });
+    }
+    std::fs::read(file).map_err(fail)
+}
+
+/// Reads every value of one file, without includes; later ones win.
+fn read_config(file: &Path) -> Result<HashMap<String, String>, GitError> {
+    let text = read_small(file)?;
+    let fail = |detail: String| GitError::Unsupported(format!("{}: {detail}", file.display()));
+    let metadata = gix::config::file::Metadata::from(gix::config::Source::Local);
+    let parsed = gix::config::File::from_bytes_no_includes(&text, metadata, Default::default())
+        .map_err(|error| fail(error.to_string()))?;
+    let mut values = HashMap::new();
+    for section in parsed.sections() {
+        let header = section.header();
+        let mut prefix = header.name().to_str_lossy().to_lowercase();
+        if let Some(subsection) = header.subsection_name() {
+            prefix = format!("{prefix}.{}", subsection.to_str_lossy());
+        }
+        let body = section.body();
+        for name in body.value_names() {
+            let key = format!("{prefix}.{}", name.to_lowercase());
+            let value = body.value_implicit(&name).flatten();
+            let text = value.map_or_else(|| "true".to_owned(), |value| value.to_string());
+            values.insert(key, text);
+        }
+    }
+    Ok(values)
+}
+
+/// Returns the object format, or why this is a repository that must not be opened.
+///
+/// Every extension that git does not document, or that changes how refs and objects are stored, is
+/// an error: reading past it would mean reading something else than git does.
+fn check_format(config: &HashMap<String, String>) -> Result<ObjectFormat, GitError> {
+    let unsupported = |text: String| Err(GitError::Unsupported(text));
+    let version = config
+        .get("core.repositoryformatversion")
+        .map_or("0", String::as_str);
+    if !matches!(version, "0" | "1") {
+        return unsupported(format!("repository format version {version} is unknown"));
+    }
+    let mut format = ObjectFormat::Sha1;
+    for (key, value) in config {
+        let Some(extension) = key.strip_prefix("extensions.") else {
+            continue;
+        };
+        match (extension, value.to_lowercase().as_str()) {
+            ("objectformat", "sha1") => format = ObjectFormat::Sha1,
+            ("objectformat", "sha256") if version == "1" => format = ObjectFormat::Sha256,
+            ("refstorage", "files") => {}
+            ("refstorage", other) => {
+                return unsupported(format!(
+                    "refs stored as {other} are not supported, only files"
+                ));
+            }
+            // A partial clone lacks objects: they are then missing, which refuses.
+            ("noop" | "noop-v1" | "preciousobjects" | "partialclone", _) => {}
+            ("worktreeconfig" | "relativeworktrees", _) => {}
+            (other, value) => {
+                return unsupported(format!(
+                    "repository extension {other} = {value} is not supported"
+                ));
+            }
+        }
+    }
+    Ok(format)
+}
+
+fn store_at(dir: &Path, format: ObjectFormat) -> Result<gix::odb::Handle, GitError> {
+    let options = gix::odb::store::init::Options {
+        // Checked by gix before it inflates anything; what is smaller is checked in `read`.
+        alloc_limit_bytes: usize::try_from(BLOB_LIMIT).ok(),
+        ..Default::default()
+    };
+    let mut handle = gix::odb::at_opts(dir, hash_kind(format), None, options)
+        .map_err(|error| GitError::Store(format!("{}: {error}", dir.display())))?;
+    handle.set_pack_cache(|| Box::new(PackCache::new(PACK_CACHE)));
+    Ok(handle)
+}
+
+fn ref_store(git_dir: &Path, common: &Path, format: ObjectFormat) -> gix::refs::file::Store {
+    let options = gix::refs::store::init::Options {
+        write_reflog: gix::refs::store::WriteReflog::Disable,
+        ..Default::default()
+    };
+    let kind = hash_kind(format);
+    if git_dir.join("commondir").is_file() {
+        gix::refs::file::Store::for_linked_worktree_opts(
+            git_dir.to_path_buf(),
+            common.to_path_buf(),
+            kind,
+            options,
+        )
+    } else {
+        gix::refs::file::Store::at_opts(common.to_path_buf(), kind, options)
+    }
+}
+
+/// Returns gix's name for the format.
+pub(super) fn hash_kind(format: ObjectFormat) -> gix::hash::Kind {
+    match format {
+        ObjectFormat::Sha1 => gix::hash::Kind::Sha1,
+        ObjectFormat::Sha256 => gix::hash::Kind::Sha256,
+    }
+}

@@ -1,0 +1,359 @@
+//! Reading objects: bounded, hashed again, strictly parsed; and writing the few that we make.
+
+use std::collections::HashMap;
+use std::rc::Rc;
+
+use gix::bstr::ByteSlice;
+use gix::objs::{Exists, Find, Kind, Write};
+use gix::odb::Header;
+
+use super::open::{Repo, hash_kind};
+use super::{BLOB_LIMIT, COMMIT_LIMIT, GitError, TAG_LIMIT, TREE_LIMIT};
+use crate::wire::commit::Commit;
+use crate::wire::object::{ObjectFault, ObjectKind};
+use crate::wire::oid::Oid;
+use crate::wire::tag::Tag;
+use crate::wire::tree::{self, FileMode, TreeEntry};
+
+/// Most bytes of merge results that one [`Repo`] keeps.
+const OVERLAY_LIMIT: usize = 32 << 20;
+
+/// Objects that exist in memory only: what `merge/v1` makes.
+#[derive(Default)]
+pub(super) struct Overlay {
+    objects: HashMap<Oid, (ObjectKind, Rc<[u8]>)>,
+    bytes: usize,
+}
+
+/// Where a commit leads: all that a walk needs of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Links {
+    /// In the order of the commit.
+    pub(super) parents: Vec<Oid>,
+    /// The committer's seconds, 0 where they cannot be read: a hint in which order to walk, never
+    /// a reason to stop.
+    pub(super) seconds: u64,
+}
+
+impl Repo {
+    /// Returns an object's kind and size from its header, without reading it.
+    pub fn kind_and_size(&self, oid: &Oid) -> Result<(ObjectKind, u64), GitError> {
+        if let Some((kind, bytes)) = self.overlay.borrow().objects.get(oid) {
+            return Ok((*kind, bytes.len() as u64));
+        }
+        let id = self.id(oid)?;
+        for store in self.all_stores() {
+            let found = store.try_header(&id);
+            match found.map_err(|error| corrupt(oid, error))? {
+                Some(header) => return Ok((our_kind(header.kind()), header.size())),
+                None => continue,
+            }
+        }
+        Err(GitError::Missing(*oid))
+    }
+
+    /// Returns whether there is such an object, in the quarantine or elsewhere.
+    pub fn exists(&self, oid: &Oid) -> bool {
+        self.quarantined(oid) || self.exists_outside_quarantine(oid)
+    }
+
+    /// Returns whether the object was here before the push that is in quarantine.
+    pub fn exists_outside_quarantine(&self, oid: &Oid) -> bool {
+        self.id(oid)
+            .is_ok_and(|id| self.stores.iter().any(|store| store.exists(&id)))
+    }
+
+    fn quarantined(&self, oid: &Oid) -> bool {
+        self.id(oid)
+            .is_ok_and(|id| self.quarantine.iter().any(|store| store.exists(&id)))
+    }
+
+    /// Returns an object's bytes.
+    ///
+    /// Nothing larger than [`BLOB_LIMIT`] is inflated, whatever `limit` says. The id is computed
+    /// again (SHA-1 with collision detection), so that the bytes are what the id names even where
+    /// the store lies.
+    pub fn raw(&self, oid: &Oid, kind: ObjectKind, limit: u64) -> Result<Rc<[u8]>, GitError> {
+        self.with_raw(oid, kind, limit, |bytes| Ok(Rc::from(bytes)))
+    }
+
+    /// Returns a commit; parsed ones are kept.
+    pub fn commit(&self, oid: &Oid) -> Result<Rc<Commit>, GitError> {
+        if let Some(commit) = self.commits.borrow_mut().get(oid) {
+            return Ok(commit);
+        }
+        let (commit, size) = self.with_raw(oid, ObjectKind::Commit, COMMIT_LIMIT, |raw| {
+            let commit = Commit::parse(raw, self.format)
+                .map_err(|error| malformed(oid, error.fault(), &error))?;
+            Ok((Rc::new(commit), raw.len()))
+        })?;
+        // A signed payload is a second copy of the commit.
+        let weight = size.saturating_mul(3).saturating_add(512);
+        let kept = Rc::clone(&commit);
+        self.commits.borrow_mut().put(*oid, kept, weight);
+        Ok(commit)
+    }
+
+    /// Returns the entries of a tree; parsed ones are kept. The empty tree is always there.
+    pub fn tree(&self, oid: &Oid) -> Result<Rc<Vec<TreeEntry>>, GitError> {
+        if let Some(tree) = self.trees.borrow_mut().get(oid) {
+            return Ok(tree);
+        }
+        if *oid == self.empty_tree() {
+            return Ok(Rc::default());
+        }
+        let (tree, size) = self.with_raw(oid, ObjectKind::Tree, TREE_LIMIT, |raw| {
+            let tree = tree::parse(raw, self.format)
+                .map_err(|error| malformed(oid, error.fault(), &error))?;
+            Ok((Rc::new(tree), raw.len()))
+        })?;
+        let entries = tree.len().saturating_mul(size_of::<TreeEntry>());
+        let weight = size.saturating_add(entries).saturating_add(128);
+        self.trees.borrow_mut().put(*oid, Rc::clone(&tree), weight);
+        Ok(tree)
+    }
+
+    /// Returns an annotated tag.
+    pub fn tag(&self, oid: &Oid) -> Result<Tag, GitError> {
+        self.with_raw(oid, ObjectKind::Tag, TAG_LIMIT, |raw| {
+            Tag::parse(raw, self.format).map_err(|error| malformed(oid, error.fault(), &error))
+        })
+    }
+
+    /// Returns where a commit leads, as git reads it: the `parent` lines right below `tree`.
+    ///
+    /// The rest of the commit is not judged, so that a walk passes old history that the strict
+    /// parser would refuse; whoever judges a commit asks [`Repo::commit`].
+    pub(super) fn links(&self, oid: &Oid) -> Result<Links, GitError> {
+        if let Some(commit) = self.commits.borrow_mut().get(oid) {
+            return Ok(Links {
+                parents: commit.parents.clone(),
+                seconds: commit.committer.seconds,
+            });
+        }
+        self.with_raw(oid, ObjectKind::Commit, COMMIT_LIMIT, |raw| {
+            parse_links(raw, self.format.hex_len())
+                .filter(|links| links.parents.iter().all(|p| p.format() == self.format))
+                .ok_or_else(|| {
+                    malformed(oid, ObjectFault::Malformed, &"no tree and parents on top")
+                })
+        })
+    }
+
+    /// Returns the id of the tree without entries.
+    pub fn empty_tree(&self) -> Oid {
+        *self.empty_tree.get_or_init(|| {
+            let id = gix::hash::ObjectId::empty_tree(hash_kind(self.format));
+            Oid::from_bytes(id.as_bytes()).unwrap_or(Oid::zero(self.format))
+        })
+    }
+
+    /// Returns what stands at a path below a tree, `None` where nothing does.
+    ///
+    /// The path has `/` between components and none at its ends.
+    pub fn file_at(&self, tree: &Oid, path: &[u8]) -> Result<Option<(FileMode, Oid)>, GitError> {
+        let mut at = *tree;
+        let mut components = path.split(|byte| *byte == b'/').peekable();
+        while let Some(component) = components.next() {
+            let entries = self.tree(&at)?;
+            let Some(entry) = entries.iter().find(|entry| entry.name == component) else {
+                return Ok(None);
+            };
+            if components.peek().is_none() {
+                return Ok(Some((entry.mode, entry.oid)));
+            }
+            if entry.mode != FileMode::Tree {
+                return Ok(None);
+            }
+            at = entry.oid;
+        }
+        Ok(None)
+    }
+
+    /// Writes an object into the repository's own store, as a loose one, and returns its id.
+    ///
+    /// Never into a quarantine: what is written stays even where the push is refused.
+    pub fn write(&self, kind: ObjectKind, bytes: &[u8]) -> Result<Oid, GitError> {
+        let oid = self.hash(kind, bytes)?;
+        if self.exists_outside_quarantine(&oid) {
+            return Ok(oid);
+        }
+        let store = gix::odb::loose::Store::at(self.objects_dir.clone(), hash_kind(self.format));
+        store
+            .write_buf(gix_kind(kind), bytes)
+            .map_err(|error| GitError::Store(format!("writing {oid}: {error}")))?;
+        Ok(oid)
+    }
+
+    /// Keeps an object in memory, where [`Repo::tree`] and [`Repo::raw`] find it.
+    pub(super) fn overlay(&self, kind: ObjectKind, bytes: Vec<u8>) -> Result<Oid, GitError> {
+        let oid = self.hash(kind, &bytes)?;
+        if self.overlay.borrow().objects.contains_key(&oid) || self.exists(&oid) {
+            return Ok(oid);
+        }
+        let mut overlay = self.overlay.borrow_mut();
+        let total = overlay.bytes.saturating_add(bytes.len());
+        if total > OVERLAY_LIMIT {
+            return Err(GitError::Budget {
+                what: "bytes of merge results",
+                limit: OVERLAY_LIMIT as u64,
+            });
+        }
+        overlay.bytes = total;
+        overlay.objects.insert(oid, (kind, Rc::from(bytes)));
+        Ok(oid)
+    }
+
+    fn hash(&self, kind: ObjectKind, bytes: &[u8]) -> Result<Oid, GitError> {
+        let id = gix::objs::compute_hash(hash_kind(self.format), gix_kind(kind), bytes)
+            .map_err(|error| GitError::Store(format!("hashing: {error}")))?;
+        Oid::from_bytes(id.as_bytes()).map_err(|error| GitError::Store(error.to_string()))
+    }
+
+    /// Hands the bytes to `take` without copying them first.
+    fn with_raw<T>(
+        &self,
+        oid: &Oid,
+        kind: ObjectKind,
+        limit: u64,
+        take: impl FnOnce(&[u8]) -> Result<T, GitError>,
+    ) -> Result<T, GitError> {
+        let made = self.overlay.borrow().objects.get(oid).cloned();
+        if let Some((found, bytes)) = made {
+            check(oid, (kind, found), (bytes.len() as u64, limit))?;
+            return take(&bytes);
+        }
+        let id = self.id(oid)?;
+        let mut buffer = self.buffer.take();
+        let result = self.find(oid, &id, &mut buffer).and_then(|found| {
+            check(oid, (kind, found), (buffer.len() as u64, limit))?;
+            if self.hash(kind, &buffer)? != *oid {
+                return Err(corrupt(oid, "its bytes have another id"));
+            }
+            take(&buffer)
+        });
+        buffer.clear();
+        buffer.shrink_to(1 << 20);
+        self.buffer.replace(buffer);
+        result
+    }
+
+    /// Fills `buffer` with an object's bytes and returns its kind.
+    fn find(&self, oid: &Oid, id: &gix::oid, buffer: &mut Vec<u8>) -> Result<ObjectKind, GitError> {
+        for store in self.all_stores() {
+            match store.try_find(id, buffer) {
+                Ok(Some(data)) => {
+                    let kind = our_kind(data.kind);
+                    let len = data.data.len();
+                    buffer.truncate(len);
+                    return Ok(kind);
+                }
+                Ok(None) => {}
+                Err(error) => {
+                    // Objects above the allocation limit end here, before they are inflated.
+                    let (_, size) = self.kind_and_size(oid)?;
+                    let limit = BLOB_LIMIT;
+                    return Err(if size > limit {
+                        GitError::TooLarge {
+                            oid: *oid,
+                            size,
+                            limit,
+                        }
+                    } else {
+                        corrupt(oid, error)
+                    });
+                }
+            }
+        }
+        Err(GitError::Missing(*oid))
+    }
+
+    /// The quarantine first: asking it for what it lacks costs nothing, asking the others makes
+    /// them look at the disk again.
+    fn all_stores(&self) -> impl Iterator<Item = &gix::odb::Handle> {
+        self.quarantine.iter().chain(&self.stores)
+    }
+
+    fn id(&self, oid: &Oid) -> Result<gix::ObjectId, GitError> {
+        if oid.format() != self.format || oid.is_zero() {
+            return Err(GitError::Missing(*oid));
+        }
+        gix::ObjectId::try_from(oid.as_bytes()).map_err(|error| corrupt(oid, error))
+    }
+}
+
+fn check(
+    oid: &Oid,
+    (expected, found): (ObjectKind, ObjectKind),
+    (size, limit): (u64, u64),
+) -> Result<(), GitError> {
+    if expected != found {
+        return Err(GitError::WrongKind {
+            oid: *oid,
+            expected,
+            found,
+        });
+    }
+    if size > limit {
+        return Err(GitError::TooLarge {
+            oid: *oid,
+            size,
+            limit,
+        });
+    }
+    Ok(())
+}
+
+fn parse_links(raw: &[u8], hex_len: usize) -> Option<Links> {
+    let mut lines = raw.lines_with_terminator();
+    let mut line = || lines.next()?.strip_suffix(b"\n");
+    let tree = line()?.strip_prefix(b"tree ")?;
+    Oid::from_hex(tree).ok().filter(|_| tree.len() == hex_len)?;
+    let mut parents = Vec::new();
+    let mut next = line();
+    while let Some(parent) = next.and_then(|text| text.strip_prefix(b"parent ")) {
+        parents.push(Oid::from_hex(parent).ok()?);
+        next = line();
+    }
+    let committer = next.and_then(|_| line()).unwrap_or_default();
+    let seconds = committer
+        .rsplit(|byte| *byte == b' ')
+        .nth(1)
+        .and_then(|digits| digits.to_str().ok())
+        .and_then(|digits| digits.parse().ok())
+        .unwrap_or(0);
+    Some(Links { parents, seconds })
+}
+
+fn malformed(oid: &Oid, fault: ObjectFault, detail: &impl ToString) -> GitError {
+    GitError::Malformed {
+        oid: *oid,
+        fault,
+        detail: detail.to_string(),
+    }
+}
+
+fn corrupt(oid: &Oid, detail: impl ToString) -> GitError {
+    GitError::Corrupt {
+        oid: *oid,
+        detail: detail.to_string(),
+    }
+}
+
+fn our_kind(kind: Kind) -> ObjectKind {
+    match kind {
+        Kind::Commit => ObjectKind::Commit,
+        Kind::Tree => ObjectKind::Tree,
+        Kind::Blob => ObjectKind::Blob,
+        Kind::Tag => ObjectKind::Tag,
+    }
+}
+
+fn gix_kind(kind: ObjectKind) -> Kind {
+    match kind {
+        ObjectKind::Commit => Kind::Commit,
+        ObjectKind::Tree => Kind::Tree,
+        ObjectKind::Blob => Kind::Blob,
+        ObjectKind::Tag => Kind::Tag,
+    }
+}
