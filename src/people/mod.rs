@@ -4,9 +4,14 @@ pub mod document;
 pub mod error;
 pub mod key;
 pub mod parse;
+pub mod openpgp;
+mod openpgp_statement;
+pub mod ssh;
+pub mod verify;
 
 pub use error::{ConfigError, ConfigFault};
 pub use key::KeyMaterial;
+pub use openpgp_statement::Standing;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;

@@ -6,11 +6,14 @@
 pub mod commit;
 pub mod fold;
 pub mod ident;
+pub mod armor;
 pub mod name;
 pub mod object;
 pub mod oid;
+pub mod openpgp;
 pub mod push;
 pub mod refname;
 pub mod review;
 pub mod tag;
 pub mod tree;
+pub mod sshsig;

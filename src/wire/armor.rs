@@ -1,0 +1,196 @@
+//! Armour: the text between `-----BEGIN …-----` and `-----END …-----`.
+//!
+//! ssh: OpenSSH `PROTOCOL.sshsig`. OpenPGP: RFC 9580 section 6, with or without the CRC-24. One
+//! block, canonical base64 in lines of one width, nothing before and nothing after it: two texts
+//! that mean the same signature are as far as possible not both accepted.
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+
+use super::sshsig::{SshSig, SshSigError};
+
+/// The longest armoured signature that is read. RSA-16384 under OpenPGP takes about 3 KiB.
+pub const MAX_SIGNATURE: usize = 16 * 1024;
+
+/// The longest armoured OpenPGP public key that is read.
+pub const MAX_KEY: usize = 256 * 1024;
+
+/// The widest line of base64, as in RFC 9580 section 6.2.
+const MAX_WIDTH: usize = 76;
+
+/// A signature, taken out of its armour.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SignatureBlock {
+    /// `SSH SIGNATURE`.
+    Ssh(SshSig),
+    /// `PGP SIGNATURE`: the packets, not yet looked at.
+    OpenPgp(Vec<u8>),
+    /// `SIGNED MESSAGE`: CMS, as smimesign and gitsign make it. Not looked at.
+    X509,
+}
+
+/// What is wrong with armour.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ArmorError {
+    /// Over the limit.
+    #[error("armour of {size} bytes, the limit is {limit}")]
+    TooLarge {
+        /// What there is.
+        size: usize,
+        /// What may be.
+        limit: usize,
+    },
+    /// Does not begin with a line this reads.
+    #[error("does not begin with a known `-----BEGIN …-----` line")]
+    Begin,
+    /// No end line, or not as the last line.
+    #[error("does not end with `-----END {0}-----`")]
+    End(&'static str),
+    /// Another block inside, or after.
+    #[error("more than one block")]
+    Several,
+    /// OpenPGP: no empty line between headers and data, or a header that is none.
+    #[error("malformed armour headers")]
+    Headers,
+    /// Lines of uneven or excessive width, or empty ones.
+    #[error("base64 lines of uneven width")]
+    Lines,
+    /// Not canonical base64.
+    #[error("not canonical base64")]
+    Base64,
+    /// The CRC-24 is malformed or wrong.
+    #[error("the armour's checksum does not match")]
+    Checksum,
+    /// The block is well armoured but no SSHSIG.
+    #[error(transparent)]
+    Ssh(#[from] SshSigError),
+}
+
+/// Reads the one signature in `armor`.
+///
+/// A line feed may follow the end line; after an OpenPGP block also an empty line, because commits
+/// that GitHub signs have one.
+pub fn parse(armor: &[u8]) -> Result<SignatureBlock, ArmorError> {
+    limit(armor, MAX_SIGNATURE)?;
+    if armor.starts_with(b"-----BEGIN SSH SIGNATURE-----\n") {
+        let body = body(armor, "SSH SIGNATURE")?;
+        return Ok(SignatureBlock::Ssh(SshSig::parse(&decode(&body)?)?));
+    }
+    if armor.starts_with(b"-----BEGIN PGP SIGNATURE-----\n") {
+        return openpgp(armor, "PGP SIGNATURE").map(SignatureBlock::OpenPgp);
+    }
+    if armor.starts_with(b"-----BEGIN SIGNED MESSAGE-----\n") {
+        return Ok(SignatureBlock::X509);
+    }
+    Err(ArmorError::Begin)
+}
+
+/// Returns the packets of one armoured OpenPGP public key.
+pub fn parse_openpgp_key(armor: &[u8]) -> Result<Vec<u8>, ArmorError> {
+    limit(armor, MAX_KEY)?;
+    if !armor.starts_with(b"-----BEGIN PGP PUBLIC KEY BLOCK-----\n") {
+        return Err(ArmorError::Begin);
+    }
+    openpgp(armor, "PGP PUBLIC KEY BLOCK")
+}
+
+fn limit(armor: &[u8], limit: usize) -> Result<(), ArmorError> {
+    let size = armor.len();
+    if size > limit {
+        return Err(ArmorError::TooLarge { size, limit });
+    }
+    Ok(())
+}
+
+fn openpgp(armor: &[u8], label: &'static str) -> Result<Vec<u8>, ArmorError> {
+    let armor = match armor.strip_suffix(b"\n\n") {
+        Some(_) => armor.strip_suffix(b"\n").unwrap_or(armor),
+        None => armor,
+    };
+    let lines = body(armor, label)?;
+    let empty = lines
+        .iter()
+        .position(|line| line.is_empty())
+        .ok_or(ArmorError::Headers)?;
+    let (headers, rest) = lines.split_at(empty);
+    if !headers.iter().all(|line| is_header(line)) {
+        return Err(ArmorError::Headers);
+    }
+    let data = rest.get(1..).unwrap_or_default();
+    let Some((last, before)) = data.split_last() else {
+        return Err(ArmorError::Base64);
+    };
+    let Some(checksum) = last.strip_prefix(b"=") else {
+        return decode(data);
+    };
+    let bytes = decode(before)?;
+    let stated = STANDARD
+        .decode(checksum)
+        .map_err(|_| ArmorError::Checksum)?;
+    let [_, computed @ ..] = crc24(&bytes).to_be_bytes();
+    if stated != computed {
+        return Err(ArmorError::Checksum);
+    }
+    Ok(bytes)
+}
+
+/// Returns the lines between the first and the last.
+fn body<'a>(armor: &'a [u8], label: &'static str) -> Result<Vec<&'a [u8]>, ArmorError> {
+    let armor = armor.strip_suffix(b"\n").unwrap_or(armor);
+    let mut lines: Vec<&[u8]> = armor.split(|byte| *byte == b'\n').collect();
+    let begin = format!("-----BEGIN {label}-----");
+    let end = format!("-----END {label}-----");
+    if lines.first() != Some(&begin.as_bytes()) {
+        return Err(ArmorError::Begin);
+    }
+    lines.remove(0);
+    if lines.pop() != Some(end.as_bytes()) {
+        return Err(ArmorError::End(label));
+    }
+    if lines.iter().any(|line| line.starts_with(b"-----")) {
+        return Err(ArmorError::Several);
+    }
+    Ok(lines)
+}
+
+fn is_header(line: &[u8]) -> bool {
+    [
+        &b"Version: "[..],
+        b"Comment: ",
+        b"Charset: ",
+        b"Hash: ",
+        b"MessageID: ",
+    ]
+    .iter()
+    .any(|key| line.starts_with(key))
+        && line.iter().all(|byte| !byte.is_ascii_control())
+}
+
+fn decode(lines: &[&[u8]]) -> Result<Vec<u8>, ArmorError> {
+    let Some((last, before)) = lines.split_last() else {
+        return Err(ArmorError::Base64);
+    };
+    let width = lines.first().map_or(0, |line| line.len());
+    let even = before.iter().all(|line| line.len() == width);
+    if !even || last.is_empty() || last.len() > width || width > MAX_WIDTH {
+        return Err(ArmorError::Lines);
+    }
+    STANDARD
+        .decode(lines.concat())
+        .map_err(|_| ArmorError::Base64)
+}
+
+/// RFC 9580 section 6.1.1.
+fn crc24(bytes: &[u8]) -> u32 {
+    let mut crc: u32 = 0x00b7_04ce;
+    for byte in bytes {
+        crc ^= u32::from(*byte) << 16;
+        for _ in 0..8 {
+            crc <<= 1;
+            if crc & 0x0100_0000 != 0 {
+                crc ^= 0x0186_4cfb;
+            }
+        }
+    }
+    crc & 0x00ff_ffff
+}
