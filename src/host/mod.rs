@@ -1,1 +1,17 @@
-//! (in the making)
+//! The machine Countersign stands on: `server.toml`, hooks on disk, who the pusher is.
+//!
+//! What is here belongs to the host's admin, never to a pusher: nothing in a pushed object can
+//! change it.
+
+pub mod hooks;
+pub mod limits;
+pub mod ownership;
+pub mod place;
+pub mod previous;
+pub mod pusher;
+pub mod server;
+mod settings;
+
+pub use limits::Limits;
+pub use pusher::{PusherSource, pusher};
+pub use server::Server;

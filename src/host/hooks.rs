@@ -1,0 +1,567 @@
+//! The hooks on disk: one `exec` line each, and whatever stood there before.
+
+use std::ffi::OsStr;
+use std::fs;
+use std::io;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use super::place::{place, sync_dir};
+
+/// A hook that Countersign stands in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Hook {
+    /// Decides about a push.
+    PreReceive,
+    /// Closes the intents of a push.
+    PostReceive,
+}
+
+/// What `install` or `remove` did for one hook.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Change {
+    /// It was as it should be.
+    Nothing,
+    /// Ours was written where there was nothing.
+    Written,
+    /// Ours was written over an older line of ours.
+    Renewed,
+    /// Somebody's hook was moved to the given path, and ours written.
+    Moved(PathBuf),
+    /// Ours was taken away.
+    Removed,
+    /// Ours was taken away and the previous hook put back.
+    Restored,
+}
+
+/// Why the hooks cannot be put in place.
+#[derive(Debug, thiserror::Error)]
+pub enum HooksError {
+    /// git would not look at the hooks of the repository.
+    #[error("`core.hooksPath` is set ({0}), so git never runs the repository's own hooks")]
+    HooksPath(String),
+    /// git 2.54 and later can switch a hook off.
+    #[error("`{0}` is configured, which can keep git from running the hook")]
+    HookConfig(String),
+    /// The previous hook was moved away once already.
+    #[error("{} is not Countersign's, and {} holds an earlier one", hook.display(), previous.display())]
+    Occupied {
+        /// The hook found.
+        hook: PathBuf,
+        /// The one moved before.
+        previous: PathBuf,
+    },
+    /// The installed binary has a path that cannot stand in a hook.
+    #[error(
+        "{0:?} cannot stand in a hook: it must be absolute, without line feeds, and end in `countersign`"
+    )]
+    Binary(PathBuf),
+    /// `git config` did not answer.
+    #[error("git config failed: {0}")]
+    Git(String),
+    /// A file that cannot be read, written or moved.
+    #[error("{}: {source}", path.display())]
+    File {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+}
+
+impl HooksError {
+    /// Returns what to do about it, as commands where there are any.
+    pub fn hints(&self, git_dir: &Path) -> Vec<String> {
+        let repo = quote(git_dir.as_os_str());
+        match self {
+            Self::HooksPath(_) => vec![
+                format!("git -C {repo} config --show-origin --get-all core.hooksPath"),
+                "remove it there (git config --local|--global|--system --unset-all \
+                 core.hooksPath), then enrol again"
+                    .to_owned(),
+            ],
+            Self::HookConfig(key) => vec![
+                format!("git -C {repo} config --show-origin --get-all {key}"),
+                format!("remove it there (git config … --unset-all {key}), then enrol again"),
+            ],
+            Self::Occupied { hook, previous } => vec![format!(
+                "keep one of the two: remove {}, or move {} into {} under another name",
+                quote(previous.as_os_str()),
+                quote(hook.as_os_str()),
+                quote(previous.parent().unwrap_or(previous).as_os_str()),
+            )],
+            Self::Binary(_) | Self::Git(_) | Self::File { .. } => Vec::new(),
+        }
+    }
+}
+
+impl Hook {
+    /// Both, in the order git runs them.
+    pub const ALL: [Self; 2] = [Self::PreReceive, Self::PostReceive];
+
+    /// Returns git's name for it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::PreReceive => "pre-receive",
+            Self::PostReceive => "post-receive",
+        }
+    }
+
+    /// Returns the hook of that name.
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|hook| hook.name() == name)
+    }
+
+    const fn template(self) -> &'static str {
+        match self {
+            Self::PreReceive => include_str!("../../hooks/pre-receive"),
+            Self::PostReceive => include_str!("../../hooks/post-receive"),
+        }
+    }
+
+    /// Returns the bytes of the hook that runs `binary`.
+    ///
+    /// The absolute path stands in it, quoted for the shell, so that no pusher's `PATH` matters.
+    pub fn script(self, binary: &Path) -> Result<Vec<u8>, HooksError> {
+        let bytes = binary.as_os_str().as_bytes();
+        let fits = binary.is_absolute()
+            && binary.file_name() == Some(OsStr::new("countersign"))
+            && !bytes.contains(&b'\n');
+        if !fits {
+            return Err(HooksError::Binary(binary.to_owned()));
+        }
+        let (head, tail) = self.halves();
+        let quoted = quote_bytes(bytes);
+        Ok([head.as_bytes(), &quoted, tail.as_bytes()].concat())
+    }
+
+    /// Returns whether these are the bytes of a hook of ours, whatever binary it names.
+    pub fn is_ours(self, bytes: &[u8]) -> bool {
+        let (head, tail) = self.halves();
+        let Some(binary) = bytes
+            .strip_prefix(head.as_bytes())
+            .and_then(|rest| rest.strip_suffix(tail.as_bytes()))
+        else {
+            return false;
+        };
+        let name = binary.strip_suffix(b"'").unwrap_or(binary);
+        !binary.contains(&b'\n') && (name.ends_with(b"/countersign") || name == b"countersign")
+    }
+
+    /// Returns the template before and after the word `countersign`.
+    fn halves(self) -> (&'static str, &'static str) {
+        let template = self.template();
+        template.split_once("countersign").unwrap_or((template, ""))
+    }
+}
+
+/// The hooks directory of one repository.
+#[derive(Clone, Debug)]
+pub struct Hooks {
+    dir: PathBuf,
+}
+
+impl Hooks {
+    /// Returns the hooks of the repository at `git_dir`.
+    pub fn of(git_dir: &Path) -> Self {
+        Self {
+            dir: git_dir.join("hooks"),
+        }
+    }
+
+    /// Returns where the hook stands: in the forge's own `<hook>.d` where a forge owns the hook.
+    pub fn path(&self, hook: Hook) -> PathBuf {
+        if self.forge_owns(hook) {
+            return self.more(hook).join("countersign");
+        }
+        self.dir.join(hook.name())
+    }
+
+    /// Returns whether the hook is there, ours, of this binary, and executable.
+    pub fn is_installed(&self, hook: Hook, binary: &Path) -> Result<bool, HooksError> {
+        let path = self.path(hook);
+        let want = hook.script(binary)?;
+        Ok(read(&path)?.as_deref() == Some(want.as_slice()) && is_executable(&path))
+    }
+
+    /// Puts the hook in place; somebody's hook moves to `<hook>.d/50-previous` first.
+    pub fn install(&self, hook: Hook, binary: &Path) -> Result<Change, HooksError> {
+        let script = hook.script(binary)?;
+        let path = self.path(hook);
+        create_dir(&self.dir)?;
+        let found = look(&path)?;
+        let change = match found {
+            Found::Nothing => Change::Written,
+            Found::File(bytes) if bytes == script && is_executable(&path) => {
+                return Ok(Change::Nothing);
+            }
+            Found::File(bytes) if hook.is_ours(&bytes) => Change::Renewed,
+            Found::File(_) | Found::Link(_) => Change::Moved(self.move_away(hook, &path)?),
+        };
+        place(&path, &script, 0o755).map_err(|source| file(&path, source))?;
+        Ok(change)
+    }
+
+    /// Takes the hook away and puts back what was there before.
+    pub fn remove(&self, hook: Hook) -> Result<Change, HooksError> {
+        let path = self.path(hook);
+        match look(&path)? {
+            Found::File(bytes) if hook.is_ours(&bytes) => {}
+            Found::File(_) | Found::Link(_) | Found::Nothing => return Ok(Change::Nothing),
+        }
+        let previous = self.more(hook).join(PREVIOUS);
+        if !self.forge_owns(hook) && fs::symlink_metadata(&previous).is_ok() {
+            fs::rename(&previous, &path).map_err(|source| file(&previous, source))?;
+            // Only an empty directory goes; what an admin put there stays.
+            if fs::remove_dir(self.more(hook)).is_ok() {
+                sync_dir(&self.dir).map_err(|source| file(&self.dir, source))?;
+            }
+            return Ok(Change::Restored);
+        }
+        fs::remove_file(&path).map_err(|source| file(&path, source))?;
+        let dir = path.parent().unwrap_or(&self.dir);
+        sync_dir(dir).map_err(|source| file(dir, source))?;
+        Ok(Change::Removed)
+    }
+
+    /// Returns what is to run before ours, in order: every executable file of `<hook>.d`.
+    ///
+    /// Nothing where a forge owns the hook, for it runs them itself, ours among them.
+    pub fn previous(&self, hook: Hook) -> Result<Vec<PathBuf>, HooksError> {
+        let dir = self.more(hook);
+        if self.forge_owns(hook) {
+            return Ok(Vec::new());
+        }
+        let entries = match fs::read_dir(&dir) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+            other => other.map_err(|source| file(&dir, source))?,
+        };
+        let mut paths = Vec::new();
+        for entry in entries {
+            let path = entry.map_err(|source| file(&dir, source))?.path();
+            let name = path.file_name().map(OsStr::as_bytes).unwrap_or_default();
+            let aside = name.starts_with(b".") || name.ends_with(b"~");
+            if !aside && is_executable(&path) {
+                paths.push(path);
+            }
+        }
+        paths.sort();
+        Ok(paths)
+    }
+
+    /// Moves somebody's hook to where ours runs it; a relative link is made to point the same way.
+    fn move_away(&self, hook: Hook, path: &Path) -> Result<PathBuf, HooksError> {
+        let to = self.more(hook).join(PREVIOUS);
+        if fs::symlink_metadata(&to).is_ok() {
+            return Err(HooksError::Occupied {
+                hook: path.to_owned(),
+                previous: to,
+            });
+        }
+        create_dir(&self.more(hook))?;
+        match look(path)? {
+            Found::Link(target) if target.is_relative() => {
+                let dir = fs::canonicalize(&self.dir).map_err(|source| file(&self.dir, source))?;
+                let target = dir.join(target);
+                std::os::unix::fs::symlink(target, &to).map_err(|source| file(&to, source))?;
+            }
+            // A second name first, so that at no moment the hook is missing.
+            Found::File(_) => fs::hard_link(path, &to).map_err(|source| file(&to, source))?,
+            Found::Link(target) => {
+                std::os::unix::fs::symlink(target, &to).map_err(|source| file(&to, source))?;
+            }
+            Found::Nothing => {}
+        }
+        sync_dir(&self.more(hook)).map_err(|source| file(&to, source))?;
+        Ok(to)
+    }
+
+    fn more(&self, hook: Hook) -> PathBuf {
+        self.dir.join(format!("{}.d", hook.name()))
+    }
+
+    /// Forgejo and Gitea write the hook themselves and run every file of `<hook>.d`.
+    fn forge_owns(&self, hook: Hook) -> bool {
+        ["gitea", "forgejo"]
+            .iter()
+            .any(|name| self.more(hook).join(name).is_file())
+    }
+}
+
+/// Refuses where git's configuration keeps it from running the repository's own hooks.
+///
+/// Asks the git command, with the environment as it is, since that is what decides for pushes of
+/// the same account: repository, global and system files, includes and `GIT_CONFIG_*`.
+pub fn check_config(git_dir: &Path) -> Result<(), HooksError> {
+    if let Some((_, value)) = configured(git_dir, "^core\\.hookspath$")? {
+        return Err(HooksError::HooksPath(value));
+    }
+    for hook in Hook::ALL {
+        let pattern = format!("^hook\\.{}\\.", hook.name());
+        if let Some((key, _)) = configured(git_dir, &pattern)? {
+            return Err(HooksError::HookConfig(key));
+        }
+    }
+    Ok(())
+}
+
+/// Returns the first key that matches, with its value.
+fn configured(git_dir: &Path, pattern: &str) -> Result<Option<(String, String)>, HooksError> {
+    let output = Command::new("git")
+        .arg("-C")
+        .arg(git_dir)
+        .args(["config", "--includes", "--null", "--get-regexp", pattern])
+        .stdin(Stdio::null())
+        .output()
+        .map_err(|error| HooksError::Git(error.to_string()))?;
+    match output.status.code() {
+        Some(0) => {
+            let text = String::from_utf8_lossy(&output.stdout);
+            let first = text.split('\0').next().unwrap_or_default();
+            let (key, value) = first.split_once('\n').unwrap_or((first, ""));
+            Ok(Some((key.to_owned(), value.to_owned())))
+        }
+        Some(1) => Ok(None),
+        _ => {
+            let text = String::from_utf8_lossy(&output.stderr);
+            Err(HooksError::Git(text.trim().to_owned()))
+        }
+    }
+}
+
+/// Quotes one word for a POSIX shell.
+pub fn quote(word: &OsStr) -> String {
+    String::from_utf8_lossy(&quote_bytes(word.as_bytes())).into_owned()
+}
+
+fn quote_bytes(word: &[u8]) -> Vec<u8> {
+    let mut quoted = vec![b'\''];
+    for byte in word {
+        match byte {
+            b'\'' => quoted.extend_from_slice(b"'\\''"),
+            other => quoted.push(*other),
+        }
+    }
+    quoted.push(b'\'');
+    quoted
+}
+
+/// The name somebody's hook gets in `<hook>.d`.
+const PREVIOUS: &str = "50-previous";
+
+enum Found {
+    Nothing,
+    File(Vec<u8>),
+    Link(PathBuf),
+}
+
+fn look(path: &Path) -> Result<Found, HooksError> {
+    match fs::read_link(path) {
+        Ok(target) => return Ok(Found::Link(target)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Found::Nothing),
+        Err(_) => {}
+    }
+    Ok(read(path)?.map_or(Found::Nothing, Found::File))
+}
+
+fn read(path: &Path) -> Result<Option<Vec<u8>>, HooksError> {
+    match fs::read(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        other => other.map(Some).map_err(|source| file(path, source)),
+    }
+}
+
+fn create_dir(path: &Path) -> Result<(), HooksError> {
+    fs::create_dir_all(path).map_err(|source| file(path, source))
+}
+
+fn is_executable(path: &Path) -> bool {
+    fs::metadata(path).is_ok_and(|meta| meta.is_file() && meta.permissions().mode() & 0o111 != 0)
+}
+
+fn file(path: &Path, source: io::Error) -> HooksError {
+    HooksError::File {
+        path: path.to_owned(),
+        source,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const BINARY: &str = "/opt/it's here/countersign";
+
+    fn repo() -> (tempfile::TempDir, Hooks) {
+        let dir = tempfile::tempdir().unwrap();
+        fs::create_dir(dir.path().join("hooks")).unwrap();
+        let hooks = Hooks::of(dir.path());
+        (dir, hooks)
+    }
+
+    fn write(path: &Path, text: &str, mode: u32) {
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, text).unwrap();
+        fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+    }
+
+    fn text(path: &Path) -> String {
+        fs::read_to_string(path).unwrap()
+    }
+
+    /// The hook is one exec line, and a quote in the path cannot end the word.
+    #[test]
+    fn script() {
+        let script = Hook::PreReceive.script(Path::new(BINARY)).unwrap();
+        assert_eq!(
+            String::from_utf8(script).unwrap(),
+            "#!/bin/sh\nexec '/opt/it'\\''s here/countersign' hook pre-receive \"$@\"\n"
+        );
+        for bad in [
+            "countersign",
+            "/bin/countersign\n/countersign",
+            "/bin/true",
+            "/",
+        ] {
+            assert!(Hook::PreReceive.script(Path::new(bad)).is_err(), "{bad:?}");
+        }
+    }
+
+    /// Only a whole line of ours is ours; anything more is somebody's.
+    #[test]
+    fn ours() {
+        let line = |text: &str| Hook::PreReceive.is_ours(text.as_bytes());
+        let ours = String::from_utf8(Hook::PreReceive.script(Path::new(BINARY)).unwrap()).unwrap();
+        assert!(line(&ours));
+        assert!(line(
+            "#!/bin/sh\nexec countersign hook pre-receive \"$@\"\n"
+        ));
+        for other in [
+            "",
+            "#!/bin/sh\nexec '/bin/notcountersign' hook pre-receive \"$@\"\n",
+            "#!/bin/sh\nexit 0\nexec countersign hook pre-receive \"$@\"\n",
+            "#!/bin/sh\nexec true\nexec countersign hook pre-receive \"$@\"\n",
+            "#!/bin/sh\nexec countersign hook pre-receive \"$@\"\nexit 0\n",
+            "#!/bin/sh\nexec countersign hook post-receive \"$@\"\n",
+        ] {
+            assert!(!line(other), "{other:?}");
+        }
+    }
+
+    /// Installing twice changes nothing, another binary renews the line, removing leaves nothing.
+    #[test]
+    fn install_is_idempotent() {
+        let (_dir, hooks) = repo();
+        let hook = Hook::PreReceive;
+        let binary = Path::new(BINARY);
+        assert_eq!(hooks.install(hook, binary).unwrap(), Change::Written);
+        assert!(hooks.is_installed(hook, binary).unwrap());
+        assert_eq!(hooks.install(hook, binary).unwrap(), Change::Nothing);
+        fs::set_permissions(hooks.path(hook), fs::Permissions::from_mode(0o644)).unwrap();
+        assert!(!hooks.is_installed(hook, binary).unwrap());
+        assert_eq!(hooks.install(hook, binary).unwrap(), Change::Renewed);
+        let other = Path::new("/new/countersign");
+        assert_eq!(hooks.install(hook, other).unwrap(), Change::Renewed);
+        assert!(hooks.previous(hook).unwrap().is_empty());
+        assert_eq!(hooks.remove(hook).unwrap(), Change::Removed);
+        assert_eq!(hooks.remove(hook).unwrap(), Change::Nothing);
+        assert!(!hooks.path(hook).exists());
+    }
+
+    /// Somebody's hook runs before ours and comes back, whole and executable, on removal.
+    #[test]
+    fn moves_and_restores() {
+        let (dir, hooks) = repo();
+        let hook = Hook::PreReceive;
+        let binary = Path::new(BINARY);
+        write(&hooks.path(hook), "#!/bin/sh\nexit 1\n", 0o755);
+        let moved = dir.path().join("hooks/pre-receive.d/50-previous");
+        let change = hooks.install(hook, binary).unwrap();
+        assert_eq!(change, Change::Moved(moved.clone()));
+        assert_eq!(hooks.previous(hook).unwrap(), std::slice::from_ref(&moved));
+        assert_eq!(hooks.install(hook, binary).unwrap(), Change::Nothing);
+        // Someone puts a third hook over ours: neither is lost, and it is said.
+        write(&hooks.path(hook), "third", 0o755);
+        let error = hooks.install(hook, binary).unwrap_err();
+        assert!(matches!(error, HooksError::Occupied { .. }), "{error}");
+        assert_eq!(text(&hooks.path(hook)), "third");
+        assert_eq!(hooks.remove(hook).unwrap(), Change::Nothing);
+        fs::write(hooks.path(hook), hook.script(binary).unwrap()).unwrap();
+        assert_eq!(hooks.remove(hook).unwrap(), Change::Restored);
+        assert_eq!(text(&hooks.path(hook)), "#!/bin/sh\nexit 1\n");
+        assert!(is_executable(&hooks.path(hook)));
+        assert!(!moved.parent().unwrap().exists());
+    }
+
+    /// A hook that is a relative link still points to the same file after it moved.
+    #[test]
+    fn moves_a_link() {
+        let (dir, hooks) = repo();
+        let hook = Hook::PostReceive;
+        write(&dir.path().join("shared"), "#!/bin/sh\n", 0o755);
+        std::os::unix::fs::symlink("../shared", hooks.path(hook)).unwrap();
+        hooks.install(hook, Path::new(BINARY)).unwrap();
+        let moved = hooks.previous(hook).unwrap();
+        assert_eq!(text(moved.first().unwrap()), "#!/bin/sh\n");
+        assert_eq!(text(&dir.path().join("shared")), "#!/bin/sh\n");
+        hooks.remove(hook).unwrap();
+        assert_eq!(text(&hooks.path(hook)), "#!/bin/sh\n");
+        assert!(hooks.path(hook).is_symlink());
+    }
+
+    /// What runs before ours runs in the order of names; files git would not run are left out.
+    #[test]
+    fn order_of_previous() {
+        let (dir, hooks) = repo();
+        let more = dir.path().join("hooks/pre-receive.d");
+        for (name, mode) in [
+            ("90-z", 0o755),
+            ("10-a", 0o755),
+            ("20-b", 0o644),
+            (".x", 0o755),
+        ] {
+            write(&more.join(name), "", mode);
+        }
+        std::os::unix::fs::symlink("nowhere", more.join("30-gone")).unwrap();
+        let want = [more.join("10-a"), more.join("90-z")];
+        assert_eq!(hooks.previous(Hook::PreReceive).unwrap(), want);
+    }
+
+    /// Where a forge owns the hook, ours goes beside the forge's and runs nobody else's.
+    #[test]
+    fn forge() {
+        let (dir, hooks) = repo();
+        let hook = Hook::PreReceive;
+        let more = dir.path().join("hooks/pre-receive.d");
+        write(&more.join("gitea"), "gitea", 0o755);
+        write(&dir.path().join("hooks/pre-receive"), "forge's", 0o755);
+        hooks.install(hook, Path::new(BINARY)).unwrap();
+        assert_eq!(hooks.path(hook), more.join("countersign"));
+        assert_eq!(text(&dir.path().join("hooks/pre-receive")), "forge's");
+        assert!(hooks.previous(hook).unwrap().is_empty());
+        assert_eq!(hooks.remove(hook).unwrap(), Change::Removed);
+        assert_eq!(fs::read_dir(more).unwrap().count(), 1);
+    }
+
+    fn git(dir: &Path, args: &[&str]) {
+        let status = Command::new("git").arg("-C").arg(dir).args(args).status();
+        assert!(status.unwrap().success());
+    }
+
+    /// A repository whose hooks git would not run is refused, with the value found.
+    #[test]
+    fn hooks_path() {
+        let dir = tempfile::tempdir().unwrap();
+        git(dir.path(), &["init", "-q", "--bare"]);
+        check_config(dir.path()).unwrap();
+        git(dir.path(), &["config", "core.hooksPath", "/nowhere"]);
+        let error = check_config(dir.path()).unwrap_err();
+        assert!(matches!(&error, HooksError::HooksPath(path) if path == "/nowhere"));
+        git(dir.path(), &["config", "--unset", "core.hooksPath"]);
+        git(dir.path(), &["config", "hook.pre-receive.enabled", "false"]);
+        let error = check_config(dir.path()).unwrap_err();
+        assert!(matches!(&error, HooksError::HookConfig(key) if key == "hook.pre-receive.enabled"));
+    }
+}

@@ -1,0 +1,380 @@
+//! `<git-dir>/countersign/server.toml`: what the host's admin decides about one repository.
+//!
+//! The file belongs to the host and never travels by push. A system-wide file gives defaults key
+//! by key. Both are strict: an unknown key is an error that names file, line and column.
+
+use std::fs::{self, File};
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+
+use super::limits::Limits;
+use super::place::place;
+use super::pusher::PusherSource;
+use super::settings::Settings;
+use crate::people::ConfigError;
+use crate::policy::Mode;
+use crate::wire::name::RefName;
+
+/// Where the system-wide file stands.
+pub const SYSTEM_FILE: &str = "/etc/countersign/server.toml";
+
+/// The largest file read, in bytes.
+const MAX_FILE: u64 = 64 * 1024;
+
+/// One repository's settings, both files merged.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Server {
+    /// The ref whose recorded tip holds policy and people.
+    pub policy_ref: RefName,
+    /// Who tells who pushes.
+    pub pusher: PusherSource,
+    /// Dry run for the whole host, or as the policy says.
+    pub mode: Mode,
+    /// The directory of the record.
+    pub record: PathBuf,
+    /// Bounds of one judgement.
+    pub limits: Limits,
+    /// Where a refused pusher finds help; printed in refusals.
+    pub help: Option<String>,
+}
+
+/// Why the settings cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum ServerError {
+    /// There is no file in the repository.
+    #[error("{}: not found; the repository is not enrolled", .0.display())]
+    NotEnrolled(PathBuf),
+    /// A file that cannot be read or written.
+    #[error("{}: {source}", path.display())]
+    File {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// More than is read.
+    #[error("{}: larger than {MAX_FILE} bytes", .0.display())]
+    TooLarge(PathBuf),
+    /// Not what the grammar allows.
+    #[error("{}\n{}", .0, drawing(.0))]
+    Invalid(Box<ConfigError>),
+    /// Neither file says who tells who pushes.
+    #[error("{}: `pusher` is missing, and no system-wide file gives it", .0.display())]
+    NoPusher(PathBuf),
+}
+
+/// What `enroll` decides; a setting that is `None` stays as it is in an existing file.
+#[derive(Clone, Debug, Default)]
+pub struct Initial {
+    /// `policy_ref`, the default unless given.
+    pub policy_ref: Option<RefName>,
+    /// `pusher`, `{ env = "COUNTERSIGN_PUSHER" }` unless given.
+    pub pusher: Option<PusherSource>,
+    /// `mode`, enforce unless given.
+    pub mode: Option<Mode>,
+}
+
+impl Server {
+    /// Returns where the file of the repository at `git_dir` stands.
+    pub fn path(git_dir: &Path) -> PathBuf {
+        git_dir.join("countersign").join("server.toml")
+    }
+
+    /// Reads the repository's file over the system-wide one at `system`, which need not exist.
+    pub fn load(git_dir: &Path, system: &Path) -> Result<Self, ServerError> {
+        let path = Self::path(git_dir);
+        let own = read(&path)?.ok_or_else(|| ServerError::NotEnrolled(path.clone()))?;
+        let own = Settings::parse(&path, &own)?;
+        let defaults = match read(system)? {
+            Some(text) => Settings::parse_system(system, &text)?,
+            None => Settings::default(),
+        };
+        let all = own.over(defaults);
+        Ok(Self {
+            policy_ref: all.policy_ref.unwrap_or_else(default_policy_ref),
+            pusher: all.pusher.ok_or(ServerError::NoPusher(path))?,
+            mode: all.mode.unwrap_or_default(),
+            record: all.record.unwrap_or_else(|| git_dir.join("countersign")),
+            limits: all.limits.over(Limits::default()),
+            help: all.help,
+        })
+    }
+
+    /// Writes the repository's file where there is none, else changes only what `initial` gives.
+    ///
+    /// Everything else in an existing file, comments too, stays byte for byte. The result is
+    /// checked before it replaces what is there. Returns whether anything changed.
+    pub fn write_initial(git_dir: &Path, initial: &Initial) -> Result<bool, ServerError> {
+        let path = Self::path(git_dir);
+        let old = read(&path)?;
+        let new = match &old {
+            None => initial.starter().into_bytes(),
+            Some(bytes) => initial.edit(&path, bytes)?,
+        };
+        if old.as_ref() == Some(&new) {
+            return Ok(false);
+        }
+        Settings::parse(&path, &new)?;
+        let failed = |source| ServerError::File {
+            path: path.clone(),
+            source,
+        };
+        fs::create_dir_all(git_dir.join("countersign")).map_err(failed)?;
+        place(&path, &new, 0o644).map_err(failed)?;
+        Ok(true)
+    }
+}
+
+impl Initial {
+    fn starter(&self) -> String {
+        let env = PusherSource::Env("COUNTERSIGN_PUSHER".to_owned());
+        let policy_ref = self.policy_ref.clone().unwrap_or_else(default_policy_ref);
+        format!(
+            "# Countersign: settings of this repository's host. Nothing pushed changes them.\n\
+             policy_ref = \"{policy_ref}\"\n\
+             pusher     = {}\n\
+             mode       = \"{}\"\n",
+            self.pusher.as_ref().unwrap_or(&env).spelled(),
+            spelled(self.mode.unwrap_or_default()),
+        )
+    }
+
+    /// Replaces the values of the given keys in place; a key that is not there goes on top.
+    fn edit(&self, path: &Path, bytes: &[u8]) -> Result<Vec<u8>, ServerError> {
+        let old = Settings::parse(path, bytes)?;
+        let mut edits = Vec::new();
+        let mut set = |key: &str, value: String| match old.spans.get(key) {
+            Some(span) => edits.push((span.clone(), value)),
+            None => edits.push((0..0, format!("{key} = {value}\n"))),
+        };
+        if let Some(name) = &self.policy_ref
+            && old.policy_ref.as_ref() != Some(name)
+        {
+            set("policy_ref", format!("\"{name}\""));
+        }
+        if let Some(pusher) = &self.pusher
+            && old.pusher.as_ref() != Some(pusher)
+        {
+            set("pusher", pusher.spelled());
+        }
+        if let Some(mode) = self.mode
+            && old.mode != Some(mode)
+        {
+            set("mode", format!("\"{}\"", spelled(mode)));
+        }
+        edits.sort_by_key(|(span, _)| std::cmp::Reverse(span.start));
+        let mut bytes = bytes.to_owned();
+        for (span, value) in edits {
+            bytes.splice(span, value.into_bytes());
+        }
+        Ok(bytes)
+    }
+}
+
+impl From<ConfigError> for ServerError {
+    fn from(error: ConfigError) -> Self {
+        Self::Invalid(Box::new(error))
+    }
+}
+
+/// Returns the source line with its caret: the picture without the words above it.
+fn drawing(error: &ConfigError) -> String {
+    let lines: Vec<_> = error.rendered.trim_end().lines().skip(2).collect();
+    lines.join("\n")
+}
+
+fn default_policy_ref() -> RefName {
+    RefName::from("refs/heads/main")
+}
+
+fn spelled(mode: Mode) -> &'static str {
+    match mode {
+        Mode::DryRun => "dry-run",
+        Mode::Enforce => "enforce",
+    }
+}
+
+fn read(path: &Path) -> Result<Option<Vec<u8>>, ServerError> {
+    let failed = |source| ServerError::File {
+        path: path.to_owned(),
+        source,
+    };
+    let file = match File::open(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        other => other.map_err(failed)?,
+    };
+    let mut bytes = Vec::new();
+    let size = file
+        .take(MAX_FILE + 1)
+        .read_to_end(&mut bytes)
+        .map_err(failed)?;
+    if size as u64 > MAX_FILE {
+        return Err(ServerError::TooLarge(path.to_owned()));
+    }
+    Ok(Some(bytes))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+
+    fn repo(text: &str) -> tempfile::TempDir {
+        let dir = tempfile::tempdir().unwrap();
+        fs::create_dir(dir.path().join("countersign")).unwrap();
+        fs::write(Server::path(dir.path()), text).unwrap();
+        dir
+    }
+
+    fn load(text: &str, system: Option<&str>) -> Result<Server, ServerError> {
+        let dir = repo(text);
+        let system_file = dir.path().join("system.toml");
+        if let Some(text) = system {
+            fs::write(&system_file, text).unwrap();
+        }
+        Server::load(dir.path(), &system_file)
+    }
+
+    /// What the file does not say has its default; the record stands beside the file.
+    #[test]
+    fn defaults() {
+        let dir = repo("pusher = \"gitolite\"\n[alerts]\n");
+        let server = Server::load(dir.path(), Path::new("/nonexistent")).unwrap();
+        let want = Server {
+            policy_ref: RefName::from("refs/heads/main"),
+            pusher: PusherSource::Gitolite,
+            mode: Mode::Enforce,
+            record: dir.path().join("countersign"),
+            limits: Limits::default(),
+            help: None,
+        };
+        assert_eq!(server, want);
+    }
+
+    /// The system-wide file gives defaults one key at a time, never a shared record.
+    #[test]
+    fn merged_key_by_key() {
+        let system = "pusher = \"http\"\nmode = \"dry-run\"\n[limits]\nrefs = 5\nseconds = 9\n\
+                      [help]\nurl = \"https://example.com/help\"\n";
+        let own = "mode = \"enforce\"\n[limits]\nrefs = 7\n";
+        let server = load(own, Some(system)).unwrap();
+        assert_eq!(server.pusher, PusherSource::Http);
+        assert_eq!(server.mode, Mode::Enforce);
+        assert_eq!((server.limits.refs, server.limits.seconds), (7, 9));
+        assert_eq!(server.help.as_deref(), Some("https://example.com/help"));
+        let error = load(own, Some("[record]\ndir = \"/srv/record\"\n")).unwrap_err();
+        assert!(
+            error.to_string().contains("cannot share a record"),
+            "{error}"
+        );
+        let error = load(own, Some("nonsense = 1\n")).unwrap_err();
+        assert!(error.to_string().contains("system.toml:1:1"), "{error}");
+    }
+
+    /// Each fault is named with its line and column.
+    #[test]
+    fn faults() {
+        for (text, place, word) in [
+            ("x = 1\n", ":1:1:", "unknown key"),
+            (
+                "pusher = \"http\"\n[limits]\n  rfs = 1\n",
+                ":3:3:",
+                "unknown key",
+            ),
+            ("[alerts]\nmail = \"a\"\n", ":2:1:", "not supported"),
+            ("pusher = \"push-cert\"\n", ":1:10:", "not supported"),
+            ("pusher = \"gerrit\"\n", ":1:10:", "no pusher preset"),
+            ("pusher = { b = 1 }\n", ":1:12:", "unknown key"),
+            ("pusher = {}\n", ":1:10:", "missing"),
+            (
+                "pusher = { env = \"LC_X\" }\n",
+                ":1:18:",
+                "set by the pusher",
+            ),
+            (
+                "pusher = { env = \"GIT_X\" }\n",
+                ":1:18:",
+                "set by the pusher",
+            ),
+            ("pusher = { env = \"me\" }\n", ":1:18:", "variable name"),
+            ("pusher = 1\n", ":1:10:", "expected a preset"),
+            ("mode = \"off\"\n", ":1:8:", "enforce"),
+            ("policy_ref = \"main\"\n", ":1:14:", "refs/heads/"),
+            ("policy_ref = \"refs/tags/v1\"\n", ":1:14:", "refs/heads/"),
+            (
+                "policy_ref = \"refs/heads/../x\"\n",
+                ":1:14:",
+                "refs/heads/",
+            ),
+            ("[limits]\nrefs = 0\n", ":2:8:", "at least 1"),
+            ("[limits]\nrefs = -1\n", ":2:8:", "integer"),
+            ("[record]\ndir = \"here\"\n", ":2:7:", "absolute"),
+            (
+                "[help]\nurl = \"https://x/\\u001b[3m\"\n",
+                ":2:7:",
+                "address",
+            ),
+            ("[help]\nurl = \"javascript:1\"\n", ":2:7:", "address"),
+            ("= 1\n", ":1:1:", ""),
+        ] {
+            let error = load(text, None).unwrap_err().to_string();
+            assert!(
+                error.contains(place) && error.contains(word),
+                "{text:?}: {error}"
+            );
+        }
+    }
+
+    /// No file, no pusher, a huge file, bytes that are no text: errors, never defaults.
+    #[test]
+    fn unusable() {
+        let dir = tempfile::tempdir().unwrap();
+        let none = Path::new("/nonexistent");
+        assert!(matches!(
+            Server::load(dir.path(), none),
+            Err(ServerError::NotEnrolled(_))
+        ));
+        assert!(matches!(load("", None), Err(ServerError::NoPusher(_))));
+        assert!(matches!(
+            load(&"#".repeat(70_000), None),
+            Err(ServerError::TooLarge(_))
+        ));
+        let dir = repo("");
+        fs::write(Server::path(dir.path()), b"\xff").unwrap();
+        assert!(matches!(
+            Server::load(dir.path(), none),
+            Err(ServerError::Invalid(_))
+        ));
+    }
+
+    /// The first write is complete; later ones change only what is asked and keep comments.
+    #[test]
+    fn write_initial() {
+        let dir = tempfile::tempdir().unwrap();
+        assert!(Server::write_initial(dir.path(), &Initial::default()).unwrap());
+        assert!(!Server::write_initial(dir.path(), &Initial::default()).unwrap());
+        let server = Server::load(dir.path(), Path::new("/nonexistent")).unwrap();
+        assert_eq!(
+            server.pusher,
+            PusherSource::Env("COUNTERSIGN_PUSHER".into())
+        );
+        let path = Server::path(dir.path());
+        fs::write(
+            &path,
+            "# mine\npusher = \"http\" # why\n[limits]\nrefs = 9\n",
+        )
+        .unwrap();
+        let initial = Initial {
+            pusher: Some(PusherSource::Gitolite),
+            mode: Some(Mode::DryRun),
+            policy_ref: None,
+        };
+        assert!(Server::write_initial(dir.path(), &initial).unwrap());
+        let want = "mode = \"dry-run\"\n# mine\npusher = \"gitolite\" # why\n[limits]\nrefs = 9\n";
+        assert_eq!(fs::read_to_string(&path).unwrap(), want);
+        fs::write(&path, "nonsense = 1\n").unwrap();
+        assert!(Server::write_initial(dir.path(), &initial).is_err());
+        assert_eq!(fs::read_to_string(&path).unwrap(), "nonsense = 1\n");
+    }
+}

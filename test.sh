@@ -1,0 +1,16 @@
+#!/bin/sh
+# Runs all tests, first installing what they need. Arguments go to the test runner.
+set -eu
+cd "$(dirname "$0")"
+
+if ! command -v cargo >/dev/null 2>&1 && [ -f "${CARGO_HOME:-$HOME/.cargo}/env" ]; then
+    . "${CARGO_HOME:-$HOME/.cargo}/env"
+fi
+sh tools/need.sh cc:build-essential git:git sshd:openssh-server ssh:openssh-client gpg:gnupg
+
+if cargo nextest --version >/dev/null 2>&1; then
+    cargo test --locked --doc --quiet
+    cargo nextest run --locked "$@"
+else
+    cargo test --locked "$@"
+fi
