@@ -1,1 +1,358 @@
-//! (in the making)
+//! The one path from proposed updates to a decision.
+//!
+//! A push, `check` in a clone and the replay of an entry all ask here, with the same facts and the
+//! same judge:
+//!
+//! 1. read the policy at the recorded tip of the policy ref;
+//! 2. gather the reviews in the push, and let them count as if logged first;
+//! 3. gather every other update;
+//! 4. judge the whole.
+
+pub mod replay;
+pub mod settle;
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use sha2::{Digest, Sha256};
+
+use crate::gather::rulebook::{Rulebook, RulebookError, hex};
+use crate::gather::{self, Bringer, Bringers, Desk, Gathered, Limits, Proposed, candidates};
+use crate::git::{GitError, Repo};
+use crate::judge::facts::{Facts, HeadFacts, Pusher, Scope, UpdateFacts};
+use crate::judge::verdict::{Decision, SCHEMA, UpdateVerdict, Verdict};
+use crate::judge::{self, Judgement};
+use crate::people::People;
+use crate::policy::Mode;
+use crate::record::entry::{CountedHead, Decided, Entry, PolicyId, Received, Review};
+use crate::record::{RecordError, View};
+use crate::wire::name::RefName;
+use crate::wire::object::ObjectKind;
+use crate::wire::oid::Oid;
+
+/// What is asked, against which state of things.
+pub struct Asked<'a> {
+    /// The objects.
+    pub repo: &'a Repo,
+    /// The record as of one size.
+    pub view: View,
+    /// The policy ref.
+    pub policy_ref: &'a RefName,
+    /// The limits in force.
+    pub limits: &'a Limits,
+    /// Whether the host has everything in dry run.
+    pub mode: Mode,
+    /// Server time.
+    pub now: Timestamp,
+    /// Finds the pusher among the people in force.
+    pub pusher: &'a dyn Fn(&People) -> Pusher,
+    /// Who first brought what.
+    pub bringers: &'a dyn Bringers,
+    /// Whether the time allowed is over.
+    pub expired: &'a dyn Fn() -> bool,
+    /// The updates of the push.
+    pub updates: &'a [Proposed],
+}
+
+/// The answer, with what would have to be recorded.
+#[derive(Debug)]
+pub struct Admission {
+    /// For whoever asked.
+    pub verdict: Verdict,
+    /// Who that is.
+    pub pusher: Pusher,
+    /// The policy that decided; none if there is none to be had.
+    pub policy: Option<PolicyId>,
+    /// Reviews to log if the push is accepted.
+    pub reviews: Vec<Review>,
+    /// Review refs whose bytes are known already.
+    pub known_reviews: Vec<RefName>,
+    /// Movements of protected refs, to intend if the push is accepted.
+    pub landings: Vec<Landing>,
+}
+
+/// A protected ref that would move.
+#[derive(Debug)]
+pub struct Landing {
+    /// The ref.
+    pub name: RefName,
+    /// P.
+    pub old: Option<Oid>,
+    /// N.
+    pub new: Option<Oid>,
+    /// The mode it was judged in.
+    pub mode: Mode,
+    /// What was decided, and what that rests on.
+    pub decided: Decided,
+    /// SHA-256 of the decisive commits.
+    pub sha256: BTreeMap<Oid, String>,
+}
+
+/// Why there is no answer at all.
+#[derive(Debug, thiserror::Error)]
+pub enum AdmitError {
+    /// The record cannot be read.
+    #[error(transparent)]
+    Record(#[from] RecordError),
+    /// Objects that were just judged cannot be read again.
+    #[error(transparent)]
+    Git(#[from] GitError),
+}
+
+/// Decides.
+///
+/// Everything that could not be established about the updates is in the verdict, as a refusal or as
+/// undecided; an error means that there is no verdict, and is never an accept.
+pub fn admit(asked: Asked<'_>) -> Result<Admission, AdmitError> {
+    let Asked { repo, view, .. } = &asked;
+    let tip = view.tip(asked.policy_ref)?.and_then(|tip| tip.oid);
+    let rules = match tip {
+        Some(commit) => Rulebook::at(repo, &commit),
+        None => Err(RulebookError::Missing {
+            file: gather::rulebook::POLICY_FILE,
+            commit: Oid::zero(repo.format()),
+        }),
+    };
+    match rules {
+        Ok(rules) => with_rules(asked, &rules),
+        Err(error) => Ok(without_rules(&asked, &error)),
+    }
+}
+
+fn with_rules(asked: Asked<'_>, rules: &Rulebook) -> Result<Admission, AdmitError> {
+    let pusher = (asked.pusher)(&rules.people);
+    let is_review = |update: &Proposed| {
+        update
+            .name
+            .as_bstr()
+            .starts_with(b"refs/countersign/reviews/")
+    };
+    let mut gathered: Vec<Option<Work>> = asked.updates.iter().map(|_| None).collect();
+    let desk_on = |view: &View, reviews: bool, gathered: &mut Vec<Option<Work>>| {
+        let desk = Desk::new(
+            asked.repo,
+            view,
+            rules,
+            asked.policy_ref,
+            asked.limits,
+            asked.now,
+            &pusher,
+            asked.bringers,
+            asked.expired,
+        );
+        for (slot, update) in gathered.iter_mut().zip(asked.updates) {
+            if is_review(update) == reviews {
+                *slot = Some(Work::gather(&desk, update));
+            }
+        }
+    };
+    desk_on(&asked.view, true, &mut gathered);
+    let reviews: Vec<Review> = gathered
+        .iter()
+        .flatten()
+        .filter_map(|work| work.gathered.review.clone())
+        .collect();
+    let pending = reviews.iter().cloned().map(Entry::Review).collect();
+    let view = asked.view.with_pending(pending)?;
+    desk_on(&view, false, &mut gathered);
+    let works: Vec<Work> = gathered.into_iter().flatten().collect();
+    let facts = Facts {
+        now: asked.now,
+        repository: rules.policy.repository.clone(),
+        pusher: pusher.clone(),
+        updates: works
+            .iter()
+            .map(|work| in_mode(work.gathered.facts.clone(), asked.mode))
+            .collect(),
+    };
+    let judgement = judge::judge(&rules.policy, &rules.people, &facts);
+    let landings = landings(asked.repo, &view, &facts, &works, &judgement)?;
+    Ok(Admission {
+        verdict: judgement.verdict,
+        pusher,
+        policy: Some(rules.id.clone()),
+        reviews,
+        known_reviews: works
+            .iter()
+            .filter(|work| work.gathered.known_review)
+            .map(|work| work.gathered.facts.name.clone())
+            .collect(),
+        landings,
+    })
+}
+
+/// One update's facts, and the answers about first bringers that they rest on.
+struct Work {
+    gathered: Gathered,
+    rested_on: BTreeMap<Oid, Bringer>,
+}
+
+impl Work {
+    fn gather(desk: &Desk<'_>, update: &Proposed) -> Self {
+        let gathered = gather::update(desk, update);
+        Self {
+            gathered,
+            rested_on: desk.take_rested_on(),
+        }
+    }
+}
+
+/// Lets the host's dry run weaken a ref's own mode.
+fn in_mode(mut facts: UpdateFacts, mode: Mode) -> UpdateFacts {
+    if let Scope::Protected(protection) = &mut facts.scope {
+        protection.mode = protection.mode.min(mode);
+    }
+    facts
+}
+
+fn landings(
+    repo: &Repo,
+    view: &View,
+    facts: &Facts,
+    works: &[Work],
+    judgement: &Judgement,
+) -> Result<Vec<Landing>, AdmitError> {
+    let mut landings = Vec::new();
+    let rows = judgement.verdict.updates.iter().zip(&judgement.chosen);
+    for ((update, work), (verdict, chosen)) in facts.updates.iter().zip(works).zip(rows) {
+        if !matches!(update.scope, Scope::Protected(_)) {
+            continue;
+        }
+        let counted = counted(repo, view, update, chosen)?;
+        let decisive = update
+            .to
+            .iter()
+            .chain(counted.iter().map(|head| &head.head));
+        let mut sha256 = BTreeMap::new();
+        for oid in decisive {
+            sha256.insert(*oid, digest(repo, oid)?);
+        }
+        landings.push(Landing {
+            name: update.name.clone(),
+            old: update.from,
+            new: update.to,
+            mode: verdict.mode,
+            decided: Decided {
+                verdict: verdict.clone(),
+                counted,
+                received: grouped(&work.rested_on),
+            },
+            sha256,
+        });
+    }
+    Ok(landings)
+}
+
+/// Returns SHA-256 of a decisive object's raw bytes: what its id says in a weaker hash.
+fn digest(repo: &Repo, oid: &Oid) -> Result<String, AdmitError> {
+    const LIMIT: u64 = 1 << 20;
+    let (kind, _) = repo.kind_and_size(oid)?;
+    let kind = match kind {
+        ObjectKind::Tag => ObjectKind::Tag,
+        _ => ObjectKind::Commit,
+    };
+    Ok(hex(&Sha256::digest(&*repo.raw(oid, kind, LIMIT)?)))
+}
+
+/// Lists the heads that were counted, with what is spent with them.
+fn counted(
+    repo: &Repo,
+    view: &View,
+    update: &UpdateFacts,
+    chosen: &[Option<usize>],
+) -> Result<Vec<CountedHead>, AdmitError> {
+    let mut counted = Vec::new();
+    for (step, choice) in update.steps.iter().zip(chosen) {
+        let Some(sequence) = choice.and_then(|choice| step.sequences.get(choice)) else {
+            continue;
+        };
+        for head in sequence {
+            counted.push(counted_head(repo, view, update, head)?);
+        }
+    }
+    Ok(counted)
+}
+
+fn counted_head(
+    repo: &Repo,
+    view: &View,
+    update: &UpdateFacts,
+    head: &HeadFacts,
+) -> Result<CountedHead, AdmitError> {
+    const SPENT_LIMIT: usize = 100_000;
+    let mut reviews = Vec::new();
+    let mut base = None;
+    for (position, _) in &head.approvals {
+        let Some(review) = update.reviews.get(*position) else {
+            continue;
+        };
+        reviews.push(review.index);
+        if base.is_none() {
+            base = view.review_tag(&review.tag)?.map(|(_, review)| {
+                candidates::message_of(&review, repo.format())
+                    .and_then(|message| message.base)
+                    .unwrap_or(review.tip)
+            });
+        }
+    }
+    // A head that N reaches is spent by being history; a squashed one must be remembered.
+    let base = base.unwrap_or(head.head);
+    let mut hidden = vec![base];
+    hidden.extend(update.to);
+    hidden.extend(update.from);
+    let spent = crate::git::walk::new_commits(repo, &head.head, &hidden, SPENT_LIMIT)?;
+    Ok(CountedHead {
+        head: head.head,
+        base,
+        reviews,
+        spent,
+    })
+}
+
+/// Groups answers about first bringers by who and when, in a fixed order.
+fn grouped(rested_on: &BTreeMap<Oid, Bringer>) -> Vec<Received> {
+    let mut groups: BTreeMap<_, Vec<Oid>> = BTreeMap::new();
+    for (commit, bringer) in rested_on {
+        let key = (bringer.at, bringer.person.clone());
+        groups.entry(key).or_default().push(*commit);
+    }
+    groups
+        .into_iter()
+        .map(|((at, pusher), commits)| Received {
+            at,
+            pusher,
+            commits,
+        })
+        .collect()
+}
+
+fn strongest(updates: &[UpdateVerdict]) -> Decision {
+    let decisions = updates.iter().map(|update| update.decision);
+    decisions.max().unwrap_or(Decision::Undecided)
+}
+
+/// The answer where there is no policy to judge by: every update is refused, with the reason.
+fn without_rules(asked: &Asked<'_>, error: &RulebookError) -> Admission {
+    let notice = gather::protected::rulebook_notice(error);
+    let pusher = (asked.pusher)(&People::default());
+    let repository = String::new();
+    let updates: Vec<UpdateVerdict> = asked
+        .updates
+        .iter()
+        .map(|update| judge::refused_for(&update.name, update.old, update.new, &notice))
+        .collect();
+    Admission {
+        verdict: Verdict {
+            schema: SCHEMA.to_owned(),
+            decision: strongest(&updates),
+            mode: Mode::Enforce,
+            repository,
+            updates,
+        },
+        pusher,
+        policy: None,
+        reviews: Vec::new(),
+        known_reviews: Vec::new(),
+        landings: Vec::new(),
+    }
+}

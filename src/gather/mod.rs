@@ -1,1 +1,319 @@
-//! (in the making)
+//! From tips to facts.
+//!
+//! Nothing is decided here: what is seen becomes data ([`crate::judge::facts`]), oddities become
+//! notices, and the judge weighs them. Everything is read from raw objects and from the record as
+//! of one size, so that the same question asked later gives the same facts.
+//!
+//! 1. [`scope`]: what kind of ref is this, and may such a ref be written at all?
+//! 2. [`protected`]: P from the record, shape of the move, strict objects, the steps to cover.
+//! 3. [`candidates`]: which reviews could count, and what has ended the others.
+//! 4. [`coverage`]: which sequences of reviewed heads land exactly as pushed.
+//! 5. [`hands`]: who made what is in a range, and what proves it.
+//! 6. [`incoming`]: reviews and proposals in the push itself.
+
+pub mod candidates;
+pub mod coverage;
+pub mod hands;
+pub mod incoming;
+pub mod protected;
+pub mod rulebook;
+pub mod scope;
+
+use std::cell::RefCell;
+use std::collections::{BTreeMap, HashMap};
+
+use jiff::Timestamp;
+
+use crate::git::{GitError, RefValue, Repo};
+use crate::judge::facts::{Notice, Pusher, Scope, UpdateFacts};
+use crate::judge::verdict::Code;
+use crate::people::PersonName;
+use crate::record::entry::Review;
+use crate::record::{RecordError, View};
+use crate::wire::name::RefName;
+use crate::wire::object::ObjectFault;
+use crate::wire::oid::Oid;
+
+use self::hands::CommitHands;
+use self::rulebook::Rulebook;
+
+/// How much work one question may cause; every overrun is `over-budget`, never an accept.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Ref updates in one push.
+    pub refs: usize,
+    /// Commits and trees visited for one ref.
+    pub objects: usize,
+    /// Changed paths of one step.
+    pub paths: usize,
+    /// Bytes of one object that is read.
+    pub bytes: u64,
+    /// Seconds for one push.
+    pub seconds: u64,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            refs: 1_000,
+            objects: 2_000_000,
+            paths: 200_000,
+            bytes: 32 << 20,
+            seconds: 60,
+        }
+    }
+}
+
+impl Limits {
+    /// Returns the limits by name, as an entry carries them.
+    pub fn by_name(&self) -> BTreeMap<String, u64> {
+        let wide = |n: usize| u64::try_from(n).unwrap_or(u64::MAX);
+        BTreeMap::from([
+            ("bytes".to_owned(), self.bytes),
+            ("objects".to_owned(), wide(self.objects)),
+            ("paths".to_owned(), wide(self.paths)),
+            ("refs".to_owned(), wide(self.refs)),
+            ("seconds".to_owned(), self.seconds),
+        ])
+    }
+
+    /// Reads what [`Self::by_name`] wrote; nothing for unknown or missing names.
+    pub fn from_names(names: &BTreeMap<String, u64>) -> Option<Self> {
+        let get = |name: &str| names.get(name).copied();
+        let narrow = |name: &str| usize::try_from(get(name)?).ok();
+        (names.len() == 5).then_some(())?;
+        Some(Self {
+            refs: narrow("refs")?,
+            objects: narrow("objects")?,
+            paths: narrow("paths")?,
+            bytes: get("bytes")?,
+            seconds: get("seconds")?,
+        })
+    }
+}
+
+/// Who first brought a commit to this server, and when.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Bringer {
+    /// The known person, if the pusher was one.
+    pub person: Option<PersonName>,
+    /// Server time.
+    pub at: Timestamp,
+}
+
+/// Answers who first brought a commit; nothing where nobody knows.
+pub trait Bringers {
+    /// Returns the first bringer of `commit`.
+    fn bringer(&self, commit: &Oid) -> Result<Option<Bringer>, RecordError>;
+}
+
+/// What could not be gathered.
+#[derive(Debug, thiserror::Error)]
+pub enum GatherError {
+    /// Reading git objects or refs.
+    #[error(transparent)]
+    Git(#[from] GitError),
+    /// Reading the record.
+    #[error(transparent)]
+    Record(#[from] RecordError),
+    /// The time allowed is over.
+    #[error("more than {0} seconds")]
+    Time(u64),
+}
+
+/// One proposed movement, as the door saw it.
+#[derive(Clone, Debug)]
+pub struct Proposed {
+    /// The ref.
+    pub name: RefName,
+    /// What the client believes the ref to be; only used where nothing protects the ref.
+    pub old: Option<Oid>,
+    /// Where it shall point; none to delete it.
+    pub new: Option<Oid>,
+    /// What the ref is right now; none when that is past (replay) or not here (a clone).
+    pub current: Option<Option<RefValue>>,
+}
+
+/// Everything a question is asked against.
+pub struct Desk<'a> {
+    /// The objects.
+    pub repo: &'a Repo,
+    /// The record as of one size.
+    pub view: &'a View,
+    /// The policy in force.
+    pub rules: &'a Rulebook,
+    /// The ref it was read from.
+    pub policy_ref: &'a RefName,
+    /// The limits in force.
+    pub limits: &'a Limits,
+    /// Server time.
+    pub now: Timestamp,
+    /// Who is at the door.
+    pub pusher: &'a Pusher,
+    /// Who first brought what.
+    pub bringers: &'a dyn Bringers,
+    /// Whether the time allowed is over.
+    pub expired: &'a dyn Fn() -> bool,
+    /// Commits read so far.
+    pub(crate) hands: RefCell<HashMap<Oid, std::rc::Rc<CommitHands>>>,
+    /// Answers of `bringers` that facts rest on.
+    pub(crate) rested_on: RefCell<BTreeMap<Oid, Bringer>>,
+}
+
+impl<'a> Desk<'a> {
+    /// Sets a desk up.
+    #[allow(
+        clippy::too_many_arguments,
+        reason = "each is a thing a decision rests on; naming them all is the point"
+    )]
+    pub fn new(
+        repo: &'a Repo,
+        view: &'a View,
+        rules: &'a Rulebook,
+        policy_ref: &'a RefName,
+        limits: &'a Limits,
+        now: Timestamp,
+        pusher: &'a Pusher,
+        bringers: &'a dyn Bringers,
+        expired: &'a dyn Fn() -> bool,
+    ) -> Self {
+        Self {
+            repo,
+            view,
+            rules,
+            policy_ref,
+            limits,
+            now,
+            pusher,
+            bringers,
+            expired,
+            hands: RefCell::default(),
+            rested_on: RefCell::default(),
+        }
+    }
+
+    /// Fails once the time allowed is over.
+    pub(crate) fn check_time(&self) -> Result<(), GatherError> {
+        if (self.expired)() {
+            return Err(GatherError::Time(self.limits.seconds));
+        }
+        Ok(())
+    }
+
+    /// Returns and forgets which answers about first bringers were used since the last call.
+    pub(crate) fn take_rested_on(&self) -> BTreeMap<Oid, Bringer> {
+        self.rested_on.take()
+    }
+}
+
+/// The facts of one update, with the review it would log.
+#[derive(Debug)]
+pub struct Gathered {
+    /// For the judge.
+    pub facts: UpdateFacts,
+    /// For the log, if the push is accepted: a new, sound review.
+    pub review: Option<Review>,
+    /// Whether the review is known already, bytes and all.
+    pub known_review: bool,
+}
+
+impl Gathered {
+    pub(crate) fn plain(facts: UpdateFacts) -> Self {
+        Self {
+            facts,
+            review: None,
+            known_review: false,
+        }
+    }
+}
+
+/// Gathers the facts of one update.
+///
+/// Never fails: what could not be read becomes a notice that refuses or leaves undecided.
+pub fn update(desk: &Desk<'_>, proposed: &Proposed) -> Gathered {
+    match try_update(desk, proposed) {
+        Ok(gathered) => gathered,
+        Err(error) => {
+            let scope = match desk
+                .rules
+                .policy
+                .protection(&proposed.name, desk.policy_ref)
+            {
+                Some(protection) => Scope::Protected(protection),
+                None => Scope::Free,
+            };
+            let mut facts = bare(desk, proposed, scope);
+            facts.notices.push(notice_of(&error));
+            Gathered::plain(facts)
+        }
+    }
+}
+
+fn try_update(desk: &Desk<'_>, proposed: &Proposed) -> Result<Gathered, GatherError> {
+    let (scope, notices) = scope::of(desk, proposed)?;
+    let mut facts = bare(desk, proposed, scope);
+    facts.notices = notices;
+    match facts.scope.clone() {
+        Scope::Refused | Scope::Free => Ok(Gathered::plain(facts)),
+        Scope::Review => incoming::review(desk, proposed, facts),
+        Scope::Proposal => incoming::proposal(desk, proposed, facts).map(Gathered::plain),
+        Scope::Protected(protection) => {
+            protected::gather(desk, proposed, &protection, facts).map(Gathered::plain)
+        }
+    }
+}
+
+fn bare(desk: &Desk<'_>, proposed: &Proposed, scope: Scope) -> UpdateFacts {
+    let recorded = match scope {
+        Scope::Protected(_) => desk.view.tip(&proposed.name).ok().flatten(),
+        _ => None,
+    };
+    UpdateFacts {
+        name: proposed.name.clone(),
+        from: match (&scope, recorded) {
+            (Scope::Protected(_), tip) => tip.and_then(|tip| tip.oid),
+            _ => proposed.old,
+        },
+        to: proposed.new,
+        scope,
+        commits: 0,
+        changes_policy: false,
+        steps: Vec::new(),
+        reviews: Vec::new(),
+        notices: Vec::new(),
+    }
+}
+
+/// Makes a notice about ids, names or limits.
+pub(crate) fn notice(code: Code, about: impl IntoIterator<Item = String>) -> Notice {
+    Notice {
+        code,
+        about: about.into_iter().collect(),
+        paths: Vec::new(),
+        at: None,
+    }
+}
+
+/// Says as a notice what kept facts from being gathered.
+pub(crate) fn notice_of(error: &GatherError) -> Notice {
+    let git = match error {
+        GatherError::Time(_) => return notice(Code::OverBudget, [error.to_string()]),
+        GatherError::Record(_) => return notice(Code::Undecidable, [error.to_string()]),
+        GatherError::Git(git) => git,
+    };
+    match git {
+        GitError::Malformed { oid, fault, .. } => {
+            let code = match fault {
+                ObjectFault::Malformed => Code::MalformedObject,
+                ObjectFault::UnsafePath => Code::UnsafePath,
+                ObjectFault::UnsafeMode => Code::UnsafeMode,
+                ObjectFault::Collision => Code::PathCollision,
+            };
+            notice(code, [oid.to_string(), git.to_string()])
+        }
+        GitError::Budget { .. } | GitError::TooLarge { .. } => {
+            notice(Code::OverBudget, [git.to_string()])
+        }
+        _ => notice(Code::Undecidable, [git.to_string()]),
+    }
+}

@@ -204,7 +204,8 @@ impl Repo {
         Ok(oid)
     }
 
-    fn hash(&self, kind: ObjectKind, bytes: &[u8]) -> Result<Oid, GitError> {
+    /// Returns the id that an object of these bytes has here.
+    pub fn hash(&self, kind: ObjectKind, bytes: &[u8]) -> Result<Oid, GitError> {
         let id = gix::objs::compute_hash(hash_kind(self.format), gix_kind(kind), bytes)
             .map_err(|error| GitError::Store(format!("hashing: {error}")))?;
         Oid::from_bytes(id.as_bytes()).map_err(|error| GitError::Store(error.to_string()))

@@ -93,13 +93,16 @@ pub struct StepFacts {
 pub struct HeadFacts {
     /// The head.
     pub head: Oid,
+    /// Whether only rules that name the ref in `refs` have a say (a creation at a recorded commit).
+    pub only_naming: bool,
     /// The paths its landing changes, sorted by bytes; both sides of every change.
     pub paths: Vec<PathFacts>,
     /// Who made what is in its range, and landers, sorted.
     pub contributors: Vec<Contributor>,
     /// Commits of the range that neither a known human's signature nor a known human's push proves.
     pub unproven: Vec<Oid>,
-    /// Approvals that cover this landing: positions in `UpdateFacts::reviews`, with how.
+    /// Approvals that cover this landing: positions in `UpdateFacts::reviews`, with how. A replaced
+    /// one is listed only where the head that replaces it lands in the same sequence.
     pub approvals: Vec<(usize, Coverage)>,
 }
 

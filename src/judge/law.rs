@@ -35,11 +35,26 @@ impl<'a> Law<'a> {
         }
     }
 
-    /// Returns every rule that a change of these paths on this ref must satisfy; never none.
+    /// Returns every rule that a change of these paths on this ref must satisfy; never none, unless
+    /// only rules that name the ref have a say.
     ///
     /// A change without paths is judged by every rule of the ref. What no written rule matches
     /// falls under the built-in one.
-    pub(crate) fn matching(&self, name: &RefName, paths: &[PathFacts]) -> Vec<Matched<'_>> {
+    pub(crate) fn matching(
+        &self,
+        name: &RefName,
+        paths: &[PathFacts],
+        only_naming: bool,
+    ) -> Vec<Matched<'_>> {
+        if only_naming {
+            let naming = self.policy.rules.iter().filter(|rule| rule.names_ref(name));
+            return naming
+                .map(|rule| Matched {
+                    rule,
+                    paths: Vec::new(),
+                })
+                .collect();
+        }
         let mut matched = Vec::new();
         let mut orphans: BTreeSet<&RepoPath> = paths.iter().map(|facts| &facts.path).collect();
         for rule in self.policy.rules.iter().filter(|r| r.matches_ref(name)) {

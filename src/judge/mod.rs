@@ -23,10 +23,10 @@ use crate::policy::{Class, Mode, Policy};
 use crate::wire::name::RefName;
 use crate::wire::oid::{ObjectFormat, Oid};
 
-use facts::{Facts, PathFacts, Scope, UpdateFacts};
+use facts::{Facts, Notice, PathFacts, Scope, UpdateFacts};
 use law::Law;
 use rules::landing::Landing;
-use verdict::{ContributorVerdict, Decision, Finding, Role, SCHEMA, Severity};
+use verdict::{Code, ContributorVerdict, Decision, Finding, Role, SCHEMA, Severity};
 use verdict::{UpdateVerdict, Verdict};
 
 /// The verdict, and what it rests on that is no part of the answer.
@@ -70,11 +70,43 @@ pub fn named(
     paths: &[PathFacts],
 ) -> BTreeSet<PersonName> {
     let law = Law::new(policy, people);
-    let matching = law.matching(name, paths);
+    let matching = law.matching(name, paths, false);
     let names = matching
         .iter()
         .flat_map(|matched| law.named(&matched.rule.require));
     names.collect()
+}
+
+/// Returns the verdict on an update about which nothing but this is known: no policy to judge by.
+pub fn refused_for(
+    name: &RefName,
+    old: Option<Oid>,
+    new: Option<Oid>,
+    notice: &Notice,
+) -> UpdateVerdict {
+    let zero = Oid::zero(old.or(new).map_or(ObjectFormat::Sha1, |oid| oid.format()));
+    let severity = match notice.code {
+        Code::Undecidable => Severity::Undecided,
+        _ => Severity::Refuse,
+    };
+    let findings = vec![Finding {
+        at: notice.at.clone(),
+        paths: notice.paths.clone(),
+        about: notice.about.clone(),
+        ..rules::bare(notice.code, severity)
+    }];
+    UpdateVerdict {
+        name: name.clone(),
+        old: old.unwrap_or(zero),
+        new: new.unwrap_or(zero),
+        decision: decision(&findings),
+        mode: Mode::Enforce,
+        commits: 0,
+        classes: Vec::new(),
+        contributors: Vec::new(),
+        approvals: Vec::new(),
+        findings,
+    }
 }
 
 fn judge_update(

@@ -45,7 +45,7 @@ impl<'a> Hearing<'a> {
         head: &'a HeadFacts,
         approvals: &'a [(usize, Coverage)],
     ) -> Self {
-        let matching = law.matching(name, &head.paths);
+        let matching = law.matching(name, &head.paths, head.only_naming);
         let asked = matching
             .into_iter()
             .map(|matched| ask(law, reviews, head, approvals, matched))
@@ -132,7 +132,8 @@ pub(crate) fn obstacle(
     if !covers || review.verb != Verb::Approve || review.head != head.head {
         return Some(Obstacle::Uncovering);
     }
-    if review.state != ReviewState::Live {
+    // Listed though replaced: what replaces it lands with it.
+    if !matches!(review.state, ReviewState::Live | ReviewState::Replaced) {
         return Some(Obstacle::Ended(review.state));
     }
     let person = law.people.persons.get(&review.person);

@@ -91,8 +91,10 @@ pub struct Review {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Landed {
-    /// Server time at which it was judged.
+    /// Server time at which it was found to have taken effect.
     pub at: Timestamp,
+    /// Server time at which it was judged.
+    pub judged: Timestamp,
     /// The record's size it was judged by.
     pub size: u64,
     /// The version of the judge.
@@ -167,7 +169,7 @@ pub enum PusherId {
 pub struct CountedHead {
     /// H.
     pub head: Oid,
-    /// The base its landing was computed from.
+    /// The tip of the ref that its first reviewer saw.
     pub base: Oid,
     /// Log indices of the approvals that counted.
     pub reviews: Vec<u64>,

@@ -12,7 +12,7 @@ pub(crate) mod unproven;
 use super::verdict::{Code, Finding, Severity};
 
 /// Returns a finding with nothing to it but its code and weight.
-fn bare(code: Code, severity: Severity) -> Finding {
+pub(super) fn bare(code: Code, severity: Severity) -> Finding {
     Finding {
         code,
         severity,

@@ -1,0 +1,300 @@
+//! Which reviews could count for a ref, and what has ended the others (design §5).
+
+use std::collections::BTreeSet;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use jiff::Timestamp;
+
+use crate::git::walk;
+use crate::judge::facts::{PathFacts, ReviewFacts, ReviewState, Verb};
+use crate::judge::verdict::{Coverage, Evidence};
+use crate::people::{PersonKind, PersonName};
+use crate::record::entry::Review;
+use crate::wire::name::{RefName, RepoPath};
+use crate::wire::oid::{ObjectFormat, Oid};
+use crate::wire::review::{ReviewMessage, ReviewVerb};
+use crate::wire::tag::Tag;
+
+use super::rulebook::Rulebook;
+use super::{Desk, GatherError};
+
+/// The newest approvals of one person that are looked at.
+const PER_PERSON: usize = 64;
+
+/// A review of the record, read.
+#[derive(Clone, Debug)]
+pub(crate) struct Candidate {
+    /// Index in the log.
+    pub(crate) index: u64,
+    /// The entry.
+    pub(crate) review: Review,
+    /// What it says.
+    pub(crate) message: ReviewMessage,
+    /// What its person is today.
+    pub(crate) kind: PersonKind,
+    /// Whether it may count.
+    pub(crate) state: ReviewState,
+    /// The heads that replace it, where it is replaced.
+    pub(crate) replaced_by: Vec<Oid>,
+    /// Whether it is a reject in force against this step.
+    pub(crate) blocks: bool,
+}
+
+impl Candidate {
+    /// Returns the tip of the target that the reviewer saw.
+    pub(crate) fn seen(&self) -> Oid {
+        self.message.base.unwrap_or(self.review.tip)
+    }
+
+    /// Returns the facts for the judge.
+    pub(crate) fn facts(&self, coverage: Coverage, residual: Vec<RepoPath>) -> ReviewFacts {
+        ReviewFacts {
+            index: self.index,
+            tag: self.review.tag,
+            person: self.review.person.clone(),
+            kind: self.kind,
+            verb: match self.message.verb {
+                ReviewVerb::Reject => Verb::Reject,
+                _ => Verb::Approve,
+            },
+            head: self.review.head,
+            names_base: self.message.base.is_some(),
+            evidence: Evidence::Signed,
+            received: self.review.at,
+            state: self.state,
+            coverage,
+            residual,
+            overrides: self.message.overrides.clone(),
+            blocks: self.blocks,
+        }
+    }
+}
+
+/// Approvals and rejections, in log order.
+#[derive(Debug, Default)]
+pub(crate) struct Candidates {
+    /// All of them.
+    pub(crate) all: Vec<Candidate>,
+}
+
+impl Candidates {
+    /// Returns the approvals that may count, or could if a replacing head landed with them.
+    pub(crate) fn usable(&self) -> impl Iterator<Item = (usize, &Candidate)> {
+        self.all.iter().enumerate().filter(|(_, candidate)| {
+            candidate.message.verb == ReviewVerb::Approve
+                && matches!(candidate.state, ReviewState::Live | ReviewState::Replaced)
+        })
+    }
+}
+
+/// Collects the reviews of everyone a matching rule names, and of bots and forges, whose approvals
+/// deserve a word even where they cannot count.
+///
+/// `new` are the commits the step brings. `next` is the policy it would bring: a rejection does not
+/// hold against a step that removes its person or revokes its key.
+pub(crate) fn gather(
+    desk: &Desk<'_>,
+    name: &RefName,
+    paths: &[PathFacts],
+    new: &BTreeSet<Oid>,
+    next: Option<&Rulebook>,
+) -> Result<Candidates, GatherError> {
+    let people = &desk.rules.people;
+    let mut named = crate::judge::named(&desk.rules.policy, people, name, paths);
+    named.extend(
+        people
+            .persons
+            .values()
+            .filter(|person| person.kind != PersonKind::Human)
+            .map(|person| person.name.clone()),
+    );
+    let mut all = Vec::new();
+    for person in &named {
+        all.extend(approvals_of(desk, name, person)?);
+    }
+    for (index, review) in desk.view.rejects(name)? {
+        if named.contains(&review.person)
+            && let Some(reject) = reject(desk, name, index, review, new, next)?
+        {
+            all.push(reject);
+        }
+    }
+    all.sort_by_key(|candidate| candidate.index);
+    Ok(Candidates { all })
+}
+
+/// Returns a person's newest approvals with their states.
+fn approvals_of(
+    desk: &Desk<'_>,
+    name: &RefName,
+    person: &PersonName,
+) -> Result<Vec<Candidate>, GatherError> {
+    let newest_first = desk.view.reviews_by(name, person, PER_PERSON * 2)?;
+    let mut read: Vec<Candidate> = Vec::with_capacity(newest_first.len());
+    for (index, review) in newest_first {
+        if let Some(candidate) = open(desk, index, review) {
+            read.push(candidate);
+        }
+    }
+    let mut approvals = Vec::new();
+    for (position, candidate) in read.iter().enumerate() {
+        if candidate.message.verb != ReviewVerb::Approve || approvals.len() >= PER_PERSON {
+            continue;
+        }
+        let later = read.get(..position).unwrap_or_default();
+        let mut candidate = candidate.clone();
+        settle(desk, name, &mut candidate, later)?;
+        approvals.push(candidate);
+    }
+    Ok(approvals)
+}
+
+/// Reads an entry's tag again; what once was sound still is, so a fault means a foreign entry.
+fn open(desk: &Desk<'_>, index: u64, review: Review) -> Option<Candidate> {
+    let message = message_of(&review, desk.repo.format())?;
+    let kind = desk
+        .rules
+        .people
+        .persons
+        .get(&review.person)
+        .map_or(PersonKind::Human, |person| person.kind);
+    Some(Candidate {
+        index,
+        review,
+        message,
+        kind,
+        state: ReviewState::Live,
+        replaced_by: Vec::new(),
+        blocks: false,
+    })
+}
+
+/// Reads the message of a logged review.
+pub fn message_of(review: &Review, format: ObjectFormat) -> Option<ReviewMessage> {
+    let raw = STANDARD.decode(&review.raw).ok()?;
+    let tag = Tag::parse(&raw, format).ok()?;
+    ReviewMessage::parse(&tag.message, format).ok()
+}
+
+/// Finds what has ended an approval; `later` are that person's later reviews for the target.
+fn settle(
+    desk: &Desk<'_>,
+    name: &RefName,
+    candidate: &mut Candidate,
+    later: &[Candidate],
+) -> Result<(), GatherError> {
+    let head = candidate.review.head;
+    candidate.state = if let Some(state) = key_state(desk, &candidate.review) {
+        state
+    } else if spent(desk, name, &head)? {
+        ReviewState::Spent
+    } else if let Some(last) = later.iter().find(|other| other.review.head == head) {
+        // The newest comes first. The same approval once more takes the older one's place.
+        match last.message.verb {
+            ReviewVerb::Withdraw => ReviewState::Withdrawn,
+            _ => ReviewState::Replaced,
+        }
+    } else {
+        candidate.replaced_by = replacing(desk, &head, later)?;
+        match (
+            candidate.replaced_by.is_empty(),
+            expired(desk, &candidate.review),
+        ) {
+            (_, true) => ReviewState::Expired,
+            (false, _) => ReviewState::Replaced,
+            (true, _) => ReviewState::Live,
+        }
+    };
+    Ok(())
+}
+
+/// Returns the heads whose later review takes the place of one of `head`.
+fn replacing(desk: &Desk<'_>, head: &Oid, later: &[Candidate]) -> Result<Vec<Oid>, GatherError> {
+    let mut heads = Vec::new();
+    for other in later {
+        let message = &other.message;
+        let replaces = message.replaces.contains(head)
+            || (!message.keeps.contains(head)
+                && desk.repo.exists(&other.review.head)
+                && walk::is_ancestor(desk.repo, head, &other.review.head, desk.limits.objects)?);
+        if replaces {
+            heads.push(other.review.head);
+        }
+    }
+    Ok(heads)
+}
+
+/// Returns whether a head has landed on this ref: by an entry, or by being part of its history.
+fn spent(desk: &Desk<'_>, name: &RefName, head: &Oid) -> Result<bool, GatherError> {
+    if desk.view.spent(name, head)?.is_some() {
+        return Ok(true);
+    }
+    let Some(tip) = desk.view.tip(name)?.and_then(|tip| tip.oid) else {
+        return Ok(false);
+    };
+    if !desk.repo.exists(head) {
+        return Ok(false);
+    }
+    Ok(walk::is_ancestor(
+        desk.repo,
+        head,
+        &tip,
+        desk.limits.objects,
+    )?)
+}
+
+fn expired(desk: &Desk<'_>, review: &Review) -> bool {
+    desk.rules.policy.approvals_expire.is_some_and(|limit| {
+        review
+            .at
+            .checked_add(limit)
+            .is_ok_and(|end: Timestamp| desk.now >= end)
+    })
+}
+
+/// Returns what is wrong with the key or person by the policy in force, if anything.
+fn key_state(desk: &Desk<'_>, review: &Review) -> Option<ReviewState> {
+    match desk.rules.people.key(&review.key) {
+        Some((person, key)) if person.name == review.person => key
+            .revoked
+            .is_some_and(|since| since <= review.at)
+            .then_some(ReviewState::KeyRevoked),
+        _ => Some(ReviewState::Unknown),
+    }
+}
+
+/// Reads a rejection; nothing where a later review of the same person and head lifted it.
+fn reject(
+    desk: &Desk<'_>,
+    name: &RefName,
+    index: u64,
+    review: Review,
+    new: &BTreeSet<Oid>,
+    next: Option<&Rulebook>,
+) -> Result<Option<Candidate>, GatherError> {
+    let lifted = desk
+        .view
+        .reviews_of_head(name, &review.head)?
+        .iter()
+        .any(|(later, other)| *later > index && other.person == review.person);
+    let Some(mut candidate) = open(desk, index, review).filter(|_| !lifted) else {
+        return Ok(None);
+    };
+    candidate.state = key_state(desk, &candidate.review).unwrap_or(ReviewState::Live);
+    let removed = next.is_some_and(|next| match next.people.key(&candidate.review.key) {
+        Some((person, key)) => {
+            person.name != candidate.review.person
+                || key.revoked.is_some_and(|since| since <= desk.now)
+        }
+        None => true,
+    });
+    candidate.blocks = new.contains(&candidate.review.head) && !removed;
+    // Heads that are counted without being reachable (a squash) are added by the coverage.
+    candidate.state = if removed {
+        ReviewState::Unknown
+    } else {
+        candidate.state
+    };
+    Ok(Some(candidate))
+}

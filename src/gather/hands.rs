@@ -1,0 +1,295 @@
+//! Who had a hand in a range of commits, and what proves it (design §6).
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::rc::Rc;
+
+use bstr::{BString, ByteSlice};
+use jiff::{SignedDuration, Timestamp};
+
+use crate::git::walk;
+use crate::judge::facts::{Contributor, Notice, Pusher};
+use crate::judge::verdict::{Code, Role};
+use crate::people::verify::{SignatureFault, Signer};
+use crate::people::{PersonKind, PersonName};
+use crate::wire::commit::Commit;
+use crate::wire::oid::Oid;
+
+use super::{Bringer, Desk, GatherError, notice};
+
+/// How far ahead of the server's clock a commit may claim to be made.
+const SKEW: SignedDuration = SignedDuration::from_hours(24);
+
+/// One commit as far as people are concerned.
+#[derive(Debug)]
+pub(crate) struct CommitHands {
+    commit: Rc<Commit>,
+    signature: Signature,
+    /// First bringer, looked up only where no known human signed.
+    bringer: Option<Bringer>,
+}
+
+#[derive(Debug)]
+enum Signature {
+    None,
+    By(Signer),
+    Fault(SignatureFault),
+}
+
+impl CommitHands {
+    /// Reads a commit, its signature and, where that proves no human, who first brought it.
+    fn read(desk: &Desk<'_>, oid: &Oid) -> Result<Self, GatherError> {
+        let commit = desk.repo.commit(oid)?;
+        let noted = || -> Result<Option<Bringer>, GatherError> { Ok(desk.bringers.bringer(oid)?) };
+        let Some(signed) = &commit.signed else {
+            let bringer = noted()?;
+            return Ok(Self::new(desk, oid, commit, Signature::None, bringer));
+        };
+        let verify = |at| match desk.rules.people.verify(signed, at) {
+            Ok(signer) => Signature::By(signer),
+            Err(fault) => Signature::Fault(fault),
+        };
+        let signature = verify(desk.now);
+        if signature.human() {
+            return Ok(Self::new(desk, oid, commit, signature, None));
+        }
+        // A key is to be believed as of the commit's receipt, which may lie before today.
+        let bringer = noted()?;
+        let signature = match (&signature, &bringer) {
+            (
+                Signature::Fault(SignatureFault::Expired(_) | SignatureFault::Revoked(_)),
+                Some(first),
+            ) => verify(first.at),
+            _ => signature,
+        };
+        Ok(Self::new(desk, oid, commit, signature, bringer))
+    }
+
+    fn new(
+        desk: &Desk<'_>,
+        oid: &Oid,
+        commit: Rc<Commit>,
+        signature: Signature,
+        bringer: Option<Bringer>,
+    ) -> Self {
+        if let Some(bringer) = &bringer {
+            desk.rested_on.borrow_mut().insert(*oid, bringer.clone());
+        }
+        Self {
+            commit,
+            signature,
+            bringer,
+        }
+    }
+
+    /// Returns whether a known human's signature or push stands behind the commit.
+    fn proven(&self, desk: &Desk<'_>) -> bool {
+        self.signature.human()
+            || self
+                .bringer
+                .as_ref()
+                .and_then(|bringer| bringer.person.as_ref())
+                .is_some_and(|person| is_human(desk, person))
+    }
+}
+
+impl Signature {
+    fn human(&self) -> bool {
+        matches!(self, Self::By(signer) if signer.kind == PersonKind::Human)
+    }
+}
+
+fn is_human(desk: &Desk<'_>, person: &PersonName) -> bool {
+    desk.rules
+        .people
+        .persons
+        .get(person)
+        .is_some_and(|person| person.kind == PersonKind::Human)
+}
+
+/// Returns what is known of a commit, read once per question.
+pub(crate) fn of(desk: &Desk<'_>, oid: &Oid) -> Result<Rc<CommitHands>, GatherError> {
+    if let Some(known) = desk.hands.borrow().get(oid) {
+        if let Some(bringer) = &known.bringer {
+            desk.rested_on.borrow_mut().insert(*oid, bringer.clone());
+        }
+        return Ok(Rc::clone(known));
+    }
+    let read = Rc::new(CommitHands::read(desk, oid)?);
+    let mut hands = desk.hands.borrow_mut();
+    // Bounded: a range longer than this is read again rather than kept.
+    if hands.len() < 100_000 {
+        hands.insert(*oid, Rc::clone(&read));
+    }
+    Ok(read)
+}
+
+/// Who had which part, and what is unproven.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Hands {
+    by: BTreeMap<(Option<PersonName>, Option<String>), BTreeSet<Role>>,
+    /// Commits of ranges that nothing proves.
+    pub(crate) unproven: Vec<Oid>,
+}
+
+impl Hands {
+    /// Adds a commit of a reviewed range.
+    pub(crate) fn contribute(&mut self, desk: &Desk<'_>, oid: &Oid) -> Result<(), GatherError> {
+        let hands = of(desk, oid)?;
+        let commit = &hands.commit;
+        self.email(desk, &commit.author.email, Role::Author);
+        self.email(desk, &commit.committer.email, Role::Committer);
+        for email in commit.co_authors() {
+            self.email(desk, &email, Role::CoAuthor);
+        }
+        if let Signature::By(signer) = &hands.signature {
+            self.person(&signer.person, Role::Signer);
+        }
+        if !hands.signature.human()
+            && let Some(person) = hands
+                .bringer
+                .as_ref()
+                .and_then(|first| first.person.as_ref())
+        {
+            self.person(person, Role::Pusher);
+        }
+        if !hands.proven(desk) {
+            self.unproven.push(*oid);
+        }
+        Ok(())
+    }
+
+    /// Adds a landing commit: who made it is recorded, not excluded.
+    pub(crate) fn land(&mut self, desk: &Desk<'_>, oid: &Oid) -> Result<(), GatherError> {
+        let hands = of(desk, oid)?;
+        self.email(desk, &hands.commit.author.email, Role::Lander);
+        self.email(desk, &hands.commit.committer.email, Role::Lander);
+        if let Signature::By(signer) = &hands.signature {
+            self.person(&signer.person, Role::Lander);
+        }
+        self.pusher(desk, Role::Lander);
+        Ok(())
+    }
+
+    /// Adds whoever is at the door.
+    pub(crate) fn pusher(&mut self, desk: &Desk<'_>, role: Role) {
+        if let Pusher::Person(person) = desk.pusher {
+            self.person(person, role);
+        }
+    }
+
+    fn person(&mut self, person: &PersonName, role: Role) {
+        let key = (Some(person.clone()), None);
+        self.by.entry(key).or_default().insert(role);
+    }
+
+    fn email(&mut self, desk: &Desk<'_>, email: &BString, role: Role) {
+        match desk.rules.people.person_by_email(email) {
+            Some(person) => self.person(&person.name.clone(), role),
+            None => {
+                let key = (None, Some(email.to_str_lossy().into_owned()));
+                self.by.entry(key).or_default().insert(role);
+            }
+        }
+    }
+
+    /// Returns everyone, sorted.
+    pub(crate) fn contributors(&self) -> Vec<Contributor> {
+        self.by
+            .iter()
+            .map(|((person, email), roles)| Contributor {
+                person: person.clone(),
+                email: email.clone(),
+                roles: roles.iter().copied().collect(),
+            })
+            .collect()
+    }
+}
+
+/// Returns the commits of a head's range: reachable from it, not from `seen`, not from the tips of
+/// `trusts` refs, and not spent by an earlier landing.
+pub(crate) fn range(
+    desk: &Desk<'_>,
+    name: &crate::wire::name::RefName,
+    head: &Oid,
+    seen: &[Oid],
+    earlier: &[Oid],
+    trusted: &[Oid],
+) -> Result<Vec<Oid>, GatherError> {
+    let hidden: Vec<Oid> = [seen, earlier, trusted].concat();
+    let mut commits = walk::new_commits(desk.repo, head, &hidden, desk.limits.objects)?;
+    let mut spent = Vec::new();
+    for commit in &commits {
+        if commit != head && desk.view.spent(name, commit)?.is_some() {
+            spent.push(*commit);
+        }
+    }
+    if !spent.is_empty() {
+        let hidden: Vec<Oid> = [hidden, spent].concat();
+        commits = walk::new_commits(desk.repo, head, &hidden, desk.limits.objects)?;
+    }
+    Ok(commits)
+}
+
+/// Returns notices about the signatures and dates of new commits.
+///
+/// A signature that is there must be good; whether one must be there is `signed_commits`.
+pub(crate) fn inspect(
+    desk: &Desk<'_>,
+    commits: &[Oid],
+    must_be_signed: bool,
+) -> Result<Vec<Notice>, GatherError> {
+    let mut notices = Vec::new();
+    for (seen, oid) in commits.iter().enumerate() {
+        if seen.is_multiple_of(256) {
+            desk.check_time()?;
+        }
+        let hands = of(desk, oid)?;
+        match &hands.signature {
+            Signature::By(_) => {}
+            Signature::None if must_be_signed => {
+                notices.push(notice(Code::UnsignedCommit, [oid.to_string()]));
+            }
+            Signature::None => {}
+            Signature::Fault(fault) => notices.push(fault_notice(fault, oid)),
+        }
+        if let Some(when) = from_the_future(desk.now, &hands.commit) {
+            let about = [oid.to_string(), format!("committed in the future: {when}")];
+            notices.push(notice(Code::MalformedObject, about));
+        }
+    }
+    Ok(notices)
+}
+
+fn from_the_future(now: Timestamp, commit: &Commit) -> Option<String> {
+    let seconds = i64::try_from(commit.committer.seconds).ok();
+    let when = seconds.and_then(|seconds| Timestamp::from_second(seconds).ok());
+    match when {
+        None => Some(commit.committer.seconds.to_string()),
+        Some(when) if when.duration_since(now) > SKEW => Some(when.to_string()),
+        Some(_) => None,
+    }
+}
+
+/// Says as a notice what is wrong with a signature on `oid`.
+pub(crate) fn fault_notice(fault: &SignatureFault, oid: &Oid) -> Notice {
+    let (code, about) = match fault {
+        SignatureFault::Bad(why) | SignatureFault::Unsupported(why) => {
+            (Code::BadSignature, why.clone())
+        }
+        SignatureFault::UnknownSigner(key) => (Code::UnknownSigner, key.clone()),
+        SignatureFault::Expired(signer) => (Code::ExpiredKey, signer.person.to_string()),
+        SignatureFault::Revoked(signer) => (Code::RevokedKey, signer.person.to_string()),
+    };
+    notice(code, [oid.to_string(), about])
+}
+
+/// Returns one notice for each author or co-author nobody knows.
+pub(crate) fn strangers(contributors: &[Contributor]) -> Vec<Notice> {
+    let made = |role: &Role| matches!(role, Role::Author | Role::CoAuthor);
+    contributors
+        .iter()
+        .filter(|someone| someone.person.is_none() && someone.roles.iter().any(made))
+        .filter_map(|someone| someone.email.clone())
+        .map(|email| notice(Code::UnknownContributor, [email]))
+        .collect()
+}

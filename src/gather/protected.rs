@@ -1,0 +1,472 @@
+//! An update of a protected ref: the shape of the move, and the steps approvals must cover.
+
+use std::collections::BTreeSet;
+
+use crate::git::changes::{self, Change};
+use crate::git::{RefValue, walk};
+use crate::judge::facts::{
+    HeadFacts, Notice, PathFacts, ReviewState, StepFacts, UpdateFacts, Verb,
+};
+use crate::judge::verdict::{Code, Coverage, Role};
+use crate::policy::{Class, Protection};
+use crate::wire::name::{RefName, RepoPath};
+use crate::wire::object::ObjectKind;
+use crate::wire::oid::Oid;
+use crate::wire::tree::FileMode;
+
+use super::candidates;
+use super::coverage::{self, Step};
+use super::hands::{self, Hands};
+use super::rulebook::{Rulebook, RulebookError};
+use super::{Desk, GatherError, Proposed, notice};
+
+/// The kind of move, once its shape is found sound.
+enum Move {
+    /// Nothing needs approval.
+    Free,
+    /// A creation at a recorded commit: only rules that name the ref have a say.
+    AtRecorded(Oid),
+    /// A creation inside the policy ref's history, at no recorded commit: every rule has a say.
+    Inside(Oid),
+    /// From a recorded state to a new tip.
+    Step(Oid, Oid),
+}
+
+/// Gathers the facts of an update of a protected ref.
+pub(crate) fn gather(
+    desk: &Desk<'_>,
+    proposed: &Proposed,
+    protection: &Protection,
+    mut facts: UpdateFacts,
+) -> Result<UpdateFacts, GatherError> {
+    if let Some(unknown) = unknown_tip(desk, proposed)? {
+        facts.notices.push(unknown);
+        return Ok(facts);
+    }
+    let movement = match shape(desk, proposed, protection)? {
+        Ok(movement) => movement,
+        Err(refused) => {
+            facts.notices.push(refused);
+            return Ok(facts);
+        }
+    };
+    match movement {
+        Move::Free => {}
+        Move::AtRecorded(commit) => standing(desk, &commit, true, &mut facts)?,
+        Move::Inside(commit) => standing(desk, &commit, false, &mut facts)?,
+        Move::Step(from, to) => step(desk, protection, &from, &to, &mut facts)?,
+    }
+    Ok(facts)
+}
+
+/// Compares what the ref is with what the record says it is.
+fn unknown_tip(desk: &Desk<'_>, proposed: &Proposed) -> Result<Option<Notice>, GatherError> {
+    let Some(current) = &proposed.current else {
+        return Ok(None);
+    };
+    let actual = match current {
+        Some(RefValue::Oid(oid)) => Some(*oid),
+        _ => None,
+    };
+    let recorded = desk.view.tip(&proposed.name)?.and_then(|tip| tip.oid);
+    let words = |oid: Option<Oid>| oid.map_or_else(|| "absent".to_owned(), |oid| oid.to_string());
+    Ok((actual != recorded).then(|| notice(Code::UnknownTip, [words(actual), words(recorded)])))
+}
+
+/// Finds whether this kind of move may be made at all.
+fn shape(
+    desk: &Desk<'_>,
+    proposed: &Proposed,
+    protection: &Protection,
+) -> Result<Result<Move, Notice>, GatherError> {
+    let name = &proposed.name;
+    let tip = desk.view.tip(name)?;
+    let is_tag = name.as_bstr().starts_with(b"refs/tags/");
+    let once = protection.create_once || (is_tag && !protection.allow_rewind);
+    let Some(to) = proposed.new else {
+        let allowed = protection.allow_delete && !protection.create_once;
+        return Ok(if allowed && name != desk.policy_ref {
+            Ok(Move::Free)
+        } else {
+            Err(notice(Code::DeletedRef, [name.to_string()]))
+        });
+    };
+    if once && let Some(tip) = &tip {
+        let was = tip
+            .oid
+            .map_or_else(|| "deleted".to_owned(), |oid| oid.to_string());
+        return Ok(Err(notice(Code::MovedTag, [name.to_string(), was])));
+    }
+    let to = match peel(desk, name, &to)? {
+        Ok(commit) => commit,
+        Err(refused) => return Ok(Err(refused)),
+    };
+    match tip.and_then(|tip| tip.oid) {
+        None => create(desk, name, &to, is_tag),
+        Some(_) if is_tag => Ok(recorded_or(desk, name, &to)?
+            .ok_or_else(|| notice(Code::UnrecordedTarget, [to.to_string()]))),
+        Some(from) => advance(desk, name, protection, &from, &to),
+    }
+}
+
+/// Follows at most one tag object to a commit; a protected tag's object must say the tag's name.
+fn peel(desk: &Desk<'_>, name: &RefName, to: &Oid) -> Result<Result<Oid, Notice>, GatherError> {
+    let unrecorded = |why: &str| {
+        let about = [to.to_string(), why.to_owned()];
+        Ok(Err(notice(Code::UnrecordedTarget, about)))
+    };
+    let short = name.as_bstr().strip_prefix(b"refs/tags/");
+    let (kind, _) = desk.repo.kind_and_size(to)?;
+    match (kind, short) {
+        (ObjectKind::Commit, _) => Ok(Ok(*to)),
+        (ObjectKind::Tag, Some(short)) => {
+            let tag = desk.repo.tag(to)?;
+            if tag.name != short {
+                return unrecorded("the tag object carries another name");
+            }
+            if tag.kind != ObjectKind::Commit {
+                return unrecorded("the tag is not of a commit");
+            }
+            // Its header's word is not enough.
+            desk.repo.commit(&tag.target)?;
+            Ok(Ok(tag.target))
+        }
+        _ => unrecorded("not a commit"),
+    }
+}
+
+fn create(
+    desk: &Desk<'_>,
+    name: &RefName,
+    to: &Oid,
+    is_tag: bool,
+) -> Result<Result<Move, Notice>, GatherError> {
+    if let Some(movement) = recorded_or(desk, name, to)? {
+        return Ok(Ok(movement));
+    }
+    let unrecorded = Err(notice(Code::UnrecordedTarget, [to.to_string()]));
+    let policy_tip = desk.view.tip(desk.policy_ref)?.and_then(|tip| tip.oid);
+    let Some(policy_tip) = policy_tip.filter(|_| !is_tag) else {
+        return Ok(unrecorded);
+    };
+    let bases = walk::merge_bases(desk.repo, &policy_tip, to, desk.limits.objects)?;
+    Ok(match bases.as_slice() {
+        [base] if base == to => Ok(Move::Inside(*to)),
+        [base] => Ok(Move::Step(*base, *to)),
+        _ => unrecorded,
+    })
+}
+
+/// Returns the move if `to` is a recorded commit for `name` (design §4): the tip of an entry of an
+/// enforcing ref to which every rule that applies to `name` applies too.
+fn recorded_or(desk: &Desk<'_>, name: &RefName, to: &Oid) -> Result<Option<Move>, GatherError> {
+    let rules = &desk.rules.policy.rules;
+    for (other, tip) in desk.view.tips_at(to)? {
+        let covers = rules
+            .iter()
+            .filter(|rule| rule.matches_ref(name))
+            .all(|rule| rule.matches_ref(&other));
+        let still = desk
+            .rules
+            .policy
+            .protection(&other, desk.policy_ref)
+            .is_some();
+        if tip.accepted && covers && still {
+            return Ok(Some(Move::AtRecorded(*to)));
+        }
+    }
+    Ok(None)
+}
+
+fn advance(
+    desk: &Desk<'_>,
+    name: &RefName,
+    protection: &Protection,
+    from: &Oid,
+    to: &Oid,
+) -> Result<Result<Move, Notice>, GatherError> {
+    if walk::is_ancestor(desk.repo, from, to, desk.limits.objects)? {
+        return Ok(Ok(Move::Step(*from, *to)));
+    }
+    let about = [from.to_string(), to.to_string()];
+    if !protection.allow_rewind || name == desk.policy_ref {
+        return Ok(Err(notice(Code::RewoundBranch, about)));
+    }
+    // Where rewinding is allowed: back to what was recorded, or on from where the two part.
+    if let Some(movement) = recorded_or(desk, name, to)? {
+        return Ok(Ok(movement));
+    }
+    let bases = walk::merge_bases(desk.repo, from, to, desk.limits.objects)?;
+    Ok(match bases.as_slice() {
+        [base] if base != to => Ok(Move::Step(*base, *to)),
+        _ => Err(notice(Code::RewoundBranch, about)),
+    })
+}
+
+/// A ref is made at a commit that is there already: nothing changes, so approvals are of that very
+/// commit, and whoever makes the ref cannot be the one who approves it.
+fn standing(
+    desk: &Desk<'_>,
+    commit: &Oid,
+    only_naming: bool,
+    facts: &mut UpdateFacts,
+) -> Result<(), GatherError> {
+    let mut people = Hands::default();
+    people.pusher(desk, Role::Pusher);
+    let whole = HeadFacts {
+        head: *commit,
+        only_naming,
+        paths: Vec::new(),
+        contributors: people.contributors(),
+        unproven: Vec::new(),
+        approvals: Vec::new(),
+    };
+    let heads = [*commit].into();
+    let candidates = candidates::gather(desk, &facts.name, &[], &heads, None)?;
+    facts.reviews = candidates
+        .all
+        .iter()
+        .filter(|candidate| candidate.review.head == *commit)
+        .map(|candidate| candidate.facts(Coverage::Identity, Vec::new()))
+        .collect();
+    let approvals: Vec<_> = facts
+        .reviews
+        .iter()
+        .enumerate()
+        .filter(|(_, review)| review.verb == Verb::Approve && review.state == ReviewState::Live)
+        .map(|(position, _)| (position, Coverage::Identity))
+        .collect();
+    let sequences = match approvals.is_empty() {
+        true => Vec::new(),
+        false => vec![vec![HeadFacts {
+            approvals,
+            ..whole.clone()
+        }]],
+    };
+    facts.steps.push(StepFacts {
+        from: None,
+        to: *commit,
+        whole,
+        sequences,
+    });
+    Ok(())
+}
+
+/// P → N: strict objects, the policy it would bring, and the steps to cover.
+fn step(
+    desk: &Desk<'_>,
+    protection: &Protection,
+    from: &Oid,
+    to: &Oid,
+    facts: &mut UpdateFacts,
+) -> Result<(), GatherError> {
+    let new = walk::new_commits(desk.repo, to, &[*from], desk.limits.objects)?;
+    facts.commits = new.len();
+    strict_trees(desk, &new)?;
+    facts
+        .notices
+        .extend(hands::inspect(desk, &new, protection.signed_commits)?);
+    let changed = raw_changes(desk, from, to)?;
+    facts.notices.extend(odd_modes(desk, &changed));
+    let paths = classed(desk, changed);
+    let mut new_rules = None;
+    if facts.name == *desk.policy_ref {
+        facts.changes_policy = paths
+            .iter()
+            .any(|path| path.classes.contains(&Class::Policy));
+        match Rulebook::at(desk.repo, to) {
+            Ok(rulebook) => new_rules = Some(rulebook),
+            Err(error) => facts.notices.push(rulebook_notice(&error)),
+        }
+    }
+    let trusted = trusted_tips(desk, protection)?;
+    let new: BTreeSet<Oid> = new.into_iter().collect();
+    let candidates = candidates::gather(desk, &facts.name, &paths, &new, new_rules.as_ref())?;
+    let chain = walk::first_parents(desk.repo, to, from, desk.limits.objects)?;
+    let pieces: Vec<Vec<Oid>> = match &chain {
+        Some(chain) if protection.every_commit => chain.windows(2).map(<[Oid]>::to_vec).collect(),
+        Some(chain) => vec![chain.clone()],
+        None => vec![vec![*from, *to]],
+    };
+    let name = facts.name.clone();
+    let context = coverage::Context {
+        name: &name,
+        candidates: &candidates,
+        trusted: &trusted,
+        on_chain: chain.is_some(),
+    };
+    steps(desk, &context, &pieces, facts)?;
+    facts.reviews = coverage::describe(desk, &context, from, to, &mut facts.steps)?;
+    Ok(())
+}
+
+/// Finds the ways to cover each step, one after the other.
+fn steps(
+    desk: &Desk<'_>,
+    context: &coverage::Context<'_>,
+    pieces: &[Vec<Oid>],
+    facts: &mut UpdateFacts,
+) -> Result<(), GatherError> {
+    let mut earlier = Vec::new();
+    let mut residue = Vec::new();
+    for chain in pieces {
+        let (Some(from), Some(to)) = (chain.first(), chain.last()) else {
+            continue;
+        };
+        let new = walk::new_commits(desk.repo, to, &[*from], desk.limits.objects)?;
+        let step = Step {
+            chain,
+            new: &new,
+            earlier: &earlier,
+        };
+        let found = coverage::search(desk, context, &step)?;
+        residue.extend(found.residue);
+        let whole = whole(desk, context, &step, from, to)?;
+        facts.notices.extend(hands::strangers(&whole.contributors));
+        if let Some(first) = found.sequences.first() {
+            earlier.extend(first.iter().map(|head| head.head));
+        }
+        facts.steps.push(StepFacts {
+            from: Some(*from),
+            to: *to,
+            whole,
+            sequences: found.sequences,
+        });
+    }
+    if !residue.is_empty() {
+        residue.sort_unstable();
+        residue.dedup();
+        let named = residue.iter().take(20).map(Oid::to_string);
+        facts.notices.push(notice(Code::UnreviewedResidual, named));
+    }
+    facts.notices.sort_unstable();
+    facts.notices.dedup();
+    Ok(())
+}
+
+/// The facts if the step's end itself were the reviewed head.
+fn whole(
+    desk: &Desk<'_>,
+    context: &coverage::Context<'_>,
+    step: &Step<'_>,
+    from: &Oid,
+    to: &Oid,
+) -> Result<HeadFacts, GatherError> {
+    let mut people = Hands::default();
+    let range = hands::range(
+        desk,
+        context.name,
+        to,
+        &[*from],
+        step.earlier,
+        context.trusted,
+    )?;
+    for commit in &range {
+        people.contribute(desk, commit)?;
+    }
+    Ok(HeadFacts {
+        head: *to,
+        only_naming: false,
+        paths: changed_paths(desk, from, to)?,
+        contributors: people.contributors(),
+        unproven: people.unproven,
+        approvals: Vec::new(),
+    })
+}
+
+/// Parses strictly every tree that is new, by comparing each commit with its first parent: what
+/// that leaves unread was read for the parent, or stood at P.
+pub(crate) fn strict_trees(desk: &Desk<'_>, new: &[Oid]) -> Result<(), GatherError> {
+    let mut seen = std::collections::HashSet::new();
+    for (count, oid) in new.iter().enumerate() {
+        if count.is_multiple_of(64) {
+            desk.check_time()?;
+        }
+        let commit = desk.repo.commit(oid)?;
+        let parent = match commit.parents.first() {
+            Some(parent) => Some(desk.repo.commit(parent)?.tree),
+            None => None,
+        };
+        if seen.insert((parent, commit.tree)) {
+            changes::changes(desk.repo, parent.as_ref(), &commit.tree, desk.limits.paths)?;
+        }
+    }
+    Ok(())
+}
+
+/// Compares two commits' trees, both sides of every change, with classes.
+fn changed_paths(desk: &Desk<'_>, from: &Oid, to: &Oid) -> Result<Vec<PathFacts>, GatherError> {
+    Ok(classed(desk, raw_changes(desk, from, to)?))
+}
+
+fn raw_changes(desk: &Desk<'_>, from: &Oid, to: &Oid) -> Result<Vec<Change>, GatherError> {
+    let old = desk.repo.commit(from)?.tree;
+    let new = desk.repo.commit(to)?.tree;
+    let limit = desk.limits.paths;
+    Ok(changes::changes(desk.repo, Some(&old), &new, limit)?)
+}
+
+/// Adds to each changed path its classes.
+pub(crate) fn classed(desk: &Desk<'_>, changed: Vec<Change>) -> Vec<PathFacts> {
+    changed
+        .into_iter()
+        .map(|change| PathFacts {
+            classes: desk.rules.policy.classes(&change.path),
+            path: change.path,
+        })
+        .collect()
+}
+
+/// Notices symlinks where policy or pipeline files stand, and every change of a submodule.
+fn odd_modes(desk: &Desk<'_>, changed: &[Change]) -> Vec<Notice> {
+    let mut notices = Vec::new();
+    for change in changed {
+        let is = |side: &Option<(FileMode, Oid)>, mode| side.is_some_and(|(it, _)| it == mode);
+        let mut push = |code| {
+            notices.push(Notice {
+                code,
+                about: vec![change.path.to_string()],
+                paths: vec![change.path.clone()],
+                at: None,
+            });
+        };
+        if is(&change.old, FileMode::Submodule) || is(&change.new, FileMode::Submodule) {
+            push(Code::SubmoduleChange);
+        }
+        if is(&change.new, FileMode::Symlink) {
+            let classes = desk.rules.policy.classes(&change.path);
+            if classes.contains(&Class::Policy) || classes.contains(&Class::Pipeline) {
+                push(Code::UnsafeMode);
+            }
+        }
+    }
+    notices
+}
+
+fn trusted_tips(desk: &Desk<'_>, protection: &Protection) -> Result<Vec<Oid>, GatherError> {
+    let mut tips = Vec::new();
+    for name in &protection.trusts {
+        tips.extend(desk.view.tip(name)?.and_then(|tip| tip.oid));
+    }
+    Ok(tips)
+}
+
+/// Says as a notice why there is no policy to judge by.
+pub(crate) fn rulebook_notice(error: &RulebookError) -> Notice {
+    let code = match error {
+        RulebookError::Missing { .. } => Code::PolicyMissing,
+        _ if error.is_unsatisfiable() => Code::UnsatisfiableRule,
+        RulebookError::Config(_) => Code::PolicyInvalid,
+        RulebookError::Git(_) => Code::Undecidable,
+    };
+    let mut notice = notice(code, [error.to_string()]);
+    match error {
+        RulebookError::Config(config) => {
+            notice.at = Some(format!("{}:{}", config.file, config.line));
+            notice.paths = vec![RepoPath::from(config.file.as_str())];
+        }
+        RulebookError::Missing { file, .. } => notice.paths = vec![RepoPath::from(*file)],
+        RulebookError::Git(_) => {}
+    }
+    notice
+}

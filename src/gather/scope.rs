@@ -1,0 +1,75 @@
+//! What kind of ref is written, and whether a push may write such a ref at all.
+
+use std::collections::BTreeSet;
+
+use crate::git::RefValue;
+use crate::judge::facts::{Notice, Scope};
+use crate::judge::verdict::Code;
+use crate::policy::Pattern;
+use crate::wire::name::RefName;
+use crate::wire::refname;
+
+use super::{Desk, GatherError, Proposed, notice};
+
+/// Finds the scope of a ref, with notices for what is wrong with its name or nature.
+///
+/// A name outside the grammar is refused before anything else looks at it. Removing a free ref is
+/// never refused for its name: that is how an imitation made earlier is got rid of.
+pub(crate) fn of(
+    desk: &Desk<'_>,
+    proposed: &Proposed,
+) -> Result<(Scope, Vec<Notice>), GatherError> {
+    let name = &proposed.name;
+    let refused = |code, why: String| Ok((Scope::Refused, vec![notice(code, [why])]));
+    if let Err(error) = refname::check(name) {
+        return refused(Code::ForbiddenRef, error.to_string());
+    }
+    if let Some(Some(RefValue::Symbolic(target))) = &proposed.current {
+        return refused(Code::SymrefAlias, target.to_string());
+    }
+    let bytes: &[u8] = name.as_bstr();
+    if bytes.starts_with(b"refs/replace/") {
+        return refused(
+            Code::ForbiddenRef,
+            "refs/replace/ changes what git shows for an object".to_owned(),
+        );
+    }
+    if bytes.starts_with(b"refs/countersign/") {
+        return Ok(countersign(name));
+    }
+    let protection = desk.rules.policy.protection(name, desk.policy_ref);
+    let creates = proposed.new.is_some() && desk.view.tip(name)?.is_none();
+    if creates && let Some(real) = imitated(desk, name)? {
+        return refused(Code::ShadowingRef, real.to_string());
+    }
+    Ok(match protection {
+        Some(protection) => (Scope::Protected(protection), Vec::new()),
+        None => (Scope::Free, Vec::new()),
+    })
+}
+
+fn countersign(name: &RefName) -> (Scope, Vec<Notice>) {
+    if refname::review_ref(name).is_some() {
+        return (Scope::Review, Vec::new());
+    }
+    if refname::proposal_ref(name).is_some() {
+        return (Scope::Proposal, Vec::new());
+    }
+    let why = "refs/countersign/ takes reviews/<commit>/<name> and proposals/<person>/<name> only";
+    (
+        Scope::Refused,
+        vec![notice(Code::ForbiddenRef, [why.to_owned()])],
+    )
+}
+
+/// Finds the protected ref that `name` imitates: one that is recorded, the policy ref, or one that
+/// the policy names in full.
+fn imitated(desk: &Desk<'_>, name: &RefName) -> Result<Option<RefName>, GatherError> {
+    let mut real: BTreeSet<RefName> = desk.view.tips()?.into_keys().collect();
+    real.insert(desk.policy_ref.clone());
+    let literal = desk.rules.policy.protected_patterns();
+    real.extend(literal.filter_map(Pattern::literal).map(RefName::new));
+    Ok(real
+        .into_iter()
+        .find(|protected| refname::imitates(name, protected)))
+}
