@@ -17,3 +17,8 @@ pub mod review;
 pub mod tag;
 mod trailer;
 pub mod tree;
+
+#[cfg(test)]
+mod against_git2;
+#[cfg(test)]
+mod fuzz;
