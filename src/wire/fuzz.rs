@@ -262,7 +262,7 @@ fn reviews() {
     });
 }
 
-/// An ident written again is the same bytes, but for offsets past 59 minutes and minus zero.
+/// An ident written again is the same bytes up to its five of offset.
 #[test]
 fn idents() {
     let samples: [&[u8]; 3] = [

@@ -203,7 +203,7 @@ mod tests {
                     assert!(
                         signed
                             .armor
-                            .starts_with_str(&format!("-----BEGIN {signature} SIGNATURE-----\n"))
+                            .starts_with_str(format!("-----BEGIN {signature} SIGNATURE-----\n"))
                     );
                     let review =
                         crate::wire::review::ReviewMessage::parse(&tag.message, format).unwrap();
