@@ -5,8 +5,10 @@
 
 pub mod armor;
 pub mod commit;
+pub mod entry_name;
 pub mod fold;
 pub mod ident;
+mod look_alike;
 pub mod name;
 pub mod note;
 pub mod object;
@@ -17,4 +19,10 @@ pub mod refname;
 pub mod review;
 pub mod sshsig;
 pub mod tag;
+mod trailer;
 pub mod tree;
+
+#[cfg(test)]
+mod against_git2;
+#[cfg(test)]
+mod fuzz;
