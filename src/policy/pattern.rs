@@ -113,12 +113,16 @@ impl Pattern {
 
     /// Returns whether the pattern matches the whole path or ref name, as it is.
     pub fn is_match(&self, bytes: &[u8]) -> bool {
-        matches(&self.parts, bytes)
+        matches(&self.parts, &components(bytes))
     }
 
     /// Returns whether the folded pattern matches a name that was folded the same way.
     pub fn is_match_folded(&self, folded: &[u8]) -> bool {
-        matches(self.folded.as_ref().unwrap_or(&self.parts), folded)
+        matches(self.folded_parts(), &components(folded))
+    }
+
+    fn folded_parts(&self) -> &[Part] {
+        self.folded.as_deref().unwrap_or(&self.parts)
     }
 
     /// Returns the pattern as written.
@@ -149,6 +153,36 @@ impl fmt::Display for Pattern {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.text)
     }
+}
+
+/// A path as it is and folded, taken apart once for many patterns.
+#[derive(Debug)]
+pub(super) struct Names<'p> {
+    plain: Vec<&'p [u8]>,
+    folded: Vec<&'p [u8]>,
+    same: bool,
+}
+
+impl<'p> Names<'p> {
+    /// Takes a path apart; `folded` is what [`fold_path`] makes of it.
+    pub(super) fn new(path: &'p [u8], folded: &'p [u8]) -> Self {
+        Self {
+            plain: components(path),
+            folded: components(folded),
+            same: path == folded,
+        }
+    }
+
+    /// Returns whether the path matches as it is, or folded.
+    pub(super) fn matches(&self, pattern: &Pattern) -> bool {
+        let again = !self.same || pattern.folded.is_some();
+        matches(&pattern.parts, &self.plain)
+            || (again && matches(pattern.folded_parts(), &self.folded))
+    }
+}
+
+fn components(path: &[u8]) -> Vec<&[u8]> {
+    path.split(|byte| *byte == b'/').collect()
 }
 
 /// Folds a path so that names which one checkout could take for another come out equal.
@@ -318,19 +352,27 @@ fn fold_ranges(ranges: &[(char, char)]) -> Vec<(char, char)> {
 }
 
 /// Matches components, going back to the last `**` alone.
-fn matches(parts: &[Part], bytes: &[u8]) -> bool {
-    let names: Vec<&[u8]> = bytes.split(|byte| *byte == b'/').collect();
+fn matches(parts: &[Part], names: &[&[u8]]) -> bool {
     let (mut part, mut name) = (0usize, 0usize);
     let mut back: Option<(usize, usize)> = None;
     loop {
         let matched = match (parts.get(part), names.get(name)) {
             (None, None) => return true,
             (Some(Part::Deep), _) => {
+                let rest = parts.get(part.saturating_add(1)..).unwrap_or_default();
+                // What follows the last `**` can only stand at the end.
+                if !rest.contains(&Part::Deep) {
+                    let left = names.len().saturating_sub(name);
+                    let from = names.len().saturating_sub(rest.len());
+                    let tail = names.get(from..).unwrap_or_default();
+                    return rest.len() <= left
+                        && rest.iter().zip(tail).all(|(part, name)| one(part, name));
+                }
                 back = Some((part, name));
                 part = part.saturating_add(1);
                 continue;
             }
-            (Some(Part::One(tokens)), Some(text)) => component(tokens, text),
+            (Some(part), Some(name)) => one(part, name),
             (None, Some(_)) => false,
             (Some(Part::One(_)), None) => return false,
         };
@@ -346,6 +388,13 @@ fn matches(parts: &[Part], bytes: &[u8]) -> bool {
         back = Some((deep, from));
         part = deep.saturating_add(1);
         name = from;
+    }
+}
+
+fn one(part: &Part, name: &[u8]) -> bool {
+    match part {
+        Part::Deep => false,
+        Part::One(tokens) => component(tokens, name),
     }
 }
 

@@ -211,11 +211,27 @@ fn naive_component(tokens: &[Token], text: &str) -> bool {
 }
 
 proptest! {
+    /// Jumping to the end behind the last `**` loses and gains no match either.
+    #[test]
+    fn agrees_with_naive_on_components(
+        parts in proptest::collection::vec(
+            proptest::sample::select(vec!["**", "**", "*", "a", "b", "?", "a*", "*b*", "[!a]"]),
+            1..7,
+        ),
+        anchors in ("/?", "/?"),
+        path in "[ab]{1,2}(/[ab]{1,2}){0,6}",
+    ) {
+        let text = format!("{}{}{}", anchors.0, parts.join("/"), anchors.1);
+        let pattern = Pattern::parse(&text).unwrap();
+        let names = components(path.as_bytes());
+        prop_assert_eq!(pattern.is_match(path.as_bytes()), naive(&pattern.parts, &names), "{}", text);
+    }
+
     /// Going back to the last star alone loses no match.
     #[test]
     fn agrees_with_naive(pattern in "[ab/*?é]{1,10}", path in "[abé]{1,3}(/[abé]{1,3}){0,4}") {
         if let Ok(pattern) = Pattern::parse(&pattern) {
-            let names: Vec<&[u8]> = path.as_bytes().split(|byte| *byte == b'/').collect();
+            let names = components(path.as_bytes());
             prop_assert_eq!(pattern.is_match(path.as_bytes()), naive(&pattern.parts, &names));
         }
     }
