@@ -1,3 +1,5 @@
+use proptest::prelude::*;
+
 use super::*;
 use crate::people::error::ConfigFault;
 
@@ -22,11 +24,7 @@ fn parse(text: &str) -> Result<People, ConfigError> {
     People::parse(text.as_bytes(), &files)
 }
 
-/// Everything the grammar knows ends up where it belongs, and can be looked up.
-#[test]
-fn reads_everything() {
-    let people = parse(
-        r#"
+const WHOLE: &str = r#"
 [people.alice]
 emails   = ["Alice@Example.com"]
 accounts = { github = 583231, gitlab = 42, forgejo = 7 }
@@ -43,9 +41,12 @@ kind = "forge"
 [teams]
 maintainers = ["alice", "release-bot"]
 nobody = []
-"#,
-    )
-    .unwrap();
+"#;
+
+/// Everything the grammar knows ends up where it belongs, and can be looked up.
+#[test]
+fn reads_everything() {
+    let people = parse(WHOLE).unwrap();
     let alice = people.person_by_email(b"aLICE@example.COM").unwrap();
     assert_eq!(alice.name.as_str(), "alice");
     assert_eq!(people.by_login("al").unwrap().name, alice.name);
@@ -416,4 +417,27 @@ fn renders() {
     2 | ...                   "c d"]
       |                       ^^^^^
     "#);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(512))]
+
+    /// No mutation of a good file makes the parser panic, and every error has its place.
+    #[test]
+    fn mutations_never_panic(
+        edits in proptest::collection::vec((0..WHOLE.len(), 0usize..4, any::<u8>()), 1..6),
+    ) {
+        let mut bytes = WHOLE.replace("\"A\"", &format!("\"{A}\"")).into_bytes();
+        for (at, cut, byte) in edits {
+            let at = at.min(bytes.len());
+            let end = (at + cut).min(bytes.len());
+            bytes.splice(at..end, [byte]);
+        }
+        if let Err(found) = People::parse(&bytes, &files) {
+            let place = format!("{FILE}:{}:{}", found.line, found.column);
+            prop_assert!(found.rendered.contains(&place));
+            prop_assert!(!found.rendered.contains(|c: char| c.is_control() && c != '\n'));
+            prop_assert!(!found.message.contains(char::is_control));
+        }
+    }
 }
