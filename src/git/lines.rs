@@ -164,73 +164,127 @@ mod tests {
     use crate::git::fixture::Scratch;
     use crate::wire::oid::ObjectFormat;
 
-    /// Texts of few different lines, some of them without a last line feed or with CR LF.
-    fn texts() -> impl Strategy<Value = [String; 3]> {
-        let line = prop::sample::select(vec!["a", "b", "c", "d", "", "e\r"]);
-        let base = prop::collection::vec(line.clone(), 0..12);
-        let edit = (
-            any::<prop::sample::Index>(),
-            0usize..3,
-            prop::collection::vec(line, 0..3),
-        );
+    /// Three texts: base and two edits of it. Lines are all different, or drawn from very few; some
+    /// end in CR LF, and the last may have no line feed.
+    fn texts(repeat: bool) -> impl Strategy<Value = [String; 3]> {
+        let few = ["a", "b", "c", "d", "", "e\r"].map(str::to_owned).to_vec();
+        let line = prop::sample::select(few);
+        let base = prop::collection::vec(line.clone(), 0..16);
+        let new = prop::collection::vec(line, 0..3);
+        let edit = (any::<prop::sample::Index>(), 0usize..3, new);
         let edits = prop::collection::vec(edit, 0..3);
-        (
-            base,
-            edits.clone(),
-            edits,
-            prop::array::uniform3(any::<bool>()),
-        )
-            .prop_map(|(base, ours, theirs, ends)| {
-                let apply = |edits: Vec<(prop::sample::Index, usize, Vec<&'static str>)>| {
-                    let mut lines = base.clone();
-                    for (at, gone, new) in edits {
-                        let at = at.index(lines.len() + 1);
-                        let end = (at + gone).min(lines.len());
-                        lines.splice(at..end, new);
-                    }
-                    lines
-                };
-                let [base, ours, theirs] = [base.clone(), apply(ours), apply(theirs)];
-                let text = |lines: Vec<&str>, end: bool| {
-                    let mut text = lines.join("\n");
-                    text.push_str(if end && !text.is_empty() { "\n" } else { "" });
-                    text
-                };
-                [
-                    text(base, ends[0]),
-                    text(ours, ends[1]),
-                    text(theirs, ends[2]),
-                ]
-            })
+        let ends = prop::array::uniform3(any::<bool>());
+        (base, edits.clone(), edits, ends).prop_map(move |(mut base, ours, theirs, ends)| {
+            if !repeat {
+                let number = |(at, line): (usize, &mut String)| line.insert_str(0, &at.to_string());
+                base.iter_mut().enumerate().for_each(number);
+            }
+            let apply = |edits: Vec<(prop::sample::Index, usize, Vec<String>)>| {
+                let mut lines = base.clone();
+                for (at, gone, new) in edits {
+                    let at = at.index(lines.len() + 1);
+                    let end = (at + gone).min(lines.len());
+                    lines.splice(at..end, new);
+                }
+                lines
+            };
+            let text = |lines: Vec<String>, end: bool| {
+                let end = if end && !lines.is_empty() { "\n" } else { "" };
+                lines.join("\n") + end
+            };
+            let (ours, theirs) = (apply(ours), apply(theirs));
+            [
+                text(base, ends[0]),
+                text(ours, ends[1]),
+                text(theirs, ends[2]),
+            ]
+        })
     }
 
-    /// Line by line, the result is git's: the same bytes, or a conflict for both.
-    #[test]
-    fn git_merges_lines_alike() {
+    /// Merges by us and by git.
+    fn both(scratch: &Scratch, texts: &[String; 3]) -> (Option<Vec<u8>>, Option<Vec<u8>>) {
+        let files = ["base", "ours", "theirs"];
+        for (name, text) in files.iter().zip(texts) {
+            std::fs::write(scratch.home().join(name), text).unwrap();
+        }
+        let histogram = "--diff-algorithm=histogram";
+        let args = [
+            "merge-file",
+            "-pq",
+            histogram,
+            "../ours",
+            "../base",
+            "../theirs",
+        ];
+        let (clean, bytes) = scratch.try_git(&args);
+        let [base, ours, theirs] = texts.each_ref().map(String::as_bytes);
+        (merge_lines(base, ours, theirs), clean.then_some(bytes))
+    }
+
+    fn compare(repeat: bool, same: impl Fn(Option<Vec<u8>>, Option<Vec<u8>>) -> bool) {
         let scratch = Scratch::new(ObjectFormat::Sha1);
-        let mut runner = proptest::test_runner::TestRunner::new(ProptestConfig::with_cases(300));
+        let mut runner = proptest::test_runner::TestRunner::new(ProptestConfig::with_cases(200));
+        let clean = std::cell::Cell::new(0);
         runner
-            .run(&texts(), |[base, ours, theirs]| {
-                if ours == theirs || base == ours || base == theirs {
-                    return Ok(());
-                }
-                for (name, text) in [("base", &base), ("ours", &ours), ("theirs", &theirs)] {
-                    std::fs::write(scratch.home().join(name), text).unwrap();
-                }
-                let args = [
-                    "merge-file",
-                    "-p",
-                    "-q",
-                    "--diff-algorithm=histogram",
-                    "../ours",
-                    "../base",
-                    "../theirs",
-                ];
-                let (clean, bytes) = scratch.try_git(&args);
-                let merged = merge_lines(base.as_bytes(), ours.as_bytes(), theirs.as_bytes());
-                prop_assert_eq!(merged, clean.then_some(bytes));
+            .run(&texts(repeat), |texts| {
+                let (mine, git) = both(&scratch, &texts);
+                clean.set(clean.get() + usize::from(mine.is_some()));
+                prop_assert!(same(mine.clone(), git.clone()), "{mine:?} {git:?}");
                 Ok(())
             })
             .unwrap();
+        assert!(clean.get() > 20, "too few merged cleanly to say anything");
+    }
+
+    /// Of lines that can be told apart the merge is git's: the same bytes, or a conflict for both.
+    #[test]
+    fn git_merges_lines_alike() {
+        compare(false, |mine, git| mine == git);
+    }
+
+    /// Where a diff is ambiguous one may see a conflict and the other not, but never other bytes.
+    #[test]
+    fn git_never_merges_otherwise() {
+        compare(true, |mine, git| {
+            mine == git || mine.is_none() || git.is_none()
+        });
+    }
+
+    /// Each rule once: one side, the same on both, apart, touching, ends without a line feed.
+    #[test]
+    fn merges_by_regions() {
+        for (base, ours, theirs, expected) in [
+            ("1\n2\n3\n", "1\n2\n3\n", "1\nx\n3\n", Some("1\nx\n3\n")),
+            ("1\n2\n3\n", "1\nx\n3\n", "1\nx\n3\n", Some("1\nx\n3\n")),
+            (
+                "1\n2\n3\n",
+                "0\n1\n2\n3\n",
+                "1\n2\n3\n4\n",
+                Some("0\n1\n2\n3\n4\n"),
+            ),
+            ("1\n2\n3\n", "x\n2\n3\n", "1\n2\ny\n", Some("x\n2\ny\n")),
+            ("1\n2\n3\n", "x\n2\n3\n", "1\ny\n3\n", None),
+            ("1\n2\n3\n", "2\n3\n", "1\nx\n2\n3\n", None),
+            ("1\n2\n3\n", "x\ny\n3\n", "x\n2\n3\n", None),
+            ("", "x\n", "x\n", Some("x\n")),
+            ("", "x\n", "y\n", None),
+            ("1\n2\n3", "0\n1\n2\n3", "1\n2\n3\n", Some("0\n1\n2\n3\n")),
+            ("1\n2\n3\n", "1\n2\n3", "x\n2\n3\n", Some("x\n2\n3")),
+            ("1\n2\n", "1\r\n2\n", "1\n2\n3\n", Some("1\r\n2\n3\n")),
+        ] {
+            let merged =
+                |a: &str, b: &str| merge_lines(base.as_bytes(), a.as_bytes(), b.as_bytes());
+            let expected = expected.map(|text| text.as_bytes().to_vec());
+            assert_eq!(
+                merged(ours, theirs),
+                expected,
+                "{base:?} {ours:?} {theirs:?}"
+            );
+            assert_eq!(
+                merged(theirs, ours),
+                expected,
+                "{base:?} {theirs:?} {ours:?}"
+            );
+        }
     }
 }

@@ -232,6 +232,8 @@ fn count(so_far: usize, what: &'static str, limit: usize) -> Result<usize, GitEr
 mod tests {
     use std::time::{Duration, Instant};
 
+    use proptest::prelude::*;
+
     use super::*;
     use crate::git::fixture::{Scratch, files_below};
     use crate::git::{changes, check_trees};
@@ -389,5 +391,49 @@ mod tests {
         let error = merge_trees(&scratch.repo, &deep[0], &deep[1], &deep[2]).unwrap_err();
         assert!(matches!(error, GitError::Budget { .. }), "{error}");
         assert!(started.elapsed() < Duration::from_secs(5));
+    }
+
+    /// git's own merge of trees agrees where it follows no renames: contents here are all unlike.
+    #[test]
+    fn git_merges_trees_alike() {
+        let scratch = Scratch::new(ObjectFormat::Sha1);
+        let paths = ["a", "a-b", "d/a", "d/b", "d/e/f", "x"];
+        // What one side does to a path: nothing, delete, edit above, edit below, make executable.
+        let side = prop::array::uniform6(0u8..5);
+        let apply = |edits: [u8; 6]| -> Oid {
+            let mut files = Vec::new();
+            for (path, edit) in paths.iter().zip(edits) {
+                let middle: String = (0..9).map(|n| format!("{path} line {n}\n")).collect();
+                let (mode, text) = match edit {
+                    1 => continue,
+                    2 => (F, format!("{path} above\n{middle}")),
+                    3 => (F, format!("{middle}{path} below\n")),
+                    4 => (X, middle),
+                    _ => (F, middle),
+                };
+                files.push((mode, *path, text));
+            }
+            let files: Vec<_> = files.iter().map(|(m, p, t)| (*m, *p, t.as_str())).collect();
+            scratch.tree(&files)
+        };
+        let base = apply([0; 6]);
+        let root = scratch.commit(base, &[], 1);
+        let mut runner = proptest::test_runner::TestRunner::new(ProptestConfig::with_cases(40));
+        runner
+            .run(&(side.clone(), side), |(ours, theirs)| {
+                let (ours, theirs) = (apply(ours), apply(theirs));
+                let commits = [ours, theirs].map(|tree| scratch.commit(tree, &[root], 2));
+                let [a, b] = commits.map(|oid| oid.to_string());
+                let (clean, out) = scratch.try_git(&["merge-tree", "--write-tree", &a, &b]);
+                let git = clean.then(|| String::from_utf8(out).unwrap().trim().parse().unwrap());
+                let merged = merge_trees(&scratch.repo, &base, &ours, &theirs).unwrap();
+                let mine = match merged {
+                    Merged::Clean(oid) => Some(oid),
+                    Merged::Conflict(_) => None,
+                };
+                prop_assert_eq!(mine, git);
+                Ok(())
+            })
+            .unwrap();
     }
 }
