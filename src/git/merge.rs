@@ -120,12 +120,7 @@ impl Merge<'_> {
         let Some(name) = row.iter().flatten().next().map(|entry| entry.name.clone()) else {
             return Ok(None);
         };
-        let parent = self.path.len();
-        if parent > 0 {
-            self.path.push(b'/');
-        }
-        self.path.extend_from_slice(&name);
-        count(self.path.len(), "bytes in a path", PATH_LIMIT)?;
+        let parent = self.enter(&name)?;
         let is_tree = row
             .iter()
             .flatten()
@@ -192,11 +187,25 @@ impl Merge<'_> {
             raw.push(0);
             raw.extend_from_slice(entry.oid.as_bytes());
         }
-        if tree::parse(&raw, self.repo.format()).is_err() {
-            self.conflict::<()>();
-            return Ok(None);
+        if let Err(error) = tree::parse(&raw, self.repo.format()) {
+            let name = error.name().map_or(&[][..], |name| name.as_slice());
+            let parent = self.enter(name)?;
+            let nothing = self.conflict();
+            self.path.truncate(parent);
+            return Ok(nothing);
         }
         self.repo.overlay(ObjectKind::Tree, raw).map(Some)
+    }
+
+    /// Appends a name to the current path; returns the length to go back to.
+    fn enter(&mut self, name: &[u8]) -> Result<usize, GitError> {
+        let parent = self.path.len();
+        if parent > 0 {
+            self.path.push(b'/');
+        }
+        self.path.extend_from_slice(name);
+        count(self.path.len(), "bytes in a path", PATH_LIMIT)?;
+        Ok(parent)
     }
 
     /// Notes that what stands at the current path conflicts.
@@ -314,8 +323,8 @@ mod tests {
             ([&[(F, "a", A)], &[], &[(X, "a", A)]], &["a"]),
             ([&[(F, "d/a", A), (F, "d/b", A)], &[], &[(F, "d/a", "x"), (F, "d/b", A)]], &["d/a"]),
             // a name that is a file and a directory
-            ([&[], &[(F, "d", A)], &[(F, "d/a", A)]], &[""]),
-            ([&[(F, "d/a", A)], &[(F, "d", A)], &[(F, "d/a", A), (F, "d/b", A)]], &[""]),
+            ([&[], &[(F, "d", A)], &[(F, "d/a", A)]], &["d"]),
+            ([&[(F, "d/a", A)], &[(F, "d", A)], &[(F, "d/a", A), (F, "d/b", A)]], &["d"]),
             ([&[(F, "d/a", A)], &[(F, "d", A)], &[(F, "d/a", "x")]], &["d/a"]),
             // symlinks, submodules, types
             ([&[(L, "l", "x")], &[(L, "l", "y")], &[(L, "l", "z")]], &["l"]),
@@ -324,8 +333,8 @@ mod tests {
             // binary
             ([&[(F, "a", "\0\n1\n2\n3\n")], &[(F, "a", "x\0\n1\n2\n3\n")], &[(F, "a", "\0\n1\n2\n3\ny\n")]], &["a"]),
             // names that are one file elsewhere
-            ([&[], &[(F, "Makefile", A)], &[(F, "makefile", A)]], &[""]),
-            ([&[], &[(F, "d/caf\u{e9}", A)], &[(F, "d/cafe\u{301}", A)]], &["d"]),
+            ([&[], &[(F, "Makefile", A)], &[(F, "makefile", A)]], &["makefile"]),
+            ([&[], &[(F, "d/caf\u{e9}", A)], &[(F, "d/cafe\u{301}", A)]], &["d/caf\u{e9}"]),
         ];
         for (sides, expected) in cases {
             let expected: Vec<RepoPath> =

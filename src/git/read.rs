@@ -175,7 +175,9 @@ impl Repo {
     /// Never into a quarantine: what is written stays even where the push is refused.
     pub fn write(&self, kind: ObjectKind, bytes: &[u8]) -> Result<Oid, GitError> {
         let oid = self.hash(kind, bytes)?;
-        if self.exists_outside_quarantine(&oid) {
+        // Without looking at the disk again: at worst it is written twice.
+        let id = self.id(&oid)?;
+        if self.stores.iter().any(|s| s.exists_without_refresh(&id)) {
             return Ok(oid);
         }
         let store = gix::odb::loose::Store::at(self.objects_dir.clone(), hash_kind(self.format));
@@ -188,7 +190,9 @@ impl Repo {
     /// Keeps an object in memory, where [`Repo::tree`] and [`Repo::raw`] find it.
     pub(super) fn overlay(&self, kind: ObjectKind, bytes: Vec<u8>) -> Result<Oid, GitError> {
         let oid = self.hash(kind, &bytes)?;
-        if self.overlay.borrow().objects.contains_key(&oid) || self.exists(&oid) {
+        let id = self.id(&oid)?;
+        let stored = |store: &gix::odb::Handle| store.exists_without_refresh(&id);
+        if self.overlay.borrow().objects.contains_key(&oid) || self.all_stores().any(stored) {
             return Ok(oid);
         }
         let mut overlay = self.overlay.borrow_mut();

@@ -13,7 +13,7 @@ use super::{GitError, Repo};
 use crate::wire::oid::Oid;
 
 /// Commits that a walk may read besides the ones it returns, to prove that they are the ones.
-pub const PROOF_LIMIT: usize = 500_000;
+pub const PROOF_LIMIT: usize = 300_000;
 
 /// Returns the commits reachable from `tip` and from none of `hidden`.
 ///
@@ -34,7 +34,9 @@ pub fn new_commits(
     if hidden.contains(tip) {
         return Ok(Vec::new());
     }
-    let mut graph = Graph::new(repo, limit.saturating_add(PROOF_LIMIT));
+    // With nothing hidden there is nothing to prove.
+    let proof = if hidden.is_empty() { 1 } else { PROOF_LIMIT };
+    let mut graph = Graph::new(repo, limit.saturating_add(proof));
     let mut fresh = seemingly_new(&mut graph, tip, hidden)?;
     loop {
         let reached = reached_from(&mut graph, hidden, &fresh)?;
@@ -172,11 +174,10 @@ fn seemingly_new(
         .collect())
 }
 
-/// Returns which of `asked` are proper ancestors of one of `tips`, or tips' equals when not tips.
+/// Returns some of `asked` that are proper ancestors of one of `tips`; none only if none is.
 ///
-/// Only the bottoms of `asked` (those without a parent in it) are asked for: what lies above one
-/// that is not reached is not reached either. So the answer may be incomplete, but is empty only
-/// where nothing is reached. `tips` themselves are not reached by being tips.
+/// Only the bottoms of `asked` (those without a parent in it) need asking for: what lies above one
+/// that is not reached is not reached either.
 fn reached_from(
     graph: &mut Graph<'_>,
     tips: &[Oid],
@@ -399,6 +400,8 @@ mod tests {
         let repo = &scratch.repo;
         assert_eq!(new_commits(repo, &tip, &[root], 28).unwrap().len(), 28);
         budget(new_commits(repo, &tip, &[root], 27));
+        assert_eq!(new_commits(repo, &tip, &[], 29).unwrap().len(), 29);
+        budget(new_commits(repo, &tip, &[], 28));
         budget(merge_bases(repo, &tip, &root, 10));
         budget(is_ancestor(repo, &root, &tip, 10).map(|_| Vec::new()));
         budget(first_parents(repo, &tip, &root, 10).map(Option::unwrap_or_default));
