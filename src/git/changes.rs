@@ -302,3 +302,248 @@ fn within(what: &'static str, count: usize, limit: usize) -> Result<(), GitError
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+    use std::time::{Duration, Instant};
+
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::git::fixture::Scratch;
+    use crate::wire::object::ObjectKind;
+    use crate::wire::oid::ObjectFormat;
+
+    /// Writes changes as `git diff-tree --raw -z` does.
+    fn raw_diff(changes: &[Change], format: ObjectFormat) -> Vec<u8> {
+        let mut out = Vec::new();
+        let zero = Oid::zero(format);
+        for change in changes {
+            let mode = |side: Option<(FileMode, Oid)>| side.map_or("000000", |(m, _)| m.octal());
+            let oid = |side: Option<(FileMode, Oid)>| side.map_or(zero, |(_, oid)| oid);
+            let kind = |mode: FileMode| matches!(mode, FileMode::File | FileMode::Executable);
+            let letter = match (change.old, change.new) {
+                (None, _) => 'A',
+                (_, None) => 'D',
+                (Some((a, _)), Some((b, _))) if a != b && !(kind(a) && kind(b)) => 'T',
+                _ => 'M',
+            };
+            let (old, new) = (change.old, change.new);
+            let line = format!(
+                ":{} {} {} {} {letter}\0",
+                mode(old),
+                mode(new),
+                oid(old),
+                oid(new)
+            );
+            out.extend_from_slice(line.as_bytes());
+            out.extend_from_slice(change.path.as_bstr());
+            out.push(0);
+        }
+        out
+    }
+
+    /// Files by path, chosen so that names sort around the slash and files stand where directories do.
+    fn trees() -> impl Strategy<Value = BTreeMap<&'static str, (&'static str, u8)>> {
+        let path = prop::sample::select(vec![
+            "a", "a-b", "a.c", "a0", "d", "d-e", "d.x", "d0", "e/f/g", "e/f/h", "e/f-g", "x",
+        ]);
+        let under = prop::sample::select(vec!["", "/p", "/q", "/q/r"]);
+        let mode = prop::sample::select(vec!["100644", "100755", "120000"]);
+        let file = (path, under, mode, 0u8..3);
+        prop::collection::vec(file, 0..14).prop_map(|files| {
+            let mut tree: BTreeMap<&'static str, (&'static str, u8)> = BTreeMap::new();
+            for (path, under, mode, content) in files {
+                let full: &'static str = Box::leak(format!("{path}{under}").into_boxed_str());
+                let clash = |other: &&str| {
+                    other.starts_with(&format!("{full}/")) || full.starts_with(&format!("{other}/"))
+                };
+                if !tree.keys().any(clash) {
+                    tree.insert(full, (mode, content));
+                }
+            }
+            tree
+        })
+    }
+
+    fn write(scratch: &Scratch, tree: &BTreeMap<&'static str, (&'static str, u8)>) -> Oid {
+        let texts: Vec<(&str, &str, String)> = tree
+            .iter()
+            .map(|(path, (mode, content))| (*mode, *path, format!("c{content}")))
+            .collect();
+        let files: Vec<(&str, &str, &str)> =
+            texts.iter().map(|(m, p, t)| (*m, *p, t.as_str())).collect();
+        scratch.tree(&files)
+    }
+
+    /// git's own raw comparison says the same, byte for byte and in the same order; so does git2.
+    #[test]
+    fn git_agrees() {
+        for format in [ObjectFormat::Sha1, ObjectFormat::Sha256] {
+            let scratch = Scratch::new(format);
+            let config = ProptestConfig::with_cases(24);
+            let mut runner = proptest::test_runner::TestRunner::new(config);
+            runner
+                .run(&(trees(), trees()), |(old, new)| {
+                    let (old, new) = (write(&scratch, &old), write(&scratch, &new));
+                    let found = changes(&scratch.repo, Some(&old), &new, 1000).unwrap();
+                    let (a, b) = (old.to_string(), new.to_string());
+                    let args = [
+                        "diff-tree",
+                        "-r",
+                        "--no-renames",
+                        "--full-index",
+                        "-z",
+                        &a,
+                        &b,
+                    ];
+                    let theirs = scratch.git_bytes(&[], &args);
+                    prop_assert_eq!(raw_diff(&found, format), theirs);
+                    let paths: Vec<_> = found.iter().map(|change| &change.path).collect();
+                    prop_assert!(paths.windows(2).all(|pair| pair[0] < pair[1]));
+                    if format == ObjectFormat::Sha1 {
+                        prop_assert_eq!(found.len(), libgit2_count(&scratch, &a, &b));
+                    }
+                    Ok(())
+                })
+                .unwrap();
+        }
+    }
+
+    fn libgit2_count(scratch: &Scratch, old: &str, new: &str) -> usize {
+        let repo = git2::Repository::open(&scratch.dir).unwrap();
+        let tree = |hex: &str| repo.find_tree(git2::Oid::from_str(hex).unwrap()).unwrap();
+        let mut options = git2::DiffOptions::new();
+        options.include_typechange(true);
+        let diff = repo
+            .diff_tree_to_tree(Some(&tree(old)), Some(&tree(new)), Some(&mut options))
+            .unwrap();
+        diff.deltas().len()
+    }
+
+    /// A directory that becomes a submodule, symlink or file removes everything below it; so back.
+    #[test]
+    fn replaced_directories_count_whole() {
+        let scratch = Scratch::new(ObjectFormat::Sha1);
+        let sub = "0123456789abcdef0123456789abcdef01234567";
+        let old = scratch.tree(&[("100644", "ci/a", "1"), ("100644", "ci/b/c", "2")]);
+        for (mode, content) in [("160000", sub), ("120000", "evil"), ("100644", "x")] {
+            let new = scratch.tree(&[(mode, "ci", content)]);
+            let paths = |from: &Oid, to: &Oid| -> Vec<(String, bool)> {
+                let found = changes(&scratch.repo, Some(from), to, 10).unwrap();
+                let show = |c: &Change| (c.path.to_string(), c.new.is_some());
+                found.iter().map(show).collect()
+            };
+            let expect = |gone: bool| {
+                let path = |path: &str, new: bool| (path.to_owned(), new);
+                vec![path("ci", gone), path("ci/a", !gone), path("ci/b/c", !gone)]
+            };
+            assert_eq!(paths(&old, &new), expect(true));
+            assert_eq!(paths(&new, &old), expect(false));
+        }
+        let all = changes(&scratch.repo, None, &old, 10).unwrap();
+        assert!(all.iter().all(|change| change.old.is_none()) && all.len() == 2);
+    }
+
+    /// Returns a tree with 2^levels paths (or none, over empty trees) made of few objects.
+    fn bomb(scratch: &Scratch, levels: usize, bottom: Oid, mode: &str) -> Oid {
+        let mut tree = scratch.raw_tree(&[(mode, "f0", bottom), (mode, "f1", bottom)]);
+        for _ in 1..levels {
+            tree = scratch.raw_tree(&[("40000", "d0", tree), ("40000", "d1", tree)]);
+        }
+        tree
+    }
+
+    /// Trees with more paths than atoms end over budget at once; checking them is quick.
+    #[test]
+    fn tree_bombs_are_over_budget() {
+        let scratch = Scratch::new(ObjectFormat::Sha1);
+        let empty = scratch.repo.empty_tree();
+        scratch.repo.write(ObjectKind::Tree, b"").unwrap();
+        let full = bomb(&scratch, 40, scratch.blob(b"x"), "100644");
+        let hollow = bomb(&scratch, 40, empty, "40000");
+        let deep = bomb(&scratch, 140, scratch.blob(b"x"), "100644");
+        let started = Instant::now();
+        for tree in [full, hollow, deep] {
+            let error = changes(&scratch.repo, Some(&empty), &tree, 1000).unwrap_err();
+            assert!(matches!(error, GitError::Budget { .. }), "{error}");
+        }
+        for tree in [full, hollow] {
+            let faults = check_trees(&scratch.repo, &[tree], &mut HashSet::new(), 100).unwrap();
+            assert_eq!(faults, []);
+        }
+        check_trees(&scratch.repo, &[deep], &mut HashSet::new(), 1000).unwrap_err();
+        check_trees(&scratch.repo, &[full], &mut HashSet::new(), 10).unwrap_err();
+        assert!(started.elapsed() < Duration::from_secs(5));
+    }
+
+    /// Every tree below a root is parsed strictly; the fault says where; known ones are passed over.
+    #[test]
+    fn finds_unsafe_trees() {
+        let scratch = Scratch::new(ObjectFormat::Sha1);
+        let blob = scratch.blob(b"x");
+        let file = |name| ("100644", name, blob);
+        let good = scratch.raw_tree(&[file("a")]);
+        for (bad, fault) in [
+            (
+                scratch.raw_tree(&[file("a"), file("a")]),
+                ObjectFault::Malformed,
+            ),
+            (scratch.raw_tree(&[file(".GIT")]), ObjectFault::UnsafePath),
+            (
+                scratch.raw_tree(&[file("A"), file("a")]),
+                ObjectFault::Collision,
+            ),
+            (
+                scratch.raw_tree(&[("100664", "a", blob)]),
+                ObjectFault::UnsafeMode,
+            ),
+        ] {
+            let middle = scratch.raw_tree(&[("40000", "bad", bad), ("40000", "good", good)]);
+            let root = scratch.raw_tree(&[file("f"), ("40000", "sub", middle)]);
+            let other = scratch.raw_tree(&[file("g"), ("40000", "sub", middle)]);
+            let mut seen = HashSet::new();
+            let faults = check_trees(&scratch.repo, &[root, other], &mut seen, 100).unwrap();
+            assert_eq!(faults.len(), 1);
+            assert_eq!((faults[0].tree, faults[0].fault), (bad, fault));
+            assert_eq!(faults[0].path.to_string(), "sub/bad");
+            assert_eq!(seen, HashSet::from([good]));
+            let again = check_trees(&scratch.repo, &[other], &mut seen, 100).unwrap();
+            assert_eq!(again.len(), 1);
+            let error = changes(&scratch.repo, Some(&good), &root, 100).unwrap_err();
+            assert!(matches!(error, GitError::Malformed { .. }), "{error}");
+        }
+        let gone = Oid::from_bytes(&[9; 20]).unwrap();
+        let root = scratch.raw_tree(&[("40000", "gone", gone)]);
+        let error = check_trees(&scratch.repo, &[root], &mut HashSet::new(), 100).unwrap_err();
+        assert!(matches!(error, GitError::Missing(oid) if oid == gone));
+    }
+
+    /// Only what differs from a good root is read again.
+    #[test]
+    fn known_trees_are_not_read_again() {
+        let scratch = Scratch::new(ObjectFormat::Sha1);
+        let mut files: Vec<(String, String)> = Vec::new();
+        for at in 0..50 {
+            files.push((format!("d{at:02}/e/f"), format!("{at}")));
+        }
+        let tree = |files: &[(String, String)]| {
+            let files: Vec<_> = files
+                .iter()
+                .map(|(path, text)| ("100644", path.as_str(), text.as_str()))
+                .collect();
+            scratch.tree(&files)
+        };
+        let good = tree(&files);
+        files[7].1 = "changed".to_owned();
+        let root = tree(&files);
+        let mut seen = HashSet::new();
+        mark_known(&scratch.repo, &good, &root, &mut seen, 10).unwrap();
+        assert_eq!(seen.len(), 49);
+        assert_eq!(
+            check_trees(&scratch.repo, &[root], &mut seen, 3).unwrap(),
+            []
+        );
+    }
+}

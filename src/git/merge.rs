@@ -8,7 +8,7 @@
 //! 3. Otherwise a directory slot is merged by these rules again, an absent side counting as empty,
 //!    and is absent when nothing is left in it.
 //! 4. Otherwise, if all three are regular files, the mode is the one that changed, and the content
-//!    is merged by lines ([`merge_lines`]) unless one of rule 2's answers fits it.
+//!    is merged by lines ([`super::lines`]) unless one of rule 2's answers fits it.
 //! 5. Everything else conflicts: both added, changed here and deleted there, symlinks, submodules.
 //! 6. A name with both slots filled conflicts, and so does a directory whose entries the strict
 //!    tree parser refuses (names that are one file on some checkout).
@@ -16,6 +16,7 @@
 use std::collections::HashMap;
 
 use super::changes::{align, git_order};
+use super::lines::merge_lines;
 use super::{BLOB_LIMIT, DEPTH_LIMIT, GitError, PATH_LIMIT, Repo};
 use crate::wire::name::RepoPath;
 use crate::wire::object::ObjectKind;
@@ -28,8 +29,8 @@ const DIRECTORY_LIMIT: usize = 100_000;
 const CONTENT_LIMIT: usize = 10_000;
 /// Most conflicts that are told of; the merge stops there.
 const CONFLICT_LIMIT: usize = 1_000;
-/// A NUL byte among so many first ones makes a file binary, as in git.
-const BINARY_PROBE: usize = 8_000;
+/// Most bytes of contents, all sides together, that one merge merges.
+const CONTENT_BYTES: usize = 128 << 20;
 
 /// What a merge comes to.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -52,6 +53,7 @@ pub fn merge_trees(repo: &Repo, base: &Oid, ours: &Oid, theirs: &Oid) -> Result<
         known: HashMap::new(),
         directories: 0,
         contents: 0,
+        content_bytes: 0,
         path: Vec::new(),
         depth: 0,
         conflicts: Vec::new(),
@@ -74,6 +76,7 @@ struct Merge<'r> {
     known: HashMap<Sides<Oid>, Option<Oid>>,
     directories: usize,
     contents: usize,
+    content_bytes: usize,
     path: Vec<u8>,
     depth: usize,
     conflicts: Vec<RepoPath>,
@@ -117,12 +120,7 @@ impl Merge<'_> {
         let Some(name) = row.iter().flatten().next().map(|entry| entry.name.clone()) else {
             return Ok(None);
         };
-        let parent = self.path.len();
-        if parent > 0 {
-            self.path.push(b'/');
-        }
-        self.path.extend_from_slice(&name);
-        count(self.path.len(), "bytes in a path", PATH_LIMIT)?;
+        let parent = self.enter(&name)?;
         let is_tree = row
             .iter()
             .flatten()
@@ -162,6 +160,10 @@ impl Merge<'_> {
         self.contents = count(self.contents, "files in a merge", CONTENT_LIMIT)?;
         let read = |oid: Oid| self.repo.raw(&oid, ObjectKind::Blob, BLOB_LIMIT);
         let (base, ours, theirs) = (read(base.1)?, read(ours.1)?, read(theirs.1)?);
+        for side in [&base, &ours, &theirs] {
+            self.content_bytes = self.content_bytes.saturating_add(side.len());
+        }
+        count(self.content_bytes, "bytes in a merge", CONTENT_BYTES)?;
         match merge_lines(&base, &ours, &theirs) {
             Some(bytes) => {
                 let oid = self.repo.overlay(ObjectKind::Blob, bytes)?;
@@ -185,11 +187,25 @@ impl Merge<'_> {
             raw.push(0);
             raw.extend_from_slice(entry.oid.as_bytes());
         }
-        if tree::parse(&raw, self.repo.format()).is_err() {
-            self.conflict::<()>();
-            return Ok(None);
+        if let Err(error) = tree::parse(&raw, self.repo.format()) {
+            let name = error.name().map_or(&[][..], |name| name.as_slice());
+            let parent = self.enter(name)?;
+            let nothing = self.conflict();
+            self.path.truncate(parent);
+            return Ok(nothing);
         }
         self.repo.overlay(ObjectKind::Tree, raw).map(Some)
+    }
+
+    /// Appends a name to the current path; returns the length to go back to.
+    fn enter(&mut self, name: &[u8]) -> Result<usize, GitError> {
+        let parent = self.path.len();
+        if parent > 0 {
+            self.path.push(b'/');
+        }
+        self.path.extend_from_slice(name);
+        count(self.path.len(), "bytes in a path", PATH_LIMIT)?;
+        Ok(parent)
     }
 
     /// Notes that what stands at the current path conflicts.
@@ -210,36 +226,6 @@ fn trivial<T: Copy + PartialEq>([base, ours, theirs]: &Sides<T>) -> Option<Optio
     }
 }
 
-/// Merges by lines as git does (histogram diff; changes that touch conflict unless they are the
-/// same); `None` for a conflict, and where a side is binary.
-fn merge_lines(base: &[u8], ours: &[u8], theirs: &[u8]) -> Option<Vec<u8>> {
-    use gix::merge::blob::Resolution;
-    use gix::merge::blob::builtin_driver::text;
-
-    let binary = |bytes: &[u8]| bytes.iter().take(BINARY_PROBE).any(|byte| *byte == 0);
-    if [base, ours, theirs].into_iter().any(binary) {
-        return None;
-    }
-    let mut merged = Vec::new();
-    let options = text::Options {
-        diff_algorithm: gix::diff::blob::Algorithm::Histogram,
-        conflict: text::Conflict::default(),
-    };
-    let resolution = gix::merge::plumbing::blob::builtin_driver::text(
-        &mut merged,
-        &mut gix::diff::blob::InternedInput::default(),
-        text::Labels::default(),
-        ours,
-        base,
-        theirs,
-        options,
-    );
-    match resolution {
-        Resolution::Complete => Some(merged),
-        Resolution::CompleteWithAutoResolvedConflict | Resolution::Conflict => None,
-    }
-}
-
 /// Returns one more than `so_far`, unless that is too many.
 fn count(so_far: usize, what: &'static str, limit: usize) -> Result<usize, GitError> {
     if so_far >= limit {
@@ -249,4 +235,214 @@ fn count(so_far: usize, what: &'static str, limit: usize) -> Result<usize, GitEr
         });
     }
     Ok(so_far.saturating_add(1))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::{Duration, Instant};
+
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::git::fixture::{Scratch, files_below};
+    use crate::git::{changes, check_trees};
+    use crate::wire::oid::ObjectFormat;
+
+    type Files<'a> = &'a [(&'a str, &'a str, &'a str)];
+
+    fn merge(scratch: &Scratch, [base, ours, theirs]: [Files<'_>; 3]) -> Merged {
+        let [base, ours, theirs] = [base, ours, theirs].map(|files| scratch.tree(files));
+        let one = merge_trees(&scratch.repo, &base, &ours, &theirs).unwrap();
+        let other = merge_trees(&scratch.repo, &base, &theirs, &ours).unwrap();
+        assert_eq!(one, other, "sides are equal");
+        one
+    }
+
+    const A: &str = "1\n2\n3\n4\n5\n";
+    const F: &str = "100644";
+    const X: &str = "100755";
+    const L: &str = "120000";
+    const S: &str = "160000";
+    const ONE: &str = "1111111111111111111111111111111111111111";
+    const TWO: &str = "2222222222222222222222222222222222222222";
+
+    /// Every rule that gives a result, with the result it gives.
+    #[test]
+    fn merges_cleanly() {
+        let scratch = Scratch::new(ObjectFormat::Sha1);
+        let a = "0\n1\n2\n3\n4\n5\n";
+        let z = "1\n2\n3\n4\n5\n6\n";
+        let both = "0\n1\n2\n3\n4\n5\n6\n";
+        #[rustfmt::skip]
+        let cases: &[([Files<'_>; 3], Files<'_>)] = &[
+            ([&[], &[], &[]], &[]),
+            ([&[(F, "a", A)], &[(F, "a", A)], &[(F, "a", a)]], &[(F, "a", a)]),
+            ([&[(F, "a", A)], &[(F, "a", a)], &[(F, "a", a)]], &[(F, "a", a)]),
+            ([&[(F, "a", A)], &[(F, "a", a)], &[(F, "a", z)]], &[(F, "a", both)]),
+            ([&[(F, "a", A)], &[(X, "a", A)], &[(F, "a", z)]], &[(X, "a", z)]),
+            ([&[(X, "a", A)], &[(F, "a", a)], &[(X, "a", z)]], &[(F, "a", both)]),
+            // added here, deleted there, the same addition twice
+            ([&[], &[(F, "a", A)], &[(F, "b", A)]], &[(F, "a", A), (F, "b", A)]),
+            ([&[], &[(F, "d/a", A)], &[(F, "d/b", A)]], &[(F, "d/a", A), (F, "d/b", A)]),
+            ([&[], &[(F, "d/a", A)], &[(F, "d/a", A), (F, "b", A)]], &[(F, "b", A), (F, "d/a", A)]),
+            ([&[(F, "d/a", A), (F, "e", A)], &[(F, "e", A)], &[(F, "d/a", A), (F, "e", a)]], &[(F, "e", a)]),
+            // a directory deleted here where a file is added there
+            ([&[(F, "d/a", A)], &[], &[(F, "d/a", A), (F, "d/b", A)]], &[(F, "d/b", A)]),
+            // what each deletes of a directory leaves none
+            ([&[(F, "d/a", A), (F, "d/b", A)], &[(F, "d/a", A)], &[(F, "d/b", A)]], &[]),
+            // a directory becomes a file, and no more is said of it
+            ([&[(F, "d/a", A)], &[(F, "d", A)], &[(F, "d/a", A), (F, "e", A)]], &[(F, "d", A), (F, "e", A)]),
+            ([&[(F, "d/a", A)], &[(F, "d", A)], &[]], &[(F, "d", A)]),
+            ([&[(L, "l", "x")], &[(L, "l", "x")], &[(L, "l", "y")]], &[(L, "l", "y")]),
+            ([&[(S, "s", ONE)], &[(S, "s", TWO)], &[(S, "s", ONE)]], &[(S, "s", TWO)]),
+            ([&[(F, "a", "\0")], &[(F, "a", "\0x")], &[(X, "a", "\0")]], &[(X, "a", "\0x")]),
+        ];
+        for (sides, expected) in cases {
+            let expected = scratch.tree(expected);
+            assert_eq!(
+                merge(&scratch, *sides),
+                Merged::Clean(expected),
+                "{sides:?}"
+            );
+        }
+    }
+
+    /// Every rule that gives a conflict, with the paths it names.
+    #[test]
+    fn conflicts() {
+        let scratch = Scratch::new(ObjectFormat::Sha1);
+        #[rustfmt::skip]
+        let cases: &[([Files<'_>; 3], &[&str])] = &[
+            ([&[(F, "a", A)], &[(F, "a", "x\n")], &[(F, "a", "y\n")]], &["a"]),
+            ([&[(F, "d/e/a", A), (F, "b", A)], &[(F, "d/e/a", "x\n"), (F, "b", "x\n")], &[(F, "d/e/a", "y\n"), (F, "b", "y\n")]], &["b", "d/e/a"]),
+            // both added, differently
+            ([&[], &[(F, "a", "x\n")], &[(F, "a", "y\n")]], &["a"]),
+            ([&[], &[(F, "a", A)], &[(X, "a", A)]], &["a"]),
+            // changed here, deleted there
+            ([&[(F, "a", A)], &[], &[(F, "a", "x\n")]], &["a"]),
+            ([&[(F, "a", A)], &[], &[(X, "a", A)]], &["a"]),
+            ([&[(F, "d/a", A), (F, "d/b", A)], &[], &[(F, "d/a", "x"), (F, "d/b", A)]], &["d/a"]),
+            // a name that is a file and a directory
+            ([&[], &[(F, "d", A)], &[(F, "d/a", A)]], &["d"]),
+            ([&[(F, "d/a", A)], &[(F, "d", A)], &[(F, "d/a", A), (F, "d/b", A)]], &["d"]),
+            ([&[(F, "d/a", A)], &[(F, "d", A)], &[(F, "d/a", "x")]], &["d/a"]),
+            // symlinks, submodules, types
+            ([&[(L, "l", "x")], &[(L, "l", "y")], &[(L, "l", "z")]], &["l"]),
+            ([&[(S, "s", ONE)], &[(S, "s", TWO)], &[]], &["s"]),
+            ([&[(F, "a", A)], &[(L, "a", A)], &[(F, "a", "x")]], &["a"]),
+            // binary
+            ([&[(F, "a", "\0\n1\n2\n3\n")], &[(F, "a", "x\0\n1\n2\n3\n")], &[(F, "a", "\0\n1\n2\n3\ny\n")]], &["a"]),
+            // names that are one file elsewhere
+            ([&[], &[(F, "Makefile", A)], &[(F, "makefile", A)]], &["makefile"]),
+            ([&[], &[(F, "d/caf\u{e9}", A)], &[(F, "d/cafe\u{301}", A)]], &["d/caf\u{e9}"]),
+        ];
+        for (sides, expected) in cases {
+            let expected: Vec<RepoPath> =
+                expected.iter().map(|path| RepoPath::from(*path)).collect();
+            assert_eq!(
+                merge(&scratch, *sides),
+                Merged::Conflict(expected),
+                "{sides:?}"
+            );
+        }
+    }
+
+    /// A result is strict and readable, is judged like any tree, and leaves no file behind.
+    #[test]
+    fn results_stay_in_memory() {
+        for format in crate::git::fixture::BOTH {
+            let scratch = Scratch::new(format);
+            let side = |a: &str, b: &str| scratch.tree(&[(F, "d/a", a), (F, "d/b", b)]);
+            let (base, ours, theirs) = (
+                side("1\n2\n3\n", "b"),
+                side("0\n1\n2\n3\n", "c"),
+                side("1\n2\n3\n4\n", "b"),
+            );
+            let before = files_below(&scratch.dir);
+            let Merged::Clean(merged) = merge_trees(&scratch.repo, &base, &ours, &theirs).unwrap()
+            else {
+                panic!("conflict");
+            };
+            assert_eq!(files_below(&scratch.dir), before);
+            let (_, blob) = scratch.repo.file_at(&merged, b"d/a").unwrap().unwrap();
+            let text = scratch.repo.raw(&blob, ObjectKind::Blob, 100).unwrap();
+            assert_eq!(&*text, b"0\n1\n2\n3\n4\n");
+            let found = changes(&scratch.repo, Some(&ours), &merged, 10).unwrap();
+            assert_eq!(found.len(), 1);
+            let faults = check_trees(&scratch.repo, &[merged], &mut Default::default(), 10);
+            assert_eq!(faults.unwrap(), []);
+            assert_eq!(merged, side("0\n1\n2\n3\n4\n", "c"));
+        }
+    }
+
+    /// Directories that stand at exponentially many places are merged once.
+    #[test]
+    fn tree_bombs_are_merged_once() {
+        let scratch = Scratch::new(ObjectFormat::Sha1);
+        let bomb = |text: &str, levels: usize| {
+            let mut tree = scratch.tree(&[(F, "a", text)]);
+            for _ in 0..levels {
+                tree = scratch.raw_tree(&[("40000", "d0", tree), ("40000", "d1", tree)]);
+            }
+            tree
+        };
+        let started = Instant::now();
+        let [base, ours, theirs, clash] =
+            [A, "0\n1\n2\n3\n4\n5\n", "1\n2\n3\n4\n5\n6\n", "x\n"].map(|text| bomb(text, 40));
+        let merged = merge_trees(&scratch.repo, &base, &ours, &theirs).unwrap();
+        assert_eq!(merged, Merged::Clean(bomb("0\n1\n2\n3\n4\n5\n6\n", 40)));
+        let Merged::Conflict(paths) = merge_trees(&scratch.repo, &base, &ours, &clash).unwrap()
+        else {
+            panic!("clean");
+        };
+        assert_eq!(paths.len(), CONFLICT_LIMIT);
+        let deep = [A, "x", "y"].map(|text| bomb(text, 140));
+        let error = merge_trees(&scratch.repo, &deep[0], &deep[1], &deep[2]).unwrap_err();
+        assert!(matches!(error, GitError::Budget { .. }), "{error}");
+        assert!(started.elapsed() < Duration::from_secs(5));
+    }
+
+    /// git's own merge of trees agrees where it follows no renames: contents here are all unlike.
+    #[test]
+    fn git_merges_trees_alike() {
+        let scratch = Scratch::new(ObjectFormat::Sha1);
+        let paths = ["a", "a-b", "d/a", "d/b", "d/e/f", "x"];
+        // What one side does to a path: nothing, delete, edit above, edit below, make executable.
+        let side = prop::array::uniform6(0u8..5);
+        let apply = |edits: [u8; 6]| -> Oid {
+            let mut files = Vec::new();
+            for (path, edit) in paths.iter().zip(edits) {
+                let middle: String = (0..9).map(|n| format!("{path} line {n}\n")).collect();
+                let (mode, text) = match edit {
+                    1 => continue,
+                    2 => (F, format!("{path} above\n{middle}")),
+                    3 => (F, format!("{middle}{path} below\n")),
+                    4 => (X, middle),
+                    _ => (F, middle),
+                };
+                files.push((mode, *path, text));
+            }
+            let files: Vec<_> = files.iter().map(|(m, p, t)| (*m, *p, t.as_str())).collect();
+            scratch.tree(&files)
+        };
+        let base = apply([0; 6]);
+        let root = scratch.commit(base, &[], 1);
+        let mut runner = proptest::test_runner::TestRunner::new(ProptestConfig::with_cases(40));
+        runner
+            .run(&(side.clone(), side), |(ours, theirs)| {
+                let (ours, theirs) = (apply(ours), apply(theirs));
+                let commits = [ours, theirs].map(|tree| scratch.commit(tree, &[root], 2));
+                let [a, b] = commits.map(|oid| oid.to_string());
+                let (clean, out) = scratch.try_git(&["merge-tree", "--write-tree", &a, &b]);
+                let git = clean.then(|| String::from_utf8(out).unwrap().trim().parse().unwrap());
+                let merged = merge_trees(&scratch.repo, &base, &ours, &theirs).unwrap();
+                let mine = match merged {
+                    Merged::Clean(oid) => Some(oid),
+                    Merged::Conflict(_) => None,
+                };
+                prop_assert_eq!(mine, git);
+                Ok(())
+            })
+            .unwrap();
+    }
 }

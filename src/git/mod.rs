@@ -7,6 +7,9 @@
 
 mod cache;
 pub mod changes;
+#[cfg(test)]
+mod fixture;
+mod lines;
 pub mod merge;
 pub mod open;
 mod paint;

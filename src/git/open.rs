@@ -309,3 +309,88 @@ pub(super) fn hash_kind(format: ObjectFormat) -> gix::hash::Kind {
         ObjectFormat::Sha256 => gix::hash::Kind::Sha256,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::git::fixture::{BOTH, Scratch};
+
+    /// Bare, with a working tree, linked and from below: the same repository each time.
+    #[test]
+    fn finds_repositories() {
+        for format in BOTH {
+            let scratch = Scratch::new(format);
+            assert_eq!(scratch.repo.format(), format);
+            let tree = scratch.tree(&[("100644", "d/a", "1\n")]);
+            let commit = scratch.commit(tree, &[], 1);
+            scratch.git(&["update-ref", "refs/heads/main", &commit.to_string()]);
+            scratch.git(&["symbolic-ref", "HEAD", "refs/heads/main"]);
+            let linked = scratch.home().join("linked");
+            scratch.git(&[
+                "worktree",
+                "add",
+                "-q",
+                "-f",
+                linked.to_str().unwrap(),
+                "main",
+            ]);
+            let cloned = scratch.home().join("cloned");
+            scratch.git(&["clone", "-q", "--shared", ".", cloned.to_str().unwrap()]);
+            for dir in [scratch.dir.join("refs"), linked.join("d"), cloned.join("d")] {
+                let repo = Repo::discover(&dir).unwrap();
+                assert_eq!(repo.format(), format);
+                assert_eq!(repo.commit(&commit).unwrap().tree, tree, "{dir:?}");
+            }
+            let shared = Repo::open(&linked, None).unwrap();
+            assert_eq!(shared.git_dir(), scratch.dir.canonicalize().unwrap());
+            let name = crate::wire::name::RefName::from("refs/heads/main");
+            assert!(shared.reference(&name).unwrap().is_some());
+        }
+    }
+
+    /// A way to keep refs or objects that is not known is refused by name, not read past.
+    #[test]
+    fn refuses_other_layouts() {
+        for (setting, value, words) in [
+            ("core.repositoryFormatVersion", "2", "version 2"),
+            ("extensions.refStorage", "reftable", "reftable"),
+            ("extensions.objectFormat", "sha512", "objectformat"),
+            (
+                "extensions.compatObjectFormat",
+                "sha256",
+                "compatobjectformat",
+            ),
+            ("extensions.somethingNew", "true", "somethingnew"),
+        ] {
+            let scratch = Scratch::new(ObjectFormat::Sha1);
+            let file = scratch.dir.join("config");
+            let (section, name) = setting.split_once('.').unwrap();
+            let mut text = std::fs::read_to_string(&file).unwrap();
+            text += &format!("[{section}]\n\t{name} = {value}\n");
+            std::fs::write(&file, text).unwrap();
+            match Repo::open(&scratch.dir, None) {
+                Err(GitError::Unsupported(text)) => assert!(text.contains(words), "{text}"),
+                other => panic!("{setting}: {other:?}"),
+            }
+        }
+        let empty = tempfile::tempdir().unwrap();
+        let error = Repo::open(empty.path(), None).unwrap_err();
+        assert!(matches!(error, GitError::Unsupported(_)), "{error}");
+    }
+
+    /// Settings are the repository's own: last value wins, includes are not followed.
+    #[test]
+    fn reads_its_own_settings() {
+        let scratch = Scratch::new(ObjectFormat::Sha1);
+        let other = scratch.home().join("other");
+        std::fs::write(&other, "[core]\n\tsharedRepository = group\n").unwrap();
+        scratch.git(&["config", "include.path", other.to_str().unwrap()]);
+        scratch.git(&["config", "--add", "receive.fsckObjects", "false"]);
+        scratch.git(&["config", "--add", "receive.fsckObjects", "true"]);
+        scratch.git(&["config", "remote.Up.url", "x"]);
+        let repo = Repo::open(&scratch.dir, None).unwrap();
+        assert_eq!(repo.config("core.sharedrepository"), None);
+        assert_eq!(repo.config("receive.fsckobjects").as_deref(), Some("true"));
+        assert_eq!(repo.config("remote.Up.url").as_deref(), Some("x"));
+    }
+}

@@ -194,8 +194,9 @@ impl<'g, 'r> Painting<'g, 'r> {
         self.open > 0
     }
 
-    /// Takes the newest commit of the frontier, or every fourth time the one that waits longest;
-    /// passes over those with every mark, below which nothing can change.
+    /// Takes the newest commit of the frontier, or every fourth time the one that waits longest.
+    ///
+    /// Also one that does not matter itself: its marks may settle what lies below it.
     fn pick(&mut self) -> Option<Oid> {
         self.steps = self.steps.wrapping_add(1);
         loop {
@@ -205,7 +206,7 @@ impl<'g, 'r> Painting<'g, 'r> {
                 self.newest.pop()?.1.0
             };
             let node = self.nodes.get(&oid)?;
-            if !node.expanded && !node.marks.full(self.width) {
+            if !node.expanded {
                 return Some(oid);
             }
         }

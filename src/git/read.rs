@@ -175,7 +175,9 @@ impl Repo {
     /// Never into a quarantine: what is written stays even where the push is refused.
     pub fn write(&self, kind: ObjectKind, bytes: &[u8]) -> Result<Oid, GitError> {
         let oid = self.hash(kind, bytes)?;
-        if self.exists_outside_quarantine(&oid) {
+        // Without looking at the disk again: at worst it is written twice.
+        let id = self.id(&oid)?;
+        if self.stores.iter().any(|s| s.exists_without_refresh(&id)) {
             return Ok(oid);
         }
         let store = gix::odb::loose::Store::at(self.objects_dir.clone(), hash_kind(self.format));
@@ -188,7 +190,9 @@ impl Repo {
     /// Keeps an object in memory, where [`Repo::tree`] and [`Repo::raw`] find it.
     pub(super) fn overlay(&self, kind: ObjectKind, bytes: Vec<u8>) -> Result<Oid, GitError> {
         let oid = self.hash(kind, &bytes)?;
-        if self.overlay.borrow().objects.contains_key(&oid) || self.exists(&oid) {
+        let id = self.id(&oid)?;
+        let stored = |store: &gix::odb::Handle| store.exists_without_refresh(&id);
+        if self.overlay.borrow().objects.contains_key(&oid) || self.all_stores().any(stored) {
             return Ok(oid);
         }
         let mut overlay = self.overlay.borrow_mut();
@@ -356,5 +360,193 @@ fn gix_kind(kind: ObjectKind) -> Kind {
         ObjectKind::Tree => Kind::Tree,
         ObjectKind::Blob => Kind::Blob,
         ObjectKind::Tag => Kind::Tag,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::git::fixture::{BOTH, Scratch, files_below};
+    use crate::git::{new_commits, walk};
+    use crate::wire::oid::ObjectFormat;
+
+    /// Objects in quarantine are read, loose or packed, told apart from the rest, and the
+    /// quarantine is left as it was.
+    #[test]
+    fn reads_the_quarantine() {
+        for (format, packed) in BOTH.into_iter().flat_map(|f| [(f, false), (f, true)]) {
+            let scratch = Scratch::new(format);
+            let tree = scratch.tree(&[("100644", "a", "old\n")]);
+            let old = scratch.commit(tree, &[], 1);
+            let tree = tree.to_string();
+            let args = ["commit-tree", &tree, "-p", &old.to_string(), "-m", "new"];
+            let new = scratch.quarantined(&args, b"");
+            let quarantine = scratch.quarantine();
+            if packed {
+                let pack = quarantine.objects.join("pack/pack");
+                let pack = pack.to_str().unwrap();
+                scratch.quarantined(&["pack-objects", "-q", pack], format!("{new}\n").as_bytes());
+                std::fs::remove_dir_all(quarantine.objects.join(&new[..2])).unwrap();
+            }
+            let before = files_below(&quarantine.objects);
+            let repo = Repo::open(&scratch.dir, Some(&quarantine)).unwrap();
+            let new: Oid = new.parse().unwrap();
+            assert_eq!(repo.commit(&new).unwrap().parents, [old]);
+            assert!(repo.exists(&new) && !repo.exists_outside_quarantine(&new));
+            assert!(repo.exists(&old) && repo.exists_outside_quarantine(&old));
+            assert_eq!(new_commits(&repo, &new, &[old], 10).unwrap(), [new]);
+            repo.write(ObjectKind::Blob, b"kept").unwrap();
+            assert_eq!(files_below(&quarantine.objects), before);
+            let without = Repo::open(&scratch.dir, None).unwrap();
+            assert!(matches!(without.commit(&new), Err(GitError::Missing(_))));
+        }
+    }
+
+    /// What comes after the repository was opened, or moves into a pack meanwhile, is found.
+    #[test]
+    fn sees_later_objects() {
+        let scratch = Scratch::new(ObjectFormat::Sha1);
+        let reader = Repo::open(&scratch.dir, None).unwrap();
+        let tree = scratch.tree(&[("100644", "a", "1\n")]);
+        let mut tip = scratch.commit(tree, &[], 1);
+        assert_eq!(reader.commit(&tip).unwrap().tree, tree);
+        for seconds in 2..5 {
+            tip = scratch.commit(tree, &[tip], seconds);
+            scratch.git(&["update-ref", "refs/heads/main", &tip.to_string()]);
+            scratch.git(&["repack", "-a", "-d", "-q"]);
+            scratch.git(&["prune-packed"]);
+            assert_eq!(reader.links(&tip).unwrap().seconds, seconds);
+            assert!(reader.exists(&tip));
+        }
+    }
+
+    /// Bytes stored under another object's id, and bytes that are no object, are not believed.
+    #[test]
+    fn hashes_what_it_reads() {
+        for format in BOTH {
+            let scratch = Scratch::new(format);
+            let empty = scratch.repo.empty_tree();
+            let path = |oid: &Oid| {
+                let hex = oid.to_string();
+                scratch.dir.join("objects").join(&hex[..2]).join(&hex[2..])
+            };
+            let (a, b) = (scratch.commit(empty, &[], 1), scratch.commit(empty, &[], 2));
+            std::fs::remove_file(path(&b)).unwrap();
+            std::fs::copy(path(&a), path(&b)).unwrap();
+            let error = scratch.repo.commit(&b).unwrap_err();
+            assert!(
+                matches!(error, GitError::Corrupt { oid, .. } if oid == b),
+                "{error}"
+            );
+            std::fs::remove_file(path(&b)).unwrap();
+            std::fs::write(path(&b), b"no zlib stream").unwrap();
+            let error = scratch.repo.commit(&b).unwrap_err();
+            assert!(matches!(error, GitError::Corrupt { .. }), "{error}");
+        }
+    }
+
+    /// Each kind has its size limit, and nothing larger than a mergeable blob is inflated at all.
+    #[test]
+    fn bounds_sizes() {
+        let scratch = Scratch::new(ObjectFormat::Sha1);
+        let commit = scratch.commit(scratch.repo.empty_tree(), &[], 1);
+        let raw = scratch
+            .repo
+            .raw(&commit, ObjectKind::Commit, COMMIT_LIMIT)
+            .unwrap();
+        let mut long = raw.to_vec();
+        long.resize(10_000_000, b'x');
+        let long = scratch.repo.write(ObjectKind::Commit, &long).unwrap();
+        let blob = vec![b'x'; BLOB_LIMIT as usize + 1];
+        let blob = scratch.repo.write(ObjectKind::Blob, &blob).unwrap();
+        let found = scratch.repo.kind_and_size(&blob).unwrap();
+        assert_eq!(found, (ObjectKind::Blob, BLOB_LIMIT + 1));
+        let tag = scratch
+            .repo
+            .write(ObjectKind::Tag, &vec![b'x'; 70_000])
+            .unwrap();
+        for error in [
+            scratch.repo.commit(&long).unwrap_err(),
+            scratch
+                .repo
+                .raw(&blob, ObjectKind::Blob, u64::MAX)
+                .unwrap_err(),
+            scratch.repo.tag(&tag).unwrap_err(),
+        ] {
+            assert!(matches!(error, GitError::TooLarge { .. }), "{error}");
+        }
+    }
+
+    /// An object of another kind, another format's id, zeros and unknown ids are errors.
+    #[test]
+    fn refuses_the_wrong_object() {
+        let scratch = Scratch::new(ObjectFormat::Sha1);
+        let tree = scratch.tree(&[("100644", "a", "1\n")]);
+        let error = scratch.repo.commit(&tree).unwrap_err();
+        assert!(
+            matches!(
+                error,
+                GitError::WrongKind {
+                    found: ObjectKind::Tree,
+                    ..
+                }
+            ),
+            "{error}"
+        );
+        for oid in [
+            Oid::zero(ObjectFormat::Sha1),
+            Oid::from_bytes(&[7; 32]).unwrap(),
+            Oid::from_bytes(&[7; 20]).unwrap(),
+        ] {
+            assert!(!scratch.repo.exists(&oid));
+            assert!(matches!(scratch.repo.tree(&oid), Err(GitError::Missing(_))));
+        }
+    }
+
+    /// Replace refs, grafts and a shallow file change what git shows, not what is read here.
+    #[test]
+    fn ignores_rewritten_history() {
+        let scratch = Scratch::new(ObjectFormat::Sha1);
+        let good = scratch.tree(&[("100644", "a", "good\n")]);
+        let evil = scratch.tree(&[("100644", "a", "evil\n")]);
+        let root = scratch.commit(good, &[], 1);
+        let tip = scratch.commit(evil, &[root], 2);
+        let decoy = scratch.commit(good, &[], 2);
+        scratch.git(&["replace", &tip.to_string(), &decoy.to_string()]);
+        std::fs::write(scratch.dir.join("info/grafts"), format!("{tip}\n")).unwrap();
+        std::fs::write(scratch.dir.join("shallow"), format!("{tip}\n")).unwrap();
+        let hex = tip.to_string();
+        assert!(
+            scratch
+                .git(&["cat-file", "commit", &hex])
+                .contains(&good.to_string())
+        );
+        let repo = Repo::open(&scratch.dir, None).unwrap();
+        assert_eq!(repo.commit(&tip).unwrap().tree, evil);
+        assert!(walk::is_ancestor(&repo, &root, &tip, 10).unwrap());
+    }
+
+    /// Paths are found component by component; a file is no directory.
+    #[test]
+    fn finds_files() {
+        let scratch = Scratch::new(ObjectFormat::Sha1);
+        let files = [
+            ("100644", "a", "1"),
+            ("120000", "d/e/f", "../x"),
+            ("100755", "d/g", "2"),
+        ];
+        let tree = scratch.tree(&files);
+        let at = |path: &str| scratch.repo.file_at(&tree, path.as_bytes()).unwrap();
+        let mode = |path: &str| at(path).map(|(mode, _)| mode);
+        assert_eq!(mode("a"), Some(FileMode::File));
+        assert_eq!(mode("d"), Some(FileMode::Tree));
+        assert_eq!(
+            at("d/e/f"),
+            Some((FileMode::Symlink, scratch.blob(b"../x")))
+        );
+        assert_eq!(mode("d/g"), Some(FileMode::Executable));
+        for nothing in ["", "b", "a/b", "d/", "/a", "d//g", "d/e/f/g", "A"] {
+            assert_eq!(at(nothing), None, "{nothing}");
+        }
     }
 }

@@ -118,3 +118,111 @@ fn fault(name: &RefName, detail: impl ToString) -> GitError {
         detail: detail.to_string(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::git::fixture::{BOTH, Scratch};
+    use crate::wire::oid::ObjectFormat;
+
+    fn commits(scratch: &Scratch) -> (Oid, Oid) {
+        let empty = scratch.repo.empty_tree();
+        (scratch.commit(empty, &[], 1), scratch.commit(empty, &[], 2))
+    }
+
+    /// Loose, packed and symbolic refs are read by exact name; short or shadowing names find nothing.
+    #[test]
+    fn reads_exact_names() {
+        for format in BOTH {
+            let scratch = Scratch::new(format);
+            let (a, b) = commits(&scratch);
+            scratch.git(&["update-ref", "refs/heads/packed", &a.to_string()]);
+            scratch.git(&["update-ref", "refs/heads/moved", &a.to_string()]);
+            scratch.git(&["pack-refs", "--all"]);
+            scratch.git(&["update-ref", "refs/heads/moved", &b.to_string()]);
+            scratch.git(&["update-ref", "refs/tags/refs/heads/shadow", &b.to_string()]);
+            scratch.git(&["update-ref", "refs/heads/refs/heads/shadow", &b.to_string()]);
+            scratch.git(&["symbolic-ref", "refs/heads/alias", "refs/heads/packed"]);
+            let read = |name: &str| scratch.repo.reference(&RefName::from(name)).unwrap();
+            assert_eq!(read("refs/heads/packed"), Some(RefValue::Oid(a)));
+            assert_eq!(read("refs/heads/moved"), Some(RefValue::Oid(b)));
+            assert_eq!(read("refs/heads/shadow"), None);
+            assert_eq!(read("refs/heads"), None);
+            let to = |name: &str| Some(RefValue::Symbolic(RefName::from(name)));
+            assert_eq!(read("refs/heads/alias"), to("refs/heads/packed"));
+            assert!(matches!(read("HEAD"), Some(RefValue::Symbolic(_))));
+            for name in [
+                "packed",
+                "heads/packed",
+                "refs/heads/../heads/packed",
+                "refs/heads/",
+            ] {
+                let found = scratch.repo.reference(&RefName::from(name));
+                assert!(
+                    matches!(found, Err(GitError::Ref { .. })),
+                    "{name}: {found:?}"
+                );
+            }
+            let names: Vec<String> = scratch
+                .repo
+                .references()
+                .unwrap()
+                .iter()
+                .map(|(name, _)| name.to_string())
+                .collect();
+            let listed = scratch.git(&["for-each-ref", "--format=%(refname)"]);
+            assert_eq!(names, listed.lines().collect::<Vec<_>>());
+        }
+    }
+
+    /// A ref that cannot be read makes listing fail instead of being left out.
+    #[test]
+    fn broken_refs_are_errors() {
+        let scratch = Scratch::new(ObjectFormat::Sha1);
+        let (a, _) = commits(&scratch);
+        scratch.git(&["update-ref", "refs/heads/good", &a.to_string()]);
+        for text in ["", "garbage\n", "1234\n"] {
+            std::fs::write(scratch.dir.join("refs/heads/bad"), text).unwrap();
+            let name = RefName::from("refs/heads/bad");
+            assert!(scratch.repo.reference(&name).is_err(), "{text:?}");
+            assert!(scratch.repo.references().is_err(), "{text:?}");
+        }
+        std::fs::remove_file(scratch.dir.join("refs/heads/bad")).unwrap();
+        std::fs::write(scratch.dir.join("packed-refs"), "garbage\n").unwrap();
+        assert!(scratch.repo.references().is_err());
+    }
+
+    /// A ref is set only from the value that was expected, without anyone's name for a reflog.
+    #[test]
+    fn sets_only_what_was_expected() {
+        for format in BOTH {
+            let scratch = Scratch::new(format);
+            let (a, b) = commits(&scratch);
+            scratch.git(&["config", "core.logAllRefUpdates", "always"]);
+            let repo = Repo::open(&scratch.dir, None).unwrap();
+            let name = RefName::from("refs/countersign/keep");
+            let hex = |oid: Oid| format!("{oid}\n");
+            let show = || scratch.git(&["rev-parse", "refs/countersign/keep"]);
+            repo.set_reference(&name, &a, Some(&b)).unwrap_err();
+            assert_eq!(repo.reference(&name).unwrap(), None);
+            repo.set_reference(&name, &a, None).unwrap();
+            assert_eq!(show(), hex(a));
+            repo.set_reference(&name, &b, None).unwrap_err();
+            repo.set_reference(&name, &b, Some(&b)).unwrap_err();
+            assert_eq!(show(), hex(a));
+            scratch.git(&["pack-refs", "--all"]);
+            repo.set_reference(&name, &b, Some(&a)).unwrap();
+            assert_eq!(show(), hex(b));
+            let zero = Oid::zero(format);
+            repo.set_reference(&name, &zero, Some(&b)).unwrap_err();
+            scratch.git(&[
+                "symbolic-ref",
+                "refs/countersign/alias",
+                "refs/countersign/keep",
+            ]);
+            let alias = RefName::from("refs/countersign/alias");
+            repo.set_reference(&alias, &a, Some(&b)).unwrap_err();
+            assert_eq!(show(), hex(b));
+        }
+    }
+}

@@ -13,7 +13,7 @@ use super::{GitError, Repo};
 use crate::wire::oid::Oid;
 
 /// Commits that a walk may read besides the ones it returns, to prove that they are the ones.
-pub const PROOF_LIMIT: usize = 500_000;
+pub const PROOF_LIMIT: usize = 300_000;
 
 /// Returns the commits reachable from `tip` and from none of `hidden`.
 ///
@@ -34,7 +34,9 @@ pub fn new_commits(
     if hidden.contains(tip) {
         return Ok(Vec::new());
     }
-    let mut graph = Graph::new(repo, limit.saturating_add(PROOF_LIMIT));
+    // With nothing hidden there is nothing to prove.
+    let proof = if hidden.is_empty() { 1 } else { PROOF_LIMIT };
+    let mut graph = Graph::new(repo, limit.saturating_add(proof));
     let mut fresh = seemingly_new(&mut graph, tip, hidden)?;
     loop {
         let reached = reached_from(&mut graph, hidden, &fresh)?;
@@ -172,11 +174,10 @@ fn seemingly_new(
         .collect())
 }
 
-/// Returns which of `asked` are proper ancestors of one of `tips`, or tips' equals when not tips.
+/// Returns some of `asked` that are proper ancestors of one of `tips`; none only if none is.
 ///
-/// Only the bottoms of `asked` (those without a parent in it) are asked for: what lies above one
-/// that is not reached is not reached either. So the answer may be incomplete, but is empty only
-/// where nothing is reached. `tips` themselves are not reached by being tips.
+/// Only the bottoms of `asked` (those without a parent in it) need asking for: what lies above one
+/// that is not reached is not reached either.
 fn reached_from(
     graph: &mut Graph<'_>,
     tips: &[Oid],
@@ -218,4 +219,216 @@ fn reached_from(
         .filter(|(oid, marks, _)| marks.has(0) && asked.contains(*oid))
         .map(|(oid, _, _)| *oid)
         .collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::git::fixture::Scratch;
+    use crate::wire::oid::ObjectFormat;
+
+    const LIMIT: usize = 10_000;
+
+    /// A history: for each commit its parents (earlier ones) and its date.
+    type Shape = Vec<(Vec<usize>, u64)>;
+
+    fn shapes(lying: bool) -> impl Strategy<Value = Shape> {
+        let commit = (
+            prop::collection::vec(any::<prop::sample::Index>(), 0..4),
+            0u64..40,
+        );
+        prop::collection::vec(commit, 2..24).prop_map(move |commits| {
+            let shape = |(at, (parents, date)): (usize, (Vec<prop::sample::Index>, u64))| {
+                let mut parents: Vec<usize> = match at {
+                    0 => Vec::new(),
+                    _ => parents.iter().map(|index| index.index(at)).collect(),
+                };
+                let mut seen = HashSet::new();
+                parents.retain(|parent| seen.insert(*parent));
+                (parents, if lying { date } else { at as u64 })
+            };
+            commits.into_iter().enumerate().map(shape).collect()
+        })
+    }
+
+    fn build(scratch: &Scratch, shape: &Shape) -> Vec<Oid> {
+        let empty = scratch.repo.empty_tree();
+        let mut oids: Vec<Oid> = Vec::new();
+        for (at, (parents, date)) in shape.iter().enumerate() {
+            let parents: Vec<Oid> = parents.iter().map(|parent| oids[*parent]).collect();
+            // The tree tells apart commits that would else be the same.
+            let name = format!("f{at}");
+            let tree = scratch.raw_tree(&[("160000", &name, *parents.first().unwrap_or(&empty))]);
+            oids.push(scratch.commit(tree, &parents, *date));
+        }
+        oids
+    }
+
+    /// Returns every commit's ancestors, itself included.
+    fn closures(shape: &Shape) -> Vec<BTreeSet<usize>> {
+        let mut all: Vec<BTreeSet<usize>> = Vec::new();
+        for (at, (parents, _)) in shape.iter().enumerate() {
+            let mut mine = BTreeSet::from([at]);
+            for parent in parents {
+                mine.extend(all[*parent].iter().copied());
+            }
+            all.push(mine);
+        }
+        all
+    }
+
+    fn check(scratch: &Scratch, shape: &Shape) -> Result<(), TestCaseError> {
+        let oids = build(scratch, shape);
+        let above = closures(shape);
+        let repo = &scratch.repo;
+        let last = shape.len() - 1;
+        for tip in [last, last / 2] {
+            for (a, b) in [
+                (0, 0),
+                (last / 3, last),
+                (last / 2, last / 4),
+                (last - 1, last - 1),
+            ] {
+                let expected: BTreeSet<Oid> = above[tip]
+                    .iter()
+                    .filter(|at| !above[a].contains(at) && !above[b].contains(at))
+                    .map(|at| oids[*at])
+                    .collect();
+                let found = new_commits(repo, &oids[tip], &[oids[a], oids[b]], LIMIT).unwrap();
+                prop_assert_eq!(found.len(), expected.len());
+                prop_assert_eq!(found.into_iter().collect::<BTreeSet<_>>(), expected);
+            }
+            for other in 0..last {
+                let common: BTreeSet<usize> =
+                    above[tip].intersection(&above[other]).copied().collect();
+                let best: BTreeSet<Oid> = common
+                    .iter()
+                    .filter(|at| !common.iter().any(|x| x != *at && above[*x].contains(at)))
+                    .map(|at| oids[*at])
+                    .collect();
+                let found = merge_bases(repo, &oids[tip], &oids[other], LIMIT).unwrap();
+                prop_assert_eq!(found, best.into_iter().collect::<Vec<_>>());
+                let older = is_ancestor(repo, &oids[other], &oids[tip], LIMIT).unwrap();
+                prop_assert_eq!(older, above[tip].contains(&other));
+            }
+        }
+        Ok(())
+    }
+
+    /// Whatever the dates, the answers are those of plain reachability.
+    #[test]
+    fn lying_dates_change_nothing() {
+        let scratch = Scratch::new(ObjectFormat::Sha1);
+        let mut runner = proptest::test_runner::TestRunner::new(ProptestConfig::with_cases(48));
+        runner
+            .run(&shapes(true), |shape| check(&scratch, &shape))
+            .unwrap();
+    }
+
+    /// With honest dates git's own walks say the same.
+    #[test]
+    fn git_agrees() {
+        let scratch = Scratch::new(ObjectFormat::Sha256);
+        let mut runner = proptest::test_runner::TestRunner::new(ProptestConfig::with_cases(24));
+        let sorted = |text: String| {
+            let mut oids: Vec<Oid> = text.lines().map(|line| line.parse().unwrap()).collect();
+            oids.sort_unstable();
+            oids
+        };
+        runner
+            .run(&shapes(false), |shape| {
+                let oids = build(&scratch, &shape);
+                let (tip, hidden) = (oids[oids.len() - 1], oids[oids.len() / 2]);
+                let (a, b) = (tip.to_string(), hidden.to_string());
+                let mut found = new_commits(&scratch.repo, &tip, &[hidden], LIMIT).unwrap();
+                found.sort_unstable();
+                prop_assert_eq!(found, sorted(scratch.git(&["rev-list", &a, "--not", &b])));
+                let found = merge_bases(&scratch.repo, &tip, &hidden, LIMIT).unwrap();
+                let (_, text) = scratch.try_git(&["merge-base", "--all", &a, &b]);
+                prop_assert_eq!(found, sorted(String::from_utf8(text).unwrap()));
+                Ok(())
+            })
+            .unwrap();
+    }
+
+    fn line(scratch: &Scratch, from: Option<Oid>, dates: impl Iterator<Item = u64>) -> Vec<Oid> {
+        let mut line: Vec<Oid> = from.into_iter().collect();
+        for date in dates {
+            let parents: Vec<Oid> = line.last().copied().into_iter().collect();
+            line.push(scratch.commit(scratch.repo.empty_tree(), &parents, date));
+        }
+        line
+    }
+
+    /// A push costs what it brings: history is not walked, even past a commit dated 1970.
+    #[test]
+    fn costs_what_is_new() {
+        let scratch = Scratch::new(ObjectFormat::Sha1);
+        let old = line(&scratch, None, 1000..1400);
+        let fork = old[380];
+        let lie = line(&scratch, old.last().copied(), 0..1);
+        let recorded = *line(&scratch, lie.last().copied(), 2000..2010)
+            .last()
+            .unwrap();
+        let topic = line(&scratch, Some(fork), 2020..2030);
+        let tree = scratch.repo.empty_tree();
+        let merge = scratch.commit(tree, &[recorded, *topic.last().unwrap()], 3000);
+        for (tip, hidden, count, reads) in [
+            (recorded, old[399], 11, 20),
+            (merge, recorded, 11, 140),
+            (topic[10], recorded, 10, 140),
+        ] {
+            let mut graph = Graph::new(&scratch.repo, reads);
+            let fresh = seemingly_new(&mut graph, &tip, &[hidden]).unwrap();
+            assert_eq!(fresh.len(), count);
+            let reached = reached_from(&mut graph, &[hidden], &fresh).unwrap();
+            assert!(reached.is_empty());
+        }
+    }
+
+    /// More than allowed is an error, never a shorter list.
+    #[test]
+    fn keeps_to_the_budget() {
+        let scratch = Scratch::new(ObjectFormat::Sha1);
+        let all = line(&scratch, None, 1..30);
+        let (root, tip) = (all[0], all[28]);
+        let budget = |result: Result<Vec<Oid>, GitError>| {
+            assert!(matches!(result, Err(GitError::Budget { .. })), "{result:?}");
+        };
+        let repo = &scratch.repo;
+        assert_eq!(new_commits(repo, &tip, &[root], 28).unwrap().len(), 28);
+        budget(new_commits(repo, &tip, &[root], 27));
+        assert_eq!(new_commits(repo, &tip, &[], 29).unwrap().len(), 29);
+        budget(new_commits(repo, &tip, &[], 28));
+        budget(merge_bases(repo, &tip, &root, 10));
+        budget(is_ancestor(repo, &root, &tip, 10).map(|_| Vec::new()));
+        budget(first_parents(repo, &tip, &root, 10).map(Option::unwrap_or_default));
+        let chain = first_parents(repo, &tip, &root, 29).unwrap();
+        assert_eq!(chain.as_deref(), Some(&all[..]));
+        assert_eq!(first_parents(repo, &root, &tip, 29).unwrap(), None);
+        assert_eq!(first_parents(repo, &tip, &tip, 0).unwrap(), Some(vec![tip]));
+    }
+
+    /// A missing parent, as in a shallow or partial clone, is an error and no root.
+    #[test]
+    fn missing_parents_are_errors() {
+        let scratch = Scratch::new(ObjectFormat::Sha1);
+        let gone = Oid::from_bytes(&[9; 20]).unwrap();
+        let tree = scratch.repo.empty_tree();
+        let other = scratch.commit(tree, &[], 5);
+        let tip = scratch.commit(tree, &[gone], 1);
+        for found in [
+            new_commits(&scratch.repo, &tip, &[other], LIMIT).map(|_| ()),
+            merge_bases(&scratch.repo, &tip, &other, LIMIT).map(|_| ()),
+            is_ancestor(&scratch.repo, &other, &tip, LIMIT).map(|_| ()),
+            first_parents(&scratch.repo, &tip, &other, LIMIT).map(|_| ()),
+        ] {
+            assert!(
+                matches!(found, Err(GitError::Missing(oid)) if oid == gone),
+                "{found:?}"
+            );
+        }
+    }
 }
