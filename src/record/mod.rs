@@ -30,6 +30,9 @@ pub mod tiles;
 mod verify;
 mod view;
 
+#[cfg(test)]
+mod tests;
+
 pub use checkpoint::{Checkpoint, CheckpointError};
 pub use intents::Intent;
 pub use log::Lock;
