@@ -10,7 +10,7 @@
 //!   intents/<id>.json          accepted, not landed yet
 //!   received                   who first brought which commits, JSON lines
 //!   audit.jsonl                refusals, JSON lines
-//!   index.db                   SQLite; rebuilt from `log/` and `received`
+//!   index.db, -wal, -shm       SQLite; rebuilt from `log/` and `received`: delete, never restore
 //!   lock                       held while anything above is written
 //! ```
 

@@ -4,6 +4,8 @@ use super::*;
 use crate::record::disk::{Disk, Fault, Faults};
 use crate::record::{Intent, Process};
 
+const ALL: [Fault; 4] = [Fault::Before, Fault::After, Fault::Torn, Fault::Full];
+
 fn small(second: i64) -> Entry {
     Entry::Adopted(adopted(second, 1, Some(2)))
 }
@@ -20,14 +22,19 @@ fn large(second: i64) -> Entry {
 /// Runs `act` on a copy of `start` with a fault at each step in turn, until it meets none.
 ///
 /// `check` sees the folder afterwards and whether `act` returned an error.
-fn at_every_step(start: &Path, act: impl Fn(Disk, &Path) -> bool, check: impl Fn(&Path, bool)) {
-    for how in [Fault::Before, Fault::After, Fault::Torn, Fault::Full] {
+fn at_every_step(
+    start: &Path,
+    faults: &[Fault],
+    act: impl Fn(Disk, &Path) -> bool,
+    check: impl Fn(&Path, bool),
+) {
+    for how in faults {
         let mut step = 0;
         loop {
             let work = scratch();
             let dir = work.path().join("countersign");
             copy(start, &dir);
-            let faults = Faults::new(step, how);
+            let faults = Faults::new(step, *how);
             let failed = act(Disk::faulty(&faults), &dir);
             check(&dir, failed);
             if faults.steps() <= step {
@@ -60,7 +67,14 @@ fn copy(from: &Path, to: &Path) {
 /// tile borders too.
 #[test]
 fn append_is_all_or_nothing() {
-    for (before, added) in [(0, 1), (3, 2), (254, 4), (256, 1)] {
+    // At a border there is more to write and everything takes longer: one way is enough.
+    let cases: [(i64, u64, &[Fault]); 4] = [
+        (0, 1, &ALL),
+        (3, 2, &ALL),
+        (255, 2, &[Fault::Torn]),
+        (256, 1, &[Fault::After]),
+    ];
+    for (before, added, faults) in cases {
         let start = scratch();
         let start = start.path().join("countersign");
         let record = Record::create(&start, ORIGIN).unwrap();
@@ -93,7 +107,7 @@ fn append_is_all_or_nothing() {
             drop(record);
             assert_sound(dir);
         };
-        at_every_step(&start, act, check);
+        at_every_step(&start, faults, act, check);
     }
 }
 
@@ -137,7 +151,7 @@ fn create_can_be_repeated() {
         append(&Record::open(dir).unwrap(), &[small(0)]);
         assert_sound(dir);
     };
-    at_every_step(&nowhere, act, check);
+    at_every_step(&nowhere, &ALL, act, check);
 }
 
 fn intent(id: &str) -> Intent {
@@ -168,7 +182,7 @@ fn an_intent_is_whole() {
         record.write_intent(&intent(&id)).unwrap();
         assert_eq!(record.open_intents().unwrap(), [intent(&id)]);
     };
-    at_every_step(&start, act, check);
+    at_every_step(&start, &ALL, act, check);
 }
 
 /// A note is there whole or not at all, and a torn one does not spoil the next.
@@ -200,5 +214,5 @@ fn a_note_is_whole() {
         let first = record.bringer(&oid(7)).unwrap().unwrap().1;
         assert!(failed || first == time(1));
     };
-    at_every_step(&start, act, check);
+    at_every_step(&start, &ALL, act, check);
 }

@@ -11,6 +11,24 @@ fn index(dir: &Path) -> Connection {
     Connection::open(dir.join("index.db")).unwrap()
 }
 
+/// Returns the whole of the index as one file.
+fn saved(dir: &Path) -> Vec<u8> {
+    // SQLite's own connections fold the WAL in when the last of them closes.
+    index(dir)
+        .query_row("PRAGMA user_version", [], |_| Ok(()))
+        .unwrap();
+    assert!(!dir.join("index.db-wal").exists());
+    fs::read(dir.join("index.db")).unwrap()
+}
+
+/// Puts a saved index in place of the one there is.
+fn put_back(dir: &Path, saved: &[u8]) {
+    for end in ["index.db-wal", "index.db-shm"] {
+        fs::remove_file(dir.join(end)).ok();
+    }
+    fs::write(dir.join("index.db"), saved).unwrap();
+}
+
 /// Asserts that a freshly opened record answers from the whole log.
 fn assert_answers(dir: &Path, size: u64) {
     let record = Record::open(dir).unwrap();
@@ -56,9 +74,9 @@ fn is_brought_up() {
     let dir = dir.path().join("countersign");
     append(&record, &sample()[..5]);
     drop(record);
-    let old = fs::read(dir.join("index.db")).unwrap();
+    let old = saved(&dir);
     append(&Record::open(&dir).unwrap(), &sample()[5..]);
-    fs::write(dir.join("index.db"), old).unwrap();
+    put_back(&dir, &old);
     assert_answers(&dir, 10);
 }
 
@@ -70,13 +88,13 @@ fn is_not_believed_beyond_the_log() {
     append(&record, &sample());
     drop(record);
     let dir = dir.path().join("countersign");
-    let ahead = fs::read(dir.join("index.db")).unwrap();
+    let ahead = saved(&dir);
 
     let (other_dir, other) = new_record();
     append(&other, &sample()[..5]);
     drop(other);
     let other = other_dir.path().join("countersign");
-    fs::write(other.join("index.db"), &ahead).unwrap();
+    put_back(&other, &ahead);
     assert_answers(&other, 5);
 
     // As large as the log, but of other entries.
@@ -86,15 +104,16 @@ fn is_not_believed_beyond_the_log() {
     append(&third, &entries);
     drop(third);
     let third = third_dir.path().join("countersign");
-    fs::write(third.join("index.db"), &ahead).unwrap();
+    put_back(&third, &ahead);
     assert_answers(&third, 10);
     let view = Record::open(&third).unwrap().view().unwrap();
     let tip = view.tip(&RefName::from(MAIN)).unwrap().unwrap();
     assert_eq!(tip.oid, Some(oid(41)));
+    drop(view);
 
     // Smaller than the log, and no prefix of it.
     append(&Record::open(&third).unwrap(), &entries[9..]);
-    fs::write(third.join("index.db"), &ahead).unwrap();
+    put_back(&third, &ahead);
     assert_answers(&third, 11);
 }
 
