@@ -13,6 +13,7 @@ use std::time::Duration;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use jiff::Timestamp;
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, ErrorCode, OptionalExtension as _, TransactionBehavior, params};
 
 use super::entry::{Decided, Entry, Landed, Review};
@@ -167,6 +168,8 @@ fn try_connect(path: &Path) -> Result<Connection, RecordError> {
     db.busy_timeout(Duration::from_secs(20))?;
     db.query_row("PRAGMA journal_mode = WAL", [], |_| Ok(()))?;
     db.execute_batch("PRAGMA synchronous = FULL")?;
+    // Every hook is the last to close it; folding the WAL in is left to every thousandth page.
+    db.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
     match state(&db) {
         Err(RecordError::Index(error)) if is_garbage(&error) => Err(error.into()),
         _ => Ok(db),

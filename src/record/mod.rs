@@ -10,7 +10,7 @@
 //!   intents/<id>.json          accepted, not landed yet
 //!   received                   who first brought which commits, JSON lines
 //!   audit.jsonl                refusals, JSON lines
-//!   index.db                   SQLite; rebuilt from `log/` and `received`
+//!   index.db, -wal, -shm       SQLite; rebuilt from `log/` and `received`: delete, never restore
 //!   lock                       held while anything above is written
 //! ```
 
@@ -29,6 +29,9 @@ mod received;
 pub mod tiles;
 mod verify;
 mod view;
+
+#[cfg(test)]
+mod tests;
 
 pub use checkpoint::{Checkpoint, CheckpointError};
 pub use intents::Intent;

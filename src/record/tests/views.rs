@@ -1,0 +1,213 @@
+//! What views answer, the same from disk, from memory and from any mixture.
+
+use super::*;
+use crate::record::{RecordError, Tip, TipKind, View};
+
+fn main() -> RefName {
+    RefName::from(MAIN)
+}
+
+fn indices<T>(found: Vec<(u64, T)>) -> Vec<u64> {
+    found.into_iter().map(|(index, _)| index).collect()
+}
+
+/// Asserts everything the sample says.
+fn assert_sample(view: &View) {
+    assert_eq!(view.size(), 10);
+    assert_tips(view);
+    assert_reviews(view);
+    assert_landings(view);
+    let Entry::Genesis(genesis) = &sample()[0] else {
+        panic!("not a baseline")
+    };
+    assert_eq!(view.genesis().unwrap().as_ref(), Some(genesis));
+    assert_eq!(view.last_time().unwrap(), Some(time(17)));
+    assert_eq!(view.time_at(0).unwrap(), None);
+    assert_eq!(view.time_at(2).unwrap(), Some(time(11)));
+}
+
+fn assert_tips(view: &View) {
+    let release = RefName::from("refs/heads/release/1");
+    let tip = |oid: Option<Oid>, index, how, accepted, mode| Tip {
+        oid,
+        index,
+        how,
+        accepted,
+        mode,
+    };
+    let enforce = Mode::Enforce;
+    let gone = tip(None, 9, TipKind::Adopted, false, enforce);
+    let base = tip(Some(oid(11)), 0, TipKind::Genesis, true, enforce);
+    assert_eq!(view.tip(&main()).unwrap(), Some(gone.clone()));
+    assert_eq!(
+        view.tips().unwrap(),
+        BTreeMap::from([(main(), gone), (release.clone(), base.clone())])
+    );
+    assert_eq!(view.tip(&RefName::from("refs/heads/x")).unwrap(), None);
+    for number in [10, 20, 30, 40] {
+        assert!(view.was_tip(&main(), &oid(number)).unwrap());
+        assert!(!view.was_tip(&release, &oid(number)).unwrap());
+    }
+    assert!(!view.was_tip(&main(), &oid(11)).unwrap());
+    assert_eq!(view.tips_at(&oid(11)).unwrap(), [(release, base)]);
+    let dry = tip(Some(oid(30)), 6, TipKind::Landed, false, Mode::DryRun);
+    assert_eq!(view.tips_at(&oid(30)).unwrap(), [(main(), dry)]);
+    let tens: Vec<_> = view.tips_at(&oid(10)).unwrap();
+    let tens: Vec<_> = tens.iter().map(|(_, tip)| (tip.index, tip.how)).collect();
+    assert_eq!(tens, [(0, TipKind::Genesis), (7, TipKind::Adopted)]);
+}
+
+fn assert_reviews(view: &View) {
+    let by = |name, limit| indices(view.reviews_by(&main(), &person(name), limit).unwrap());
+    assert_eq!(by("bob", 64), [5, 1]);
+    assert_eq!(by("bob", 1), [5]);
+    assert_eq!(by("bob", 0), [0; 0]);
+    assert_eq!(by("carol", 64), [3, 2]);
+    assert_eq!(by("dave", 64), [0; 0]);
+    let other = RefName::from("refs/heads/release/1");
+    assert!(
+        view.reviews_by(&other, &person("bob"), 9)
+            .unwrap()
+            .is_empty()
+    );
+    let of = |number| indices(view.reviews_of_head(&main(), &oid(number)).unwrap());
+    assert_eq!(of(20), [1, 2, 3]);
+    assert_eq!(of(30), [5]);
+    assert_eq!(of(10), [0; 0]);
+    assert_eq!(indices(view.rejects(&main()).unwrap()), [2]);
+    assert!(view.rejects(&other).unwrap().is_empty());
+    let Entry::Review(reject) = &sample()[2] else {
+        panic!("not a review")
+    };
+    assert_eq!(view.has_tag(&reject.tag).unwrap(), Some(2));
+    assert_eq!(
+        view.review_tag(&reject.tag).unwrap(),
+        Some((2, reject.clone()))
+    );
+    assert_eq!(view.has_tag(&oid(99)).unwrap(), None);
+    assert_eq!(view.review_tag(&oid(99)).unwrap(), None);
+}
+
+fn assert_landings(view: &View) {
+    assert_eq!(indices(view.landed_at(&oid(20)).unwrap()), [4]);
+    assert_eq!(indices(view.landed_at(&oid(10)).unwrap()), [0; 0]);
+    let counted = |index| view.counted_since(&main(), index).unwrap();
+    assert_eq!(counted(0), [(4, oid(20)), (6, oid(30)), (8, oid(40))]);
+    assert_eq!(counted(4), [(6, oid(30)), (8, oid(40))]);
+    assert_eq!(counted(8), []);
+    let spent = |number| view.spent(&main(), &oid(number)).unwrap();
+    assert_eq!(spent(20), Some(4));
+    assert_eq!(spent(500_020), Some(4));
+    assert_eq!(spent(40), Some(8));
+    assert_eq!(spent(30), None, "a dry run spends nothing");
+    assert_eq!(spent(10), None);
+    let other = RefName::from("refs/heads/release/1");
+    assert_eq!(view.spent(&other, &oid(20)).unwrap(), None);
+    let id = format!("{:032x}", 20);
+    assert!(view.intent_spent(&id, &main()).unwrap());
+    assert!(!view.intent_spent(&id, &other).unwrap());
+    assert!(!view.intent_spent(&"0".repeat(32), &main()).unwrap());
+}
+
+/// From disk, from memory, and with any number of entries pending, answers are the same.
+#[test]
+fn answers_the_same_everywhere() {
+    let (_dir, record) = new_record();
+    append(&record, &sample());
+    assert_sample(&record.view().unwrap());
+    assert_sample(&View::in_memory(sample()).unwrap());
+    for size in 0..=10 {
+        let pending = sample().split_off(size as usize);
+        let view = record.view_at(size).unwrap();
+        assert_sample(&view.with_pending(pending.clone()).unwrap());
+        let start = sample()[..size as usize].to_vec();
+        let view = View::in_memory(start).unwrap();
+        assert_sample(&view.with_pending(pending).unwrap());
+    }
+}
+
+/// A view of an earlier size answers as the log of that size did.
+#[test]
+fn shows_nothing_later() {
+    let (_dir, record) = new_record();
+    append(&record, &sample());
+    for size in 0..=10 {
+        let view = record.view_at(size).unwrap();
+        let then = View::in_memory(sample()[..size as usize].to_vec()).unwrap();
+        assert_eq!(view.size(), size);
+        assert_eq!(view.tips().unwrap(), then.tips().unwrap());
+        assert_eq!(view.last_time().unwrap(), then.last_time().unwrap());
+        assert_eq!(
+            view.counted_since(&main(), 0).unwrap(),
+            then.counted_since(&main(), 0).unwrap()
+        );
+        assert_eq!(
+            view.rejects(&main()).unwrap(),
+            then.rejects(&main()).unwrap()
+        );
+        assert_eq!(
+            view.reviews_by(&main(), &person("bob"), 9).unwrap(),
+            then.reviews_by(&main(), &person("bob"), 9).unwrap()
+        );
+        for number in [10, 20, 30, 40, 500_020] {
+            assert_eq!(
+                view.spent(&main(), &oid(number)).unwrap(),
+                then.spent(&main(), &oid(number)).unwrap()
+            );
+            assert_eq!(
+                view.tips_at(&oid(number)).unwrap(),
+                then.tips_at(&oid(number)).unwrap()
+            );
+        }
+        assert!(view.entry(size).is_err());
+    }
+    assert!(matches!(
+        record.view_at(11),
+        Err(RecordError::Beyond { .. })
+    ));
+}
+
+/// A view that was taken stays as it was while the log grows.
+#[test]
+fn stays_as_it_was() {
+    let (_dir, record) = new_record();
+    append(&record, &sample()[..4]);
+    let view = record.view().unwrap();
+    append(&record, &sample()[4..]);
+    assert_eq!(view.size(), 4);
+    assert_eq!(view.tip(&main()).unwrap().unwrap().index, 0);
+    assert_eq!(view.spent(&main(), &oid(20)).unwrap(), None);
+}
+
+/// In memory a decision that stands beside the log cannot be had, and is not left out silently.
+#[test]
+fn misses_what_stands_beside() {
+    let mut entry = landed(1, 0, 1, 2);
+    entry.decision = DecisionId::Beside {
+        sha256: "0".repeat(64),
+        decision: Decision::Accept,
+    };
+    assert!(View::in_memory(vec![Entry::Landed(entry)]).is_err());
+}
+
+/// A landing counts as recorded only if it was accepted and enforced.
+#[test]
+fn accepts_only_enforced_acceptance() {
+    for (decision, mode, accepted) in [
+        (Decision::Accept, Mode::Enforce, true),
+        (Decision::Accept, Mode::DryRun, false),
+        (Decision::Refuse, Mode::Enforce, false),
+        (Decision::Refuse, Mode::DryRun, false),
+        (Decision::Undecided, Mode::Enforce, false),
+    ] {
+        let mut entry = landed(1, 0, 1, 2);
+        entry.mode = mode;
+        if let DecisionId::Inline(decided) = &mut entry.decision {
+            decided.verdict.decision = decision;
+        }
+        let view = View::in_memory(vec![Entry::Landed(entry)]).unwrap();
+        let tip = view.tip(&main()).unwrap().unwrap();
+        assert_eq!((tip.accepted, tip.mode), (accepted, mode));
+        assert_eq!(view.spent(&main(), &oid(2)).unwrap().is_some(), accepted);
+    }
+}
