@@ -36,22 +36,37 @@ impl Command {
 
     /// Returns the command on lines of at most [`COLUMNS`], continued with a backslash.
     ///
-    /// Further arguments are indented; what continues an argument begins at the first column.
+    /// Further arguments are indented, an option and its value stay together where they fit; what
+    /// continues an argument begins at the first column.
     pub fn lines(&self) -> Vec<String> {
         let mut lines = Vec::new();
         let mut line = " ".to_owned();
-        let last = self.0.len().saturating_sub(1);
-        for (position, pieces) in self.0.iter().enumerate() {
-            let whole = pieces.concat();
-            // Room for the backslash and the space before it.
-            let spare = if position == last { 0 } else { 2 };
-            let fits = |used: usize| used + 1 + width(&whole) + spare <= COLUMNS;
-            if fits(width(&line)) {
+        let mut arguments = self.0.iter().peekable();
+        while let Some(pieces) = arguments.next() {
+            let mut whole = pieces.concat();
+            let mut glued = false;
+            if let Some(value) = arguments.peek().filter(|_| whole == "-m") {
+                let both = format!("{whole} {}", value.concat());
+                glued = 2 + width(&both) + CONTINUED <= COLUMNS;
+                if glued {
+                    whole = both;
+                }
+            }
+            if glued {
+                arguments.next();
+            }
+            let spare = if arguments.peek().is_some() {
+                CONTINUED
+            } else {
+                0
+            };
+            let fits = |used: usize| used + width(&whole) + spare <= COLUMNS;
+            if fits(width(&line) + 1) {
                 line.push(' ');
                 line.push_str(&whole);
-            } else if fits(3) {
+            } else if let Some(indent) = [4, 2].into_iter().find(|indent| fits(*indent)) {
                 lines.push(format!("{line} \\"));
-                line = format!("    {whole}");
+                line = format!("{}{whole}", " ".repeat(indent));
             } else {
                 push_pieces(&mut lines, &mut line, pieces);
             }
@@ -61,11 +76,13 @@ impl Command {
     }
 }
 
+/// Room for a backslash and the space before it.
+const CONTINUED: usize = 2;
+
 /// Breaks an argument that fits no line of its own, at its pieces where they fit.
 fn push_pieces(lines: &mut Vec<String>, line: &mut String, pieces: &[String]) {
-    const SPARE: usize = 2;
     let first = pieces.first().map_or(0, |piece| width(piece));
-    if width(line) + 1 + first + SPARE > COLUMNS {
+    if width(line) + 1 + first + CONTINUED > COLUMNS {
         lines.push(format!("{line} \\"));
         *line = "   ".to_owned();
     }
@@ -73,12 +90,12 @@ fn push_pieces(lines: &mut Vec<String>, line: &mut String, pieces: &[String]) {
     for piece in pieces {
         let mut rest = piece.as_str();
         let column = width(line);
-        if column + width(rest) + SPARE > COLUMNS && column > 4 {
+        if column + width(rest) + CONTINUED > COLUMNS && column > 4 {
             lines.push(format!("{line}\\"));
             line.clear();
         }
-        while width(line) + width(rest) + SPARE > COLUMNS {
-            let (head, tail) = split(rest, COLUMNS.saturating_sub(width(line) + SPARE));
+        while width(line) + width(rest) + CONTINUED > COLUMNS {
+            let (head, tail) = split(rest, COLUMNS.saturating_sub(width(line) + CONTINUED));
             lines.push(format!("{line}{head}\\"));
             line.clear();
             rest = tail;

@@ -50,6 +50,8 @@ fn finding_value(
     finding: &Finding,
     context: &Context,
 ) -> Value {
+    let remedy = words::remedy(repository, update, finding, context);
+    let remedy: Vec<_> = remedy.iter().map(words::Remedy::one_line).collect();
     json!({
         "code": finding.code,
         "severity": finding.severity,
@@ -59,6 +61,6 @@ fn finding_value(
         "want": finding.want,
         "got": finding.got,
         "detail": words::detail(update, finding),
-        "remedy": words::remedy(repository, update, finding, context),
+        "remedy": remedy,
     })
 }

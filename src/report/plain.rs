@@ -48,10 +48,13 @@ pub fn clip(text: &str, limit: usize) -> String {
 }
 
 /// Breaks text into lines of at most [`COLUMNS`]: at spaces where it can, further lines indented.
+///
+/// Spaces that begin the text stay.
 pub fn wrap(text: &str, indent: &str) -> Vec<String> {
     let mut lines = Vec::new();
-    let mut line = String::new();
-    for word in text.split(' ') {
+    let words = text.trim_start_matches(' ');
+    let mut line = " ".repeat(text.len().saturating_sub(words.len()));
+    for word in words.split(' ') {
         let fits = width(&line) + 1 + width(word) <= COLUMNS;
         if !line.trim().is_empty() && fits {
             line.push(' ');

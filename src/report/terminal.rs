@@ -13,8 +13,8 @@ pub use super::reply::{ReviewAct, ReviewOutcome, review_reply};
 
 use super::Context;
 use super::command::Command;
-use super::plain::{COLUMNS, clip, plain, wrap};
-use super::words;
+use super::plain::{COLUMNS, clip, plain, width, wrap};
+use super::words::{self, Remedy};
 
 /// The lines a text may take.
 pub const LINES: usize = 20;
@@ -96,6 +96,8 @@ struct Refusal {
     help: Vec<String>,
     /// Strongest first; missing approvals before others that weigh the same.
     entries: Vec<Entry>,
+    /// How many of them hold the push up.
+    refusing: usize,
 }
 
 /// One finding in four lengths, the richest first.
@@ -107,7 +109,8 @@ struct Entry {
 /// What a layout spends lines on.
 #[derive(Clone, Copy)]
 struct Layout {
-    length: usize,
+    rules: usize,
+    others: usize,
     help: bool,
     review: bool,
     share: bool,
@@ -118,44 +121,68 @@ fn refused(verdict: &Verdict, context: &Context) -> Vec<String> {
         return vec!["countersign: refused: nothing was pushed".to_owned()];
     };
     let refusal = Refusal::new(verdict, focus, context);
-    let all = Layout {
-        length: 0,
-        help: true,
-        review: true,
-        share: true,
-    };
-    let whole = (0..LENGTHS).map(|length| Layout { length, ..all });
+    let whole = (0..LENGTHS).map(Layout::all);
     let mut whole = whole.map(|layout| refusal.lay_out(layout, refusal.entries.len()));
     if let Some(lines) = whole.find(|lines| lines.len() <= LINES) {
         return lines;
     }
-    let short = Layout {
-        length: LENGTHS - 1,
-        ..all
-    };
-    let no_help = Layout {
-        help: false,
-        ..short
-    };
-    let no_review = Layout {
-        review: false,
-        ..no_help
-    };
-    let bare = Layout {
-        share: false,
-        ..no_review
-    };
-    for layout in [short, no_help, no_review, bare] {
-        for shown in (1..refusal.entries.len()).rev() {
+    for (layout, least) in Layout::shorter(refusal.refusing) {
+        for shown in (least..refusal.entries.len()).rev() {
             let lines = refusal.lay_out(layout, shown);
             if lines.len() <= LINES {
                 return lines;
             }
         }
     }
-    let mut lines = refusal.lay_out(bare, 0);
+    // Every code there is, and nothing but codes.
+    let mut lines = refusal.lay_out(Layout::BARE, 0);
     lines.truncate(LINES);
     lines
+}
+
+impl Layout {
+    const BARE: Self = Self {
+        rules: LENGTHS - 1,
+        others: LENGTHS - 1,
+        help: false,
+        review: false,
+        share: false,
+    };
+
+    /// Everything, each finding told in this length.
+    fn all(length: usize) -> Self {
+        Self {
+            rules: length,
+            others: length,
+            help: true,
+            review: true,
+            share: true,
+        }
+    }
+
+    /// What is given up for room, in this order, and how many findings must still be told.
+    fn shorter(refusing: usize) -> [(Self, usize); 5] {
+        let short = Self::all(LENGTHS - 1);
+        let rules = Self {
+            rules: LENGTHS - 2,
+            ..short
+        };
+        let no_help = Self {
+            help: false,
+            ..short
+        };
+        let no_review = Self {
+            review: false,
+            ..no_help
+        };
+        [
+            (rules, refusing.max(1)),
+            (short, 1),
+            (no_help, 1),
+            (no_review, 1),
+            (Self::BARE, 1),
+        ]
+    }
 }
 
 /// The update the text is about: the strongest decision that is enforced, the first on ties.
@@ -192,8 +219,11 @@ impl Refusal {
             .help_url
             .as_deref()
             .map_or_else(Vec::new, |url| wrap(&format!("help: {}", plain(url)), ""));
+        let findings = verdict.updates.iter().flat_map(|update| &update.findings);
+        let refusing = findings.filter(|finding| finding.severity >= Severity::Undecided);
         Self {
             head,
+            refusing: refusing.count(),
             share: missing.map_or_else(Vec::new, |_| share(focus, context)),
             review: missing.map_or_else(Vec::new, |finding| {
                 review(&verdict.repository, focus, finding, context)
@@ -206,8 +236,15 @@ impl Refusal {
     /// Returns the text with the first `shown` entries; the codes of the others at its end.
     fn lay_out(&self, layout: Layout, shown: usize) -> Vec<String> {
         let (shown, hidden) = self.entries.split_at(shown.min(self.entries.len()));
-        let text = |entry: &Entry| entry.texts.get(layout.length).cloned().unwrap_or_default();
         let is_rule = |entry: &&Entry| entry.code == Code::MissingApprovals;
+        let text = |entry: &Entry| {
+            let length = if is_rule(&entry) {
+                layout.rules
+            } else {
+                layout.others
+            };
+            entry.texts.get(length).cloned().unwrap_or_default()
+        };
         let mut lines = self.head.clone();
         if layout.share {
             lines.extend(self.share.clone());
@@ -259,16 +296,14 @@ fn review(
     if commands.is_empty() {
         return Vec::new();
     }
-    let mut lines = vec![format!(
-        "then a reviewer, who looks at it first ({}):",
-        match finding.about.len() {
-            0 => "any who may".to_owned(),
-            1 => plain(reviewer),
-            _ => format!("{}; others end in their own name", plain(reviewer)),
-        }
-    )];
-    if lines.iter().any(|line| line.len() > COLUMNS) {
-        lines = vec!["then a reviewer, who looks at it first:".to_owned()];
+    let who = match finding.about.len() {
+        0 => String::new(),
+        1 => format!(" ({})", plain(reviewer)),
+        _ => format!(" ({}; others end in their own name)", plain(reviewer)),
+    };
+    let mut lines = vec![format!("then, to approve it{who}:")];
+    if width(&lines.concat()) > COLUMNS {
+        lines = vec!["then, to approve it (others end in their own name):".to_owned()];
     }
     lines.extend(commands.iter().flat_map(Command::lines));
     lines
@@ -362,18 +397,134 @@ fn other_texts(
             words::remedy(repository, update, finding, context)
         }
     };
-    let remedies = remedies
-        .iter()
-        .map(|text| wrap(&format!("  {text}"), "    "));
-    let remedies: Vec<_> = remedies.collect();
-    let first = remedies.first().cloned().unwrap_or_default();
+    let remedies: Vec<_> = remedies.iter().flat_map(Remedy::lines).collect();
     let mut richest = wrap(&line, "  ");
     richest.extend(rendered.clone());
-    richest.extend(remedies.into_iter().flatten());
+    richest.extend(remedies.clone());
     let mut full = short.clone();
     full.extend(rendered);
-    full.extend(first.clone());
+    full.extend(remedies.clone());
     let mut middle = short.clone();
-    middle.extend(first);
+    middle.extend(remedies);
     [richest, full, middle, short]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::judge::facts::{Pusher, Scope};
+    use crate::judge::sample::{N, Push, oid, protection, rule};
+    use crate::judge::verdict::Role;
+    use crate::policy::Protection;
+
+    fn context() -> Context {
+        Context {
+            help_url: Some("https://git.example.com/help/review".to_owned()),
+            pusher: Some("alice".to_owned()),
+            remote: "origin".to_owned(),
+        }
+    }
+
+    fn text(push: &Push) -> String {
+        verdict(&push.judge().verdict, &context())
+    }
+
+    fn pipelines() -> Push {
+        let rules = rule("everyone", r#"["1 of @maintainers"]"#, "")
+            + &rule(
+                "pipelines",
+                r#"["2 of @maintainers", "1 of @security"]"#,
+                "class = [\"pipeline\"]",
+            );
+        let mut push = Push::new(&rules).changing(&[".github/workflows/ci.yml", "src/lib.rs"]);
+        push.update.commits = 3;
+        push
+    }
+
+    /// Missing approvals: share, who can approve, what the reviewer copies, help, and the rest.
+    #[test]
+    fn missing_approvals() {
+        insta::assert_snapshot!(text(&pipelines().approved(&["bob", "alice"])), @"");
+    }
+
+    /// Faults of the push itself come with what to do, and nothing to share.
+    #[test]
+    fn faults() {
+        let push = Push::new("").approved(&["bob"]);
+        let push = push.noticed(Code::UnknownTip, &[]);
+        let push = push.noticed(Code::UnsafePath, &["a/.git/\u{1b}[2Jx"]);
+        insta::assert_snapshot!(text(&push), @"");
+    }
+
+    /// An accepted push is told in a few lines who reviewed it.
+    #[test]
+    fn accepted() {
+        let push = Push::new("").approved(&["bob", "carol"]);
+        let push = push.noticed(Code::SubmoduleChange, &["vendor"]);
+        insta::assert_snapshot!(text(&push), @"");
+    }
+
+    /// Dry run says what enforcing would say, and that the push passes.
+    #[test]
+    fn dry_run() {
+        let push = Push::new("").scoped(Scope::Protected(Protection {
+            mode: Mode::DryRun,
+            ..protection()
+        }));
+        insta::assert_snapshot!(text(&push), @"");
+    }
+
+    /// What could not be decided says so.
+    #[test]
+    fn undecided() {
+        let push = Push::new("")
+            .approved(&["bob"])
+            .noticed(Code::Unverifiable, &[]);
+        insta::assert_snapshot!(text(&push), @"");
+    }
+
+    /// An error in the policy is shown as it was rendered, file, line and caret.
+    #[test]
+    fn policy_error() {
+        let mut push = Push::new("")
+            .approved(&["bob"])
+            .noticed(Code::PolicyInvalid, &[]);
+        push.update.notices[0].about = vec![
+            "error: unknown key `requires`\n --> .countersign/policy.toml:4:1\n  |\n4 | requires = []\n  | ^^^^^^^^".to_owned(),
+        ];
+        insta::assert_snapshot!(text(&push), @"");
+    }
+
+    /// More than fits: the commands stay, and every code is still said.
+    #[test]
+    fn crowded() {
+        let mut push = pipelines().approved(&["alice", "robot", "github"]);
+        for code in [
+            Code::UnknownContributor,
+            Code::SubmoduleChange,
+            Code::HiddenContent,
+            Code::UnknownSigner,
+            Code::OverBudget,
+        ] {
+            push = push.noticed(code, &["some/path"]);
+        }
+        push.pusher = Pusher::Unknown("mallory".to_owned());
+        let push = push.with("carol", &[Role::CoAuthor]);
+        insta::assert_snapshot!(text(&push), @"");
+    }
+
+    /// The reply to a review says what it did and what is missing, or that nothing is.
+    #[test]
+    fn replies() {
+        let outcome = |push: &Push| ReviewOutcome {
+            person: "bob".to_owned(),
+            act: ReviewAct::Approves,
+            head: oid(N),
+            target: push.update.name.clone(),
+            now: Some(push.verdict()),
+        };
+        let missing = outcome(&pipelines().approved(&["bob"]));
+        let done = outcome(&Push::new("").approved(&["bob"]));
+        insta::assert_snapshot!(review_reply(&[missing, done], &context()), @"");
+    }
 }
