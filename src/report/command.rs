@@ -10,22 +10,26 @@ impl Command {
     /// Builds a command from arguments that a shell takes as they are; none if one is not plain.
     ///
     /// Nothing a pusher named may become shell syntax in somebody's terminal. Pieces of one
-    /// argument are separated by a line feed; an argument with a space is put in double quotes.
+    /// argument are separated by a line feed; an argument with a space is put in double quotes. `-m`
+    /// stays with the message it needs.
     pub fn new(arguments: &[&str]) -> Option<Self> {
-        let pieces = |argument: &&str| -> Option<Vec<String>> {
+        let mut all: Vec<Vec<String>> = Vec::new();
+        let mut option = None;
+        for argument in arguments {
             let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_./:@+=, \n".contains(&byte);
             if argument.is_empty() || !argument.bytes().all(plain) {
                 return None;
             }
+            if *argument == "-m" {
+                option = Some("-m ".to_owned());
+                continue;
+            }
             let quote = if argument.contains(' ') { "\"" } else { "" };
             let whole = format!("{quote}{argument}{quote}");
-            Some(whole.split('\n').map(str::to_owned).collect())
-        };
-        arguments
-            .iter()
-            .map(pieces)
-            .collect::<Option<_>>()
-            .map(Self)
+            let pieces = whole.split('\n').map(str::to_owned);
+            all.push(option.take().into_iter().chain(pieces).collect());
+        }
+        Some(Self(all))
     }
 
     /// Returns the command on one line.
@@ -36,25 +40,13 @@ impl Command {
 
     /// Returns the command on lines of at most [`COLUMNS`], continued with a backslash.
     ///
-    /// Further arguments are indented, an option and its value stay together where they fit; what
-    /// continues an argument begins at the first column.
+    /// Further arguments are indented; what continues an argument begins at the first column.
     pub fn lines(&self) -> Vec<String> {
         let mut lines = Vec::new();
         let mut line = " ".to_owned();
         let mut arguments = self.0.iter().peekable();
         while let Some(pieces) = arguments.next() {
-            let mut whole = pieces.concat();
-            let mut glued = false;
-            if let Some(value) = arguments.peek().filter(|_| whole == "-m") {
-                let both = format!("{whole} {}", value.concat());
-                glued = 2 + width(&both) + CONTINUED <= COLUMNS;
-                if glued {
-                    whole = both;
-                }
-            }
-            if glued {
-                arguments.next();
-            }
+            let whole = pieces.concat();
             let spare = if arguments.peek().is_some() {
                 CONTINUED
             } else {
@@ -101,5 +93,45 @@ fn push_pieces(lines: &mut Vec<String>, line: &mut String, pieces: &[String]) {
             rest = tail;
         }
         line.push_str(rest);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    /// Nothing that a shell would read as more than text is shown as a command.
+    #[test]
+    fn refuses_shell_syntax() {
+        for bad in [
+            "$(id)", "`id`", "a;b", "a|b", "a>b", "<you>", "a&b", "a'b", "a\"b", "a\\b", "~", "*",
+            "", "a\tb", "!x", "#x", "{a,b}", "é",
+        ] {
+            assert_eq!(Command::new(&["git", "push", bad]), None, "{bad}");
+        }
+        let good = Command::new(&["git", "tag", "-m", "a b"]).unwrap();
+        assert_eq!(good.one_line(), "git tag -m \"a b\"");
+    }
+
+    proptest! {
+        /// A shell that joins continued lines reads the very command, and each line fits.
+        #[test]
+        fn lines_are_the_command(
+            arguments in prop::collection::vec(
+                "[a-z/:]{1,90}(\n[a-z/]{1,90}){0,2}( [a-z]{1,60})?",
+                1..6,
+            ),
+        ) {
+            let arguments: Vec<_> = arguments.iter().map(String::as_str).collect();
+            let command = Command::new(&arguments).unwrap();
+            let lines = command.lines();
+            for line in &lines {
+                prop_assert!(width(line) <= COLUMNS, "{}", line);
+            }
+            let joined = lines.join("\n").replace("\\\n", "");
+            let once = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
+            prop_assert_eq!(once(&joined), once(&command.one_line()));
+        }
     }
 }

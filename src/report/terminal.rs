@@ -100,7 +100,7 @@ struct Refusal {
     refusing: usize,
 }
 
-/// One finding in four lengths, the richest first.
+/// One finding in several lengths, the richest first; without text where it cannot be shown.
 struct Entry {
     code: Code,
     texts: [Vec<String>; LENGTHS],
@@ -121,13 +121,15 @@ fn refused(verdict: &Verdict, context: &Context) -> Vec<String> {
         return vec!["countersign: refused: nothing was pushed".to_owned()];
     };
     let refusal = Refusal::new(verdict, focus, context);
+    // A finding takes a line at least.
+    let most = refusal.entries.len().min(LINES);
     let whole = (0..LENGTHS).map(Layout::all);
     let mut whole = whole.map(|layout| refusal.lay_out(layout, refusal.entries.len()));
-    if let Some(lines) = whole.find(|lines| lines.len() <= LINES) {
+    if let Some(lines) = whole.find(|lines| lines.len() <= LINES && most == refusal.entries.len()) {
         return lines;
     }
     for (layout, least) in Layout::shorter(refusal.refusing) {
-        for shown in (least..refusal.entries.len()).rev() {
+        for shown in (least..=most).rev() {
             let lines = refusal.lay_out(layout, shown);
             if lines.len() <= LINES {
                 return lines;
@@ -306,6 +308,7 @@ fn review(
         lines = vec!["then, to approve it (others end in their own name):".to_owned()];
     }
     lines.extend(commands.iter().flat_map(Command::lines));
+    lines.push("and then push again".to_owned());
     lines
 }
 
@@ -324,13 +327,16 @@ fn entries(verdict: &Verdict, focus: &UpdateVerdict, context: &Context) -> Vec<E
         (std::cmp::Reverse(finding.severity), other)
     });
     all.into_iter()
-        .map(|(update, finding)| {
+        .enumerate()
+        .map(|(position, (update, finding))| {
             let at = if std::ptr::eq(update, focus) {
                 String::new()
             } else {
                 format!("{}: ", plain(&update.name.to_string()))
             };
-            let texts = if finding.code == Code::MissingApprovals {
+            let texts = if position >= LINES {
+                Default::default()
+            } else if finding.code == Code::MissingApprovals {
                 rule_texts(&at, finding)
             } else {
                 other_texts(&at, &verdict.repository, update, finding, context)
@@ -444,7 +450,26 @@ mod tests {
     /// Missing approvals: share, who can approve, what the reviewer copies, help, and the rest.
     #[test]
     fn missing_approvals() {
-        insta::assert_snapshot!(text(&pipelines().approved(&["bob", "alice"])), @"");
+        insta::assert_snapshot!(text(&pipelines().approved(&["bob", "alice"])), @r#"
+        countersign: refused: refs/heads/main (3 commits)
+        share it first, a refused commit is not on the server:
+          git push origin 0000000000000000000000020000000000000002:\
+        refs/countersign/proposals/alice/000000000000
+        [missing-approvals] pipelines: 2 of @maintainers, 1 of @security
+          .countersign/policy.toml:7; has bob; can approve: carol, dana, erin
+          for .github/workflows/ci.yml
+        then, to approve it (carol; others end in their own name):
+          git fetch origin refs/countersign/proposals/alice/000000000000
+          git tag -s countersign/ok 0000000000000000000000020000000000000002 \
+          -m "countersign: approve refs/heads/main of git.example.com/payments"
+          git push origin refs/tags/countersign/ok:refs/countersign/reviews/\
+        0000000000000000000000020000000000000002/carol
+          git tag -d countersign/ok
+        and then push again
+        note [self-approval] alice's approval of 000000000000 is of their own
+          work
+        help: https://git.example.com/help/review
+        "#);
     }
 
     /// Faults of the push itself come with what to do, and nothing to share.
@@ -453,7 +478,17 @@ mod tests {
         let push = Push::new("").approved(&["bob"]);
         let push = push.noticed(Code::UnknownTip, &[]);
         let push = push.noticed(Code::UnsafePath, &["a/.git/\u{1b}[2Jx"]);
-        insta::assert_snapshot!(text(&push), @"");
+        insta::assert_snapshot!(text(&push), @r#"
+        countersign: refused: refs/heads/main (1 commit)
+        [unsafe-path] a path is unsafe to check out: seen, a/.git/\u{1b}[2Jx
+          rename the path and amend the commit
+        [unknown-tip] refs/heads/main is not where the record left it: seen
+          on the host set it back, or take it as it is, with
+          git update-ref refs/heads/main \
+            0000000000000000000000010000000000000001
+          countersign log adopt refs/heads/main
+        help: https://git.example.com/help/review
+        "#);
     }
 
     /// An accepted push is told in a few lines who reviewed it.
@@ -461,7 +496,11 @@ mod tests {
     fn accepted() {
         let push = Push::new("").approved(&["bob", "carol"]);
         let push = push.noticed(Code::SubmoduleChange, &["vendor"]);
-        insta::assert_snapshot!(text(&push), @"");
+        insta::assert_snapshot!(text(&push), @r#"
+        countersign: accepted: refs/heads/main (1 commit)
+          reviewed by bob, carol
+          noted: [submodule-change]
+        "#);
     }
 
     /// Dry run says what enforcing would say, and that the push passes.
@@ -471,7 +510,14 @@ mod tests {
             mode: Mode::DryRun,
             ..protection()
         }));
-        insta::assert_snapshot!(text(&push), @"");
+        insta::assert_snapshot!(text(&push), @r#"
+        countersign: dry run, would refuse: refs/heads/main (1 commit)
+          the push passes, but nothing it lands counts as reviewed
+        [missing-approvals] default: 1 of any
+          built in; has nobody; can approve: bob, carol, dana, erin, frank
+          for src/lib.rs
+        help: https://git.example.com/help/review
+        "#);
     }
 
     /// What could not be decided says so.
@@ -480,7 +526,12 @@ mod tests {
         let push = Push::new("")
             .approved(&["bob"])
             .noticed(Code::Unverifiable, &[]);
-        insta::assert_snapshot!(text(&push), @"");
+        insta::assert_snapshot!(text(&push), @r#"
+        countersign: could not decide, refused: refs/heads/main (1 commit)
+        [unverifiable] what a review covers could not be computed: seen
+          approve a commit that is built on the ref's tip
+        help: https://git.example.com/help/review
+        "#);
     }
 
     /// An error in the policy is shown as it was rendered, file, line and caret.
@@ -492,7 +543,17 @@ mod tests {
         push.update.notices[0].about = vec![
             "error: unknown key `requires`\n --> .countersign/policy.toml:4:1\n  |\n4 | requires = []\n  | ^^^^^^^^".to_owned(),
         ];
-        insta::assert_snapshot!(text(&push), @"");
+        insta::assert_snapshot!(text(&push), @r#"
+        countersign: refused: refs/heads/main (1 commit)
+        [policy-invalid] the policy or people file has an error
+        error: unknown key `requires`
+         --> .countersign/policy.toml:4:1
+          |
+        4 | requires = []
+          | ^^^^^^^^
+          mend the file: countersign policy check
+        help: https://git.example.com/help/review
+        "#);
     }
 
     /// More than fits: the commands stay, and every code is still said.
@@ -510,7 +571,28 @@ mod tests {
         }
         push.pusher = Pusher::Unknown("mallory".to_owned());
         let push = push.with("carol", &[Role::CoAuthor]);
-        insta::assert_snapshot!(text(&push), @"");
+        insta::assert_snapshot!(text(&push), @r#"
+        countersign: refused: refs/heads/main (3 commits)
+        share it first, a refused commit is not on the server:
+          git push origin 0000000000000000000000020000000000000002:\
+        refs/countersign/proposals/alice/000000000000
+        [missing-approvals] everyone: 1 of @maintainers; has nobody
+        [missing-approvals] pipelines: 2 of @maintainers, 1 of @security; has...
+        then, to approve it (bob):
+          git fetch origin refs/countersign/proposals/alice/000000000000
+          git tag -s countersign/ok 0000000000000000000000020000000000000002 \
+          -m "countersign: approve refs/heads/main of git.example.com/payments"
+          git push origin refs/tags/countersign/ok:refs/countersign/reviews/\
+        0000000000000000000000020000000000000002/bob
+          git tag -d countersign/ok
+        and then push again
+        [unknown-pusher] the pusher mallory is no person of people.toml
+        [over-budget] more than the limits allow: seen, some/path
+        ... and 7 more findings: countersign check --json
+          [submodule-change] [hidden-content] [unknown-signer]
+          [unknown-contributor] [self-approval] [bot-approval]
+        help: https://git.example.com/help/review
+        "#);
     }
 
     /// The reply to a review says what it did and what is missing, or that nothing is.
@@ -525,6 +607,197 @@ mod tests {
         };
         let missing = outcome(&pipelines().approved(&["bob"]));
         let done = outcome(&Push::new("").approved(&["bob"]));
-        insta::assert_snapshot!(review_reply(&[missing, done], &context()), @"");
+        insta::assert_snapshot!(review_reply(&[missing, done], &context()), @r#"
+        countersign: bob approves 000000000000 for refs/heads/main
+          still missing before it can land:
+          [missing-approvals] pipelines wants 2 of @maintainers, 1 of @securi...
+            can approve: carol, dana, erin
+        countersign: bob approves 000000000000 for refs/heads/main
+          nothing is missing; whoever may push can land it:
+          git push origin \
+            0000000000000000000000020000000000000002:refs/heads/main
+        "#);
+    }
+
+    /// Even with every code there is, and many of each, each is named.
+    #[test]
+    fn every_code_at_once() {
+        let mut verdict = Push::new("").judge().verdict;
+        let finding = verdict.updates[0].findings[0].clone();
+        let all = (0..500).flat_map(|_| Code::ALL.iter().copied());
+        let all = all.map(|code| Finding {
+            code,
+            ..finding.clone()
+        });
+        verdict.updates[0].findings = all.collect();
+        let text = super::verdict(&verdict, &context());
+        assert!(text.lines().count() <= LINES, "{text}");
+        for code in Code::ALL {
+            assert!(text.contains(&bracketed(*code)), "{code:?}");
+        }
+    }
+
+    mod any {
+        use super::*;
+        use crate::judge::verdict::{ApprovalVerdict, Coverage, Evidence, SCHEMA};
+        use crate::people::PersonName;
+        use crate::wire::name::{RefName, RepoPath};
+        use crate::wire::oid::{ObjectFormat, Oid};
+        use proptest::prelude::*;
+
+        fn an_oid() -> impl Strategy<Value = Oid> {
+            let raw = (any::<bool>(), any::<[u8; 32]>());
+            raw.prop_map(|(wide, raw)| Oid::from_bytes(&raw[..if wide { 32 } else { 20 }]).unwrap())
+        }
+
+        fn words() -> impl Strategy<Value = String> {
+            prop_oneof![
+                "\\PC{0,90}",
+                "[a-z]{1,12}",
+                any::<String>(),
+                an_oid().prop_map(|oid| oid.to_string()),
+                "[ -~]{0,40}\n[ -~]{0,90}\n",
+            ]
+        }
+
+        fn a_finding() -> impl Strategy<Value = Finding> {
+            use Severity::{Note, Refuse, Undecided, Warn};
+            let common = prop_oneof![
+                Just(Code::MissingApprovals),
+                prop::sample::select(Code::ALL)
+            ];
+            let severity = prop::sample::select(vec![Note, Warn, Undecided, Refuse]);
+            let lists = (
+                prop::collection::vec(words(), 0..4),
+                prop::collection::vec(words(), 0..4),
+                prop::collection::vec(prop::collection::vec(any::<u8>(), 1..99), 0..3),
+            );
+            let some = (
+                prop::option::of(words()),
+                prop::option::of(words()),
+                prop::option::of(words()),
+            );
+            (common, severity, lists, some).prop_map(
+                |(code, severity, (got, about, paths), (rule, at, want))| Finding {
+                    code,
+                    severity,
+                    rule,
+                    at,
+                    paths: paths.into_iter().map(RepoPath::new).collect(),
+                    want,
+                    got,
+                    about,
+                },
+            )
+        }
+
+        fn an_update() -> impl Strategy<Value = UpdateVerdict> {
+            use Decision::{Accept, Refuse, Undecided};
+            let name = prop_oneof![
+                Just(b"refs/heads/main".to_vec()),
+                "refs/heads/[a-z/]{1,90}".prop_map(String::into_bytes),
+                prop::collection::vec(any::<u8>(), 0..120),
+            ];
+            let decided = (
+                prop::sample::select(vec![Accept, Undecided, Refuse]),
+                prop::sample::select(vec![Mode::Enforce, Mode::DryRun]),
+            );
+            let findings = prop::collection::vec(a_finding(), 0..14);
+            let approvals = prop::collection::vec("[a-z0-9]{1,39}", 0..5);
+            (name, an_oid(), decided, any::<usize>(), findings, approvals).prop_map(
+                |(name, new, (decision, mode), commits, findings, approvals)| UpdateVerdict {
+                    name: RefName::new(name),
+                    old: Oid::zero(ObjectFormat::Sha1),
+                    new,
+                    decision,
+                    mode,
+                    commits,
+                    classes: Vec::new(),
+                    contributors: Vec::new(),
+                    approvals: approvals
+                        .iter()
+                        .map(|person| ApprovalVerdict {
+                            person: PersonName::new(person).unwrap(),
+                            commit: new,
+                            evidence: Evidence::Signed,
+                            coverage: Coverage::Identity,
+                            counted: true,
+                        })
+                        .collect(),
+                    findings,
+                },
+            )
+        }
+
+        fn a_verdict() -> impl Strategy<Value = Verdict> {
+            let updates = prop::collection::vec(an_update(), 0..4);
+            (updates, words()).prop_map(|(updates, repository)| Verdict {
+                schema: SCHEMA.to_owned(),
+                decision: updates
+                    .iter()
+                    .map(|update| update.decision)
+                    .max()
+                    .unwrap_or(Decision::Undecided),
+                mode: Mode::Enforce,
+                repository,
+                updates,
+            })
+        }
+
+        fn a_context() -> impl Strategy<Value = Context> {
+            let pusher = prop::option::of("[a-z0-9]{1,39}");
+            let url = prop::option::of(words());
+            (url, pusher, "[a-z]{1,20}").prop_map(|(help_url, pusher, remote)| Context {
+                help_url,
+                pusher,
+                remote,
+            })
+        }
+
+        /// Checks the promises every text keeps: lines, columns, nothing a terminal obeys.
+        fn fits(text: &str) {
+            assert!(text.lines().count() <= LINES, "{text}");
+            for line in text.lines() {
+                assert!(width(line) <= COLUMNS, "{line:?} in {text}");
+                assert_eq!(plain(line), line);
+            }
+        }
+
+        proptest! {
+            /// Whatever was found, the text fits, is harmless, and leaves no code of it unsaid.
+            #[test]
+            fn fits_and_says_every_code(verdict in a_verdict(), context in a_context()) {
+                let text = super::super::verdict(&verdict, &context);
+                fits(&text);
+                if verdict.decision != Decision::Accept {
+                    for finding in verdict.updates.iter().flat_map(|update| &update.findings) {
+                        prop_assert!(text.contains(&bracketed(finding.code)), "{text}");
+                    }
+                }
+            }
+
+            /// So does the reply to any number of reviews.
+            #[test]
+            fn replies_fit(
+                updates in prop::collection::vec(prop::option::of(an_update()), 0..6),
+                person in "[a-z0-9]{1,39}",
+                context in a_context(),
+            ) {
+                let outcomes: Vec<_> = updates
+                    .into_iter()
+                    .map(|now| ReviewOutcome {
+                        person: person.clone(),
+                        act: ReviewAct::Approves,
+                        head: oid(N),
+                        target: now.as_ref().map_or_else(
+                            || RefName::from("refs/heads/main"),
+                            |now| now.name.clone(),
+                        ),
+                        now,
+                    })
+                    .collect();
+                fits(&review_reply(&outcomes, &context));
+            }
+        }
     }
 }
