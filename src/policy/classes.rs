@@ -11,6 +11,7 @@ use std::sync::LazyLock;
 
 use crate::wire::name::RepoPath;
 
+use super::pattern::Names;
 use super::{Class, Pattern, any_match, folded};
 
 /// Where a forge looks for owners: GitHub, GitLab, Gitea and Forgejo.
@@ -368,10 +369,11 @@ static BUILT_IN: LazyLock<[(Class, Vec<Pattern>); 3]> = LazyLock::new(|| {
 /// Returns the classes of a path, sorted, at least one; `added` never takes one away but `code`.
 pub(super) fn of(path: &RepoPath, added: &BTreeMap<Class, Vec<Pattern>>) -> Vec<Class> {
     let folded = folded(path);
+    let names = Names::new(path.as_bstr(), &folded);
     let built_in = BUILT_IN.iter().map(|(class, patterns)| (class, patterns));
     let mut classes: Vec<Class> = built_in
         .chain(added)
-        .filter(|(_, patterns)| any_match(patterns, path, &folded))
+        .filter(|(_, patterns)| any_match(patterns, &names))
         .map(|(class, _)| *class)
         .collect();
     if classes.is_empty() {

@@ -16,6 +16,8 @@ use serde::{Deserialize, Serialize};
 use crate::people::{People, Person, PersonName};
 use crate::wire::name::{RefName, RepoPath};
 
+use pattern::Names;
+
 /// The policy as parsed and checked against the people.
 #[derive(Clone, Debug)]
 pub struct Policy {
@@ -260,8 +262,11 @@ impl Rule {
     /// Returns whether the rule matches a path of these classes, as it is or folded.
     pub fn matches_path(&self, path: &RepoPath, classes: &[Class]) -> bool {
         let class = || self.classes.iter().any(|class| classes.contains(class));
-        (self.classes.is_empty() || class())
-            && (self.paths.is_empty() || any_match(&self.paths, path, &folded(path)))
+        let named = || {
+            let folded = folded(path);
+            any_match(&self.paths, &Names::new(path.as_bstr(), &folded))
+        };
+        (self.classes.is_empty() || class()) && (self.paths.is_empty() || named())
     }
 
     /// Returns where the rule stands, for people: `.countersign/policy.toml:17`.
@@ -278,8 +283,6 @@ fn folded(path: &RepoPath) -> Vec<u8> {
     pattern::fold_path(path.as_bstr())
 }
 
-fn any_match(patterns: &[Pattern], path: &RepoPath, folded: &[u8]) -> bool {
-    patterns
-        .iter()
-        .any(|p| p.is_match(path.as_bstr()) || p.is_match_folded(folded))
+fn any_match(patterns: &[Pattern], names: &Names<'_>) -> bool {
+    patterns.iter().any(|pattern| names.matches(pattern))
 }

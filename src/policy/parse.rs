@@ -412,3 +412,6 @@ fn unknown_class(text: &str) -> String {
         quote(text)
     )
 }
+
+#[cfg(test)]
+mod tests;

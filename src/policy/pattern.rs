@@ -113,12 +113,16 @@ impl Pattern {
 
     /// Returns whether the pattern matches the whole path or ref name, as it is.
     pub fn is_match(&self, bytes: &[u8]) -> bool {
-        matches(&self.parts, bytes)
+        matches(&self.parts, &components(bytes))
     }
 
     /// Returns whether the folded pattern matches a name that was folded the same way.
     pub fn is_match_folded(&self, folded: &[u8]) -> bool {
-        matches(self.folded.as_ref().unwrap_or(&self.parts), folded)
+        matches(self.folded_parts(), &components(folded))
+    }
+
+    fn folded_parts(&self) -> &[Part] {
+        self.folded.as_deref().unwrap_or(&self.parts)
     }
 
     /// Returns the pattern as written.
@@ -149,6 +153,36 @@ impl fmt::Display for Pattern {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.text)
     }
+}
+
+/// A path as it is and folded, taken apart once for many patterns.
+#[derive(Debug)]
+pub(super) struct Names<'p> {
+    plain: Vec<&'p [u8]>,
+    folded: Vec<&'p [u8]>,
+    same: bool,
+}
+
+impl<'p> Names<'p> {
+    /// Takes a path apart; `folded` is what [`fold_path`] makes of it.
+    pub(super) fn new(path: &'p [u8], folded: &'p [u8]) -> Self {
+        Self {
+            plain: components(path),
+            folded: components(folded),
+            same: path == folded,
+        }
+    }
+
+    /// Returns whether the path matches as it is, or folded.
+    pub(super) fn matches(&self, pattern: &Pattern) -> bool {
+        let again = !self.same || pattern.folded.is_some();
+        matches(&pattern.parts, &self.plain)
+            || (again && matches(pattern.folded_parts(), &self.folded))
+    }
+}
+
+fn components(path: &[u8]) -> Vec<&[u8]> {
+    path.split(|byte| *byte == b'/').collect()
 }
 
 /// Folds a path so that names which one checkout could take for another come out equal.
@@ -318,19 +352,27 @@ fn fold_ranges(ranges: &[(char, char)]) -> Vec<(char, char)> {
 }
 
 /// Matches components, going back to the last `**` alone.
-fn matches(parts: &[Part], bytes: &[u8]) -> bool {
-    let names: Vec<&[u8]> = bytes.split(|byte| *byte == b'/').collect();
+fn matches(parts: &[Part], names: &[&[u8]]) -> bool {
     let (mut part, mut name) = (0usize, 0usize);
     let mut back: Option<(usize, usize)> = None;
     loop {
         let matched = match (parts.get(part), names.get(name)) {
             (None, None) => return true,
             (Some(Part::Deep), _) => {
+                let rest = parts.get(part.saturating_add(1)..).unwrap_or_default();
+                // What follows the last `**` can only stand at the end.
+                if !rest.contains(&Part::Deep) {
+                    let left = names.len().saturating_sub(name);
+                    let from = names.len().saturating_sub(rest.len());
+                    let tail = names.get(from..).unwrap_or_default();
+                    return rest.len() <= left
+                        && rest.iter().zip(tail).all(|(part, name)| one(part, name));
+                }
                 back = Some((part, name));
                 part = part.saturating_add(1);
                 continue;
             }
-            (Some(Part::One(tokens)), Some(text)) => component(tokens, text),
+            (Some(part), Some(name)) => one(part, name),
             (None, Some(_)) => false,
             (Some(Part::One(_)), None) => return false,
         };
@@ -346,6 +388,13 @@ fn matches(parts: &[Part], bytes: &[u8]) -> bool {
         back = Some((deep, from));
         part = deep.saturating_add(1);
         name = from;
+    }
+}
+
+fn one(part: &Part, name: &[u8]) -> bool {
+    match part {
+        Part::Deep => false,
+        Part::One(tokens) => component(tokens, name),
     }
 }
 
@@ -396,249 +445,4 @@ fn step(text: &[u8]) -> Option<(Option<char>, &[u8])> {
 }
 
 #[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-
-    fn matched(pattern: &str, path: &[u8]) -> bool {
-        Pattern::parse(pattern).unwrap().is_match(path)
-    }
-
-    /// The dialect, one line a rule of it.
-    #[test]
-    fn truth_table() {
-        for (pattern, yes, no) in [
-            (
-                "Makefile",
-                &["Makefile", "a/b/Makefile"][..],
-                &["Makefile/x", "aMakefile"][..],
-            ),
-            ("/Makefile", &["Makefile"], &["a/Makefile"]),
-            ("a/b", &["a/b"], &["x/a/b", "a/b/c", "a"]),
-            (
-                "*.yml",
-                &["a.yml", ".yml", "x/.a.yml"],
-                &["a.yml/b", "a.yaml"],
-            ),
-            (
-                "deploy/",
-                &["deploy/a", "x/deploy/a/b", "deploy"],
-                &["xdeploy/a", "deployx"],
-            ),
-            ("/ci/", &["ci/a", "ci"], &["x/ci/a"]),
-            ("a/*", &["a/b", "a/.b"], &["a/b/c", "a"]),
-            ("a/**", &["a/b", "a/b/c", "a/.b"], &["a", "b/a/c"]),
-            ("**", &["a", "a/b"], &[]),
-            ("**/a", &["a", "x/y/a"], &["a/x"]),
-            (
-                "a/**/b",
-                &["a/b", "a/x/b", "a/x/y/b", "a/b/b"],
-                &["a/b/x", "b"],
-            ),
-            ("**/a/**", &["a/x", "x/a/y"], &["a", "x/a"]),
-            (
-                "a/**/b/**/c",
-                &["a/b/c", "a/b/b/c", "a/x/b/y/c"],
-                &["a/c", "a/c/b"],
-            ),
-            (
-                "refs/heads/*",
-                &["refs/heads/a"],
-                &["refs/heads/a/b", "refs/heads"],
-            ),
-            (
-                "refs/heads/release/**",
-                &["refs/heads/release/1/x"],
-                &["refs/heads/release"],
-            ),
-            ("a?c", &["abc", "aéc"], &["ac", "a/c", "abbc"]),
-            ("[a-c]x", &["ax", "cx"], &["dx", "x"]),
-            ("[!a-c]x", &["dx", "éx"], &["ax", "x"]),
-            ("*[!é]", &["a"], &["é"]),
-            ("[é-ü]", &["ê"], &["e"]),
-            ("[a-]", &["a", "-"], &["b"]),
-            ("\\*\\[", &["*["], &["a["]),
-            ("{a,b}", &["{a,b}"], &["a"]),
-            ("a*b*c", &["abc", "axbxbc"], &["ab", "acb"]),
-            ("*a", &["aaa", "ba"], &["aab"]),
-        ] {
-            for path in yes {
-                assert!(
-                    matched(pattern, path.as_bytes()),
-                    "{pattern} matches {path}"
-                );
-            }
-            for path in no {
-                assert!(
-                    !matched(pattern, path.as_bytes()),
-                    "{pattern} does not match {path}"
-                );
-            }
-        }
-    }
-
-    /// Paths are bytes: what is no UTF-8 still matches a star, a `?` and a negated class.
-    #[test]
-    fn matches_bytes() {
-        let path = b"ci/\xff\xfe.yml";
-        assert!(matched("ci/*.yml", path));
-        assert!(matched("ci/??.yml", path));
-        assert!(matched("ci/[!a][!a].yml", path));
-        assert!(matched("ci/**", path));
-        assert!(!matched("ci/[a-z]?.yml", path));
-    }
-
-    /// A pattern that could mean something else, or never match, is an error.
-    #[test]
-    fn refuses_bad_patterns() {
-        for (pattern, error) in [
-            ("", PatternError::Empty),
-            ("/", PatternError::Empty),
-            ("a//b", PatternError::EmptyComponent),
-            ("//a", PatternError::EmptyComponent),
-            ("../a", PatternError::Dots("..".to_owned())),
-            ("./a", PatternError::Dots(".".to_owned())),
-            ("a**", PatternError::PartialDeep),
-            ("**.yml", PatternError::PartialDeep),
-            ("!a", PatternError::Negated),
-            ("a\\", PatternError::Escape),
-            ("a\\/b", PatternError::Escape),
-            ("a\nb", PatternError::Control),
-        ] {
-            assert_eq!(Pattern::parse(pattern), Err(error), "{pattern:?}");
-        }
-        for class in [
-            "[a",
-            "[]",
-            "[!]",
-            "[^a]",
-            "[z-a]",
-            "[a/b]",
-            "[[:alpha:]]",
-            "[a-",
-        ] {
-            let found = Pattern::parse(class);
-            assert!(
-                matches!(found, Err(PatternError::Class(_))),
-                "{class} is {found:?}"
-            );
-        }
-        let long = "a".repeat(MAX_PATTERN + 1);
-        assert_eq!(Pattern::parse(&long), Err(PatternError::TooLong(4097)));
-        let wild = "a*".repeat(65);
-        assert_eq!(Pattern::parse(&wild), Err(PatternError::TooManyWildcards));
-    }
-
-    /// Another case of a protected name is caught on the folded form, also within a class.
-    #[test]
-    fn folds() {
-        for (pattern, path) in [
-            (".github/workflows/", ".GitHub/Workflows/ci.yml"),
-            ("Jenkinsfile*", "jenkinsFILE.x"),
-            ("[A-Z]x", "ax"),
-        ] {
-            let pattern = Pattern::parse(pattern).unwrap();
-            assert!(!pattern.is_match(path.as_bytes()));
-            assert!(
-                pattern.is_match_folded(&fold_path(path.as_bytes())),
-                "{pattern} {path}"
-            );
-        }
-    }
-
-    /// Only a pattern without wildcards names one ref.
-    #[test]
-    fn knows_literals() {
-        let literal = |text| Pattern::parse(text).unwrap().literal();
-        assert_eq!(
-            literal("refs/heads/ma\\in"),
-            Some(b"refs/heads/main".to_vec())
-        );
-        for several in ["refs/heads/*", "refs/heads/", "main", "refs/[a]", "refs/**"] {
-            assert_eq!(literal(several), None, "{several}");
-        }
-    }
-
-    /// The classic blow-up of backtracking matchers takes no time here.
-    #[test]
-    fn stays_linear() {
-        let deep = format!("{}b", "**/a*a*a*a*a*a*/".repeat(8));
-        let path = "a".repeat(250) + "/";
-        assert!(!matched(&deep, path.repeat(16).as_bytes()));
-        assert!(!matched(
-            "a*a*a*a*a*a*a*a*a*a*a*a*a*a*a*a*b",
-            "a".repeat(4000).as_bytes()
-        ));
-    }
-
-    /// The obvious matcher: try everything.
-    fn naive(parts: &[Part], names: &[&[u8]]) -> bool {
-        match (parts.split_first(), names.split_first()) {
-            (None, None) => true,
-            (Some((Part::Deep, parts_rest)), _) => {
-                naive(parts_rest, names)
-                    || names
-                        .split_first()
-                        .is_some_and(|(_, rest)| naive(parts, rest))
-            }
-            (Some((Part::One(tokens), parts)), Some((name, names))) => {
-                naive_component(tokens, std::str::from_utf8(name).unwrap()) && naive(parts, names)
-            }
-            (Some((Part::One(_), _)), None) | (None, Some(_)) => false,
-        }
-    }
-
-    fn naive_component(tokens: &[Token], text: &str) -> bool {
-        let Some((token, rest)) = tokens.split_first() else {
-            return text.is_empty();
-        };
-        let mut chars = text.chars();
-        match token {
-            Token::Star => (0..=text.len())
-                .filter_map(|at| text.get(at..))
-                .any(|text| naive_component(rest, text)),
-            Token::Any => chars.next().is_some() && naive_component(rest, chars.as_str()),
-            Token::Literal(literal) => text
-                .strip_prefix(std::str::from_utf8(literal).unwrap())
-                .is_some_and(|text| naive_component(rest, text)),
-            Token::Class { negated, ranges } => chars.next().is_some_and(|c| {
-                ranges.iter().any(|(a, b)| *a <= c && c <= *b) != *negated
-                    && naive_component(rest, chars.as_str())
-            }),
-        }
-    }
-
-    proptest! {
-        /// Going back to the last star alone loses no match.
-        #[test]
-        fn agrees_with_naive(pattern in "[ab/*?é]{1,10}", path in "[abé]{1,3}(/[abé]{1,3}){0,4}") {
-            if let Ok(pattern) = Pattern::parse(&pattern) {
-                let names: Vec<&[u8]> = path.as_bytes().split(|byte| *byte == b'/').collect();
-                prop_assert_eq!(pattern.is_match(path.as_bytes()), naive(&pattern.parts, &names));
-            }
-        }
-
-        /// On ASCII the dialect is that of `globset` with a literal separator.
-        #[test]
-        fn agrees_with_globset(
-            pattern in "(\\*\\*/|[ab]{0,2}[*?]?[ab]?/|\\[!?ab\\][ab]?/){1,4}(\\*\\*|[ab*?]{1,2})",
-            path in "[ab]{1,3}(/[ab]{1,3}){0,4}",
-        ) {
-            if let Ok(ours) = Pattern::parse(&pattern) && !pattern.starts_with('/') {
-                let glob = globset::GlobBuilder::new(&pattern).literal_separator(true).build();
-                let theirs = glob.unwrap().compile_matcher();
-                prop_assert_eq!(ours.is_match(path.as_bytes()), theirs.is_match(&path));
-            }
-        }
-
-        /// Nothing makes the parser or the matcher panic.
-        #[test]
-        fn never_panics(pattern in ".{0,40}", path in proptest::collection::vec(any::<u8>(), 0..40)) {
-            if let Ok(pattern) = Pattern::parse(&pattern) {
-                pattern.is_match(&path);
-                pattern.is_match_folded(&fold_path(&path));
-            }
-        }
-    }
-}
+mod tests;

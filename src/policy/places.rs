@@ -208,21 +208,22 @@ pub fn fill(places: &[Place], persons: &[&Person], people: &People) -> Assignmen
 /// Returns whether these places could be filled by people for whom `ready` holds.
 pub fn satisfiable(places: &[Place], people: &People, ready: &dyn Fn(&Person) -> bool) -> bool {
     let wanted = wanted(places);
-    // As many as all places ask for is enough for any one of them: more change nothing.
-    let mut candidates: BTreeMap<&PersonName, &Person> = BTreeMap::new();
+    // As many as all places ask for are enough for any one of them: more change nothing.
+    let mut numbers: BTreeMap<&PersonName, usize> = BTreeMap::new();
+    let mut eligible = Vec::new();
     for place in places {
         let mut found = BTreeSet::new();
         let everyone = place.who.iter().flat_map(|who| who.everyone(people));
         for person in everyone.filter(|person| ready(person)) {
-            found.insert(&person.name);
-            candidates.insert(&person.name, person);
+            let next = numbers.len();
+            found.insert(*numbers.entry(&person.name).or_insert(next));
             if found.len() >= wanted {
                 break;
             }
         }
+        eligible.push(found.into_iter().collect());
     }
-    let candidates: Vec<&Person> = candidates.into_values().collect();
-    fill(places, &candidates, people).is_full()
+    matching(places, &eligible).len() == wanted
 }
 
 fn wanted(places: &[Place]) -> usize {
