@@ -13,17 +13,12 @@ pub use super::reply::{ReviewAct, ReviewOutcome, review_reply};
 
 use super::Context;
 use super::command::Command;
+use super::entry::{Entry, LENGTHS, bracketed, entries};
 use super::plain::{COLUMNS, clip, plain, width, wrap};
-use super::words::{self, Remedy};
+use super::words;
 
 /// The lines a text may take.
 pub const LINES: usize = 20;
-
-/// In how many lengths a finding can be told.
-const LENGTHS: usize = 4;
-
-/// Lines of a rendered error that are shown.
-const RENDERED: usize = 8;
 
 /// Returns what to print for a verdict, each line ended by a line feed.
 pub fn verdict(verdict: &Verdict, context: &Context) -> String {
@@ -68,21 +63,18 @@ fn accepted(verdict: &Verdict) -> Vec<String> {
     lines
 }
 
-fn bracketed(code: Code) -> String {
-    format!("[{}]", code.as_str())
-}
-
 fn headline(what: &str, verdict: &Verdict, update: &UpdateVerdict) -> String {
     let commits = match update.commits {
-        1 => "1 commit".to_owned(),
-        n => format!("{n} commits"),
+        0 => String::new(),
+        1 => " (1 commit)".to_owned(),
+        n => format!(" ({n} commits)"),
     };
     let more = match verdict.updates.len().saturating_sub(1) {
         0 => String::new(),
         1 => " and 1 more ref".to_owned(),
         n => format!(" and {n} more refs"),
     };
-    let end = format!(" ({commits}){more}");
+    let end = format!("{commits}{more}");
     let start = format!("countersign: {what}: {}", plain(&update.name.to_string()));
     let room = COLUMNS.saturating_sub(end.chars().count());
     format!("{}{end}", clip(&start, room))
@@ -98,12 +90,6 @@ struct Refusal {
     entries: Vec<Entry>,
     /// How many of them hold the push up.
     refusing: usize,
-}
-
-/// One finding in several lengths, the richest first; without text where it cannot be shown.
-struct Entry {
-    code: Code,
-    texts: [Vec<String>; LENGTHS],
 }
 
 /// What a layout spends lines on.
@@ -231,7 +217,7 @@ impl Refusal {
                 review(&verdict.repository, focus, finding, context)
             }),
             help,
-            entries: entries(verdict, focus, context),
+            entries: entries(verdict, focus, context, LINES),
         }
     }
 
@@ -310,109 +296,6 @@ fn review(
     lines.extend(commands.iter().flat_map(Command::lines));
     lines.push("and then push again".to_owned());
     lines
-}
-
-fn entries(verdict: &Verdict, focus: &UpdateVerdict, context: &Context) -> Vec<Entry> {
-    let others = verdict
-        .updates
-        .iter()
-        .filter(|update| !std::ptr::eq(*update, focus));
-    let mut all: Vec<_> = std::iter::once(focus)
-        .chain(others)
-        .flat_map(|update| update.findings.iter().map(move |finding| (update, finding)))
-        .collect();
-    // Stable: the focus comes first among what weighs the same.
-    all.sort_by_key(|(_, finding)| {
-        let other = finding.code != Code::MissingApprovals;
-        (std::cmp::Reverse(finding.severity), other)
-    });
-    all.into_iter()
-        .enumerate()
-        .map(|(position, (update, finding))| {
-            let at = if std::ptr::eq(update, focus) {
-                String::new()
-            } else {
-                format!("{}: ", plain(&update.name.to_string()))
-            };
-            let texts = if position >= LINES {
-                Default::default()
-            } else if finding.code == Code::MissingApprovals {
-                rule_texts(&at, finding)
-            } else {
-                other_texts(&at, &verdict.repository, update, finding, context)
-            };
-            Entry {
-                code: finding.code,
-                texts,
-            }
-        })
-        .collect()
-}
-
-fn rule_texts(at: &str, finding: &Finding) -> [Vec<String>; LENGTHS] {
-    let code = bracketed(finding.code);
-    let rule = plain(finding.rule.as_deref().unwrap_or("a rule"));
-    let want = plain(finding.want.as_deref().unwrap_or_default());
-    let place = finding.at.as_deref().unwrap_or("built in");
-    let got = match finding.got.as_slice() {
-        [] => "nobody".to_owned(),
-        names => names.join(", "),
-    };
-    let first = format!("{code} {at}{rule}: {want}");
-    let second = format!("  {place}; has {got}; {}", words::could(finding));
-    let second = plain(&second);
-    let mut full = wrap(&first, "  ");
-    full.extend(wrap(&second, "  "));
-    let paths: Vec<_> = finding.paths.iter().map(ToString::to_string).collect();
-    let mut richest = full.clone();
-    if let Some(path) = paths.first() {
-        let more = match paths.len() {
-            1 => String::new(),
-            n => format!(" and {} more", n.saturating_sub(1)),
-        };
-        let room = COLUMNS.saturating_sub(more.len());
-        let path = clip(&format!("  for {}", plain(path)), room);
-        richest.push(format!("{path}{more}"));
-    }
-    let short = vec![clip(&first, COLUMNS), clip(&second, COLUMNS)];
-    let line = format!("{code} {at}{rule}: {want}; has {got}");
-    [richest, full, short, vec![clip(&plain(&line), COLUMNS)]]
-}
-
-fn other_texts(
-    at: &str,
-    repository: &str,
-    update: &UpdateVerdict,
-    finding: &Finding,
-    context: &Context,
-) -> [Vec<String>; LENGTHS] {
-    let weight = match finding.severity {
-        Severity::Refuse | Severity::Undecided => "",
-        Severity::Warn => "warning ",
-        Severity::Note => "note ",
-    };
-    let detail = words::detail(update, finding);
-    let line = format!("{weight}{} {at}{detail}", bracketed(finding.code));
-    let short = vec![clip(&line, COLUMNS)];
-    let rendered = finding.about.iter().filter(|text| text.contains('\n'));
-    let rendered = rendered.flat_map(|text| text.lines()).take(RENDERED);
-    let rendered: Vec<_> = rendered.map(|text| clip(&plain(text), COLUMNS)).collect();
-    let remedies = match finding.severity {
-        Severity::Note => Vec::new(),
-        Severity::Refuse | Severity::Undecided | Severity::Warn => {
-            words::remedy(repository, update, finding, context)
-        }
-    };
-    let remedies: Vec<_> = remedies.iter().flat_map(Remedy::lines).collect();
-    let mut richest = wrap(&line, "  ");
-    richest.extend(rendered.clone());
-    richest.extend(remedies.clone());
-    let mut full = short.clone();
-    full.extend(rendered);
-    full.extend(remedies.clone());
-    let mut middle = short.clone();
-    middle.extend(remedies);
-    [richest, full, middle, short]
 }
 
 #[cfg(test)]
@@ -634,170 +517,6 @@ mod tests {
         assert!(text.lines().count() <= LINES, "{text}");
         for code in Code::ALL {
             assert!(text.contains(&bracketed(*code)), "{code:?}");
-        }
-    }
-
-    mod any {
-        use super::*;
-        use crate::judge::verdict::{ApprovalVerdict, Coverage, Evidence, SCHEMA};
-        use crate::people::PersonName;
-        use crate::wire::name::{RefName, RepoPath};
-        use crate::wire::oid::{ObjectFormat, Oid};
-        use proptest::prelude::*;
-
-        fn an_oid() -> impl Strategy<Value = Oid> {
-            let raw = (any::<bool>(), any::<[u8; 32]>());
-            raw.prop_map(|(wide, raw)| Oid::from_bytes(&raw[..if wide { 32 } else { 20 }]).unwrap())
-        }
-
-        fn words() -> impl Strategy<Value = String> {
-            prop_oneof![
-                "\\PC{0,90}",
-                "[a-z]{1,12}",
-                any::<String>(),
-                an_oid().prop_map(|oid| oid.to_string()),
-                "[ -~]{0,40}\n[ -~]{0,90}\n",
-            ]
-        }
-
-        fn a_finding() -> impl Strategy<Value = Finding> {
-            use Severity::{Note, Refuse, Undecided, Warn};
-            let common = prop_oneof![
-                Just(Code::MissingApprovals),
-                prop::sample::select(Code::ALL)
-            ];
-            let severity = prop::sample::select(vec![Note, Warn, Undecided, Refuse]);
-            let lists = (
-                prop::collection::vec(words(), 0..4),
-                prop::collection::vec(words(), 0..4),
-                prop::collection::vec(prop::collection::vec(any::<u8>(), 1..99), 0..3),
-            );
-            let some = (
-                prop::option::of(words()),
-                prop::option::of(words()),
-                prop::option::of(words()),
-            );
-            (common, severity, lists, some).prop_map(
-                |(code, severity, (got, about, paths), (rule, at, want))| Finding {
-                    code,
-                    severity,
-                    rule,
-                    at,
-                    paths: paths.into_iter().map(RepoPath::new).collect(),
-                    want,
-                    got,
-                    about,
-                },
-            )
-        }
-
-        fn an_update() -> impl Strategy<Value = UpdateVerdict> {
-            use Decision::{Accept, Refuse, Undecided};
-            let name = prop_oneof![
-                Just(b"refs/heads/main".to_vec()),
-                "refs/heads/[a-z/]{1,90}".prop_map(String::into_bytes),
-                prop::collection::vec(any::<u8>(), 0..120),
-            ];
-            let decided = (
-                prop::sample::select(vec![Accept, Undecided, Refuse]),
-                prop::sample::select(vec![Mode::Enforce, Mode::DryRun]),
-            );
-            let findings = prop::collection::vec(a_finding(), 0..14);
-            let approvals = prop::collection::vec("[a-z0-9]{1,39}", 0..5);
-            (name, an_oid(), decided, any::<usize>(), findings, approvals).prop_map(
-                |(name, new, (decision, mode), commits, findings, approvals)| UpdateVerdict {
-                    name: RefName::new(name),
-                    old: Oid::zero(ObjectFormat::Sha1),
-                    new,
-                    decision,
-                    mode,
-                    commits,
-                    classes: Vec::new(),
-                    contributors: Vec::new(),
-                    approvals: approvals
-                        .iter()
-                        .map(|person| ApprovalVerdict {
-                            person: PersonName::new(person).unwrap(),
-                            commit: new,
-                            evidence: Evidence::Signed,
-                            coverage: Coverage::Identity,
-                            counted: true,
-                        })
-                        .collect(),
-                    findings,
-                },
-            )
-        }
-
-        fn a_verdict() -> impl Strategy<Value = Verdict> {
-            let updates = prop::collection::vec(an_update(), 0..4);
-            (updates, words()).prop_map(|(updates, repository)| Verdict {
-                schema: SCHEMA.to_owned(),
-                decision: updates
-                    .iter()
-                    .map(|update| update.decision)
-                    .max()
-                    .unwrap_or(Decision::Undecided),
-                mode: Mode::Enforce,
-                repository,
-                updates,
-            })
-        }
-
-        fn a_context() -> impl Strategy<Value = Context> {
-            let pusher = prop::option::of("[a-z0-9]{1,39}");
-            let url = prop::option::of(words());
-            (url, pusher, "[a-z]{1,20}").prop_map(|(help_url, pusher, remote)| Context {
-                help_url,
-                pusher,
-                remote,
-            })
-        }
-
-        /// Checks the promises every text keeps: lines, columns, nothing a terminal obeys.
-        fn fits(text: &str) {
-            assert!(text.lines().count() <= LINES, "{text}");
-            for line in text.lines() {
-                assert!(width(line) <= COLUMNS, "{line:?} in {text}");
-                assert_eq!(plain(line), line);
-            }
-        }
-
-        proptest! {
-            /// Whatever was found, the text fits, is harmless, and leaves no code of it unsaid.
-            #[test]
-            fn fits_and_says_every_code(verdict in a_verdict(), context in a_context()) {
-                let text = super::super::verdict(&verdict, &context);
-                fits(&text);
-                if verdict.decision != Decision::Accept {
-                    for finding in verdict.updates.iter().flat_map(|update| &update.findings) {
-                        prop_assert!(text.contains(&bracketed(finding.code)), "{text}");
-                    }
-                }
-            }
-
-            /// So does the reply to any number of reviews.
-            #[test]
-            fn replies_fit(
-                updates in prop::collection::vec(prop::option::of(an_update()), 0..6),
-                person in "[a-z0-9]{1,39}",
-                context in a_context(),
-            ) {
-                let outcomes: Vec<_> = updates
-                    .into_iter()
-                    .map(|now| ReviewOutcome {
-                        person: person.clone(),
-                        act: ReviewAct::Approves,
-                        head: oid(N),
-                        target: now.as_ref().map_or_else(
-                            || RefName::from("refs/heads/main"),
-                            |now| now.name.clone(),
-                        ),
-                        now,
-                    })
-                    .collect();
-                fits(&review_reply(&outcomes, &context));
-            }
         }
     }
 }
