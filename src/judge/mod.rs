@@ -10,6 +10,8 @@
 
 pub mod facts;
 mod law;
+#[cfg(test)]
+mod laws;
 mod quorum;
 mod rules;
 #[cfg(test)]
@@ -227,4 +229,180 @@ fn contributors(landings: &[Landing<'_>]) -> Vec<ContributorVerdict> {
             roles: roles.into_iter().collect(),
         });
     merged.collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::facts::Contributor;
+    use super::sample::{N, P, Push, hand, name, oid, protection, rule};
+    use super::verdict::Code;
+    use super::*;
+    use crate::policy::Protection;
+
+    fn dry() -> Scope {
+        Scope::Protected(Protection {
+            mode: Mode::DryRun,
+            ..protection()
+        })
+    }
+
+    fn together(pushes: &[&Push]) -> Verdict {
+        let mut facts = pushes[0].facts();
+        facts.updates = pushes.iter().map(|push| push.update.clone()).collect();
+        judge(&pushes[0].policy, &pushes[0].people, &facts).verdict
+    }
+
+    /// One decision for the whole push; dry run holds nothing up, and says so only where nothing
+    /// enforced is refused.
+    #[test]
+    fn decides_for_the_whole_push() {
+        use Decision::{Accept, Refuse, Undecided};
+        let refused = Push::new("");
+        let good = refused.clone().approved(&["bob"]);
+        let unsure = good.clone().noticed(Code::Undecidable, &[]);
+        let free = Push::new("").approved(&["bob"]).scoped(Scope::Free);
+        let (dry_bad, dry_good) = (refused.clone().scoped(dry()), good.clone().scoped(dry()));
+        let mut changes = dry_bad.clone();
+        changes.update.changes_policy = true;
+        for (pushes, decision, mode, admits) in [
+            (&[&good][..], Accept, Mode::Enforce, true),
+            (&[&refused], Refuse, Mode::Enforce, false),
+            (&[&unsure], Undecided, Mode::Enforce, false),
+            (&[&unsure, &refused], Refuse, Mode::Enforce, false),
+            (&[&dry_bad], Refuse, Mode::DryRun, true),
+            (&[&dry_good], Accept, Mode::DryRun, true),
+            (&[&dry_good, &free], Accept, Mode::DryRun, true),
+            (&[&dry_good, &good], Accept, Mode::Enforce, true),
+            (&[&dry_bad, &good], Refuse, Mode::DryRun, true),
+            (&[&dry_bad, &refused], Refuse, Mode::Enforce, false),
+            (&[&dry_bad, &unsure], Refuse, Mode::Enforce, false),
+            (&[&free], Accept, Mode::Enforce, true),
+            (&[&changes], Refuse, Mode::Enforce, false),
+        ] {
+            let verdict = together(pushes);
+            let got = (verdict.decision, verdict.mode, verdict.admits());
+            assert_eq!(got, (decision, mode, admits));
+        }
+    }
+
+    /// A push of nothing is not accepted.
+    #[test]
+    fn nothing_is_not_accepted() {
+        let push = Push::new("");
+        let mut facts = push.facts();
+        facts.updates.clear();
+        let verdict = judge(&push.policy, &push.people, &facts).verdict;
+        assert_eq!(verdict.decision, Decision::Undecided);
+        assert!(!verdict.admits());
+    }
+
+    /// What is not there shows as the zero id of the repository's format.
+    #[test]
+    fn shows_both_ends() {
+        let zero = Oid::zero(ObjectFormat::Sha1);
+        let wide = Oid::from_bytes(&[7; 32]).unwrap();
+        for (from, to, shown) in [
+            (Some(oid(P)), Some(oid(N)), (oid(P), oid(N))),
+            (None, Some(oid(N)), (zero, oid(N))),
+            (Some(wide), None, (wide, Oid::zero(ObjectFormat::Sha256))),
+            (None, None, (zero, zero)),
+        ] {
+            let mut push = Push::new("").approved(&["bob"]);
+            (push.update.from, push.update.to) = (from, to);
+            let verdict = push.verdict();
+            assert_eq!((verdict.old, verdict.new), shown);
+        }
+    }
+
+    /// Contributors are merged over heads, with all they did; strangers show by e-mail.
+    #[test]
+    fn merges_contributors() {
+        let mut push = Push::new("");
+        let heads = [5, 6].map(|head| push.head(head, &["src/a"], "alice"));
+        push.update.steps[0].sequences = vec![heads.to_vec()];
+        push.update.steps[0].sequences[0][1].contributors = vec![
+            hand("alice", &[Role::Signer]),
+            Contributor {
+                person: None,
+                email: Some("x@example.com".to_owned()),
+                roles: vec![Role::CoAuthor],
+            },
+        ];
+        let verdict = push.verdict();
+        let shown: Vec<_> = verdict
+            .contributors
+            .iter()
+            .map(|hand| {
+                (
+                    hand.person.clone(),
+                    hand.email.as_deref(),
+                    hand.roles.clone(),
+                )
+            })
+            .collect();
+        assert_eq!(
+            shown,
+            [
+                (None, Some("x@example.com"), vec![Role::CoAuthor]),
+                (Some(name("alice")), None, vec![Role::Author, Role::Signer]),
+            ]
+        );
+        assert_eq!(verdict.classes, [Class::Code]);
+    }
+
+    /// Findings come strongest first, and one that was seen twice is told once.
+    #[test]
+    fn sorts_findings() {
+        let push = Push::new("").approved(&["alice"]);
+        let push = push.noticed(Code::SubmoduleChange, &["b"]);
+        let push = push.noticed(Code::SubmoduleChange, &["a"]);
+        let push = push.noticed(Code::UnknownTip, &[]);
+        let push = push.noticed(Code::UnknownTip, &[]);
+        let codes: Vec<_> = push.codes().into_iter().map(|(code, _)| code).collect();
+        assert_eq!(
+            codes,
+            [
+                Code::UnknownTip,
+                Code::MissingApprovals,
+                Code::SubmoduleChange,
+                Code::SubmoduleChange,
+                Code::SelfApproval,
+            ]
+        );
+    }
+
+    /// Candidates are whom matching rules name: bots by name alone, forges never.
+    #[test]
+    fn names_candidates() {
+        let rules = rule("ci", r#"["1 of robot|dana"]"#, r#"paths = ["ci/"]"#);
+        let push = Push::new(&rules);
+        let who = |paths: &[&str]| {
+            let paths = push.head(N, paths, "alice").paths;
+            let names = named(&push.policy, &push.people, &push.update.name, &paths);
+            names
+                .iter()
+                .map(ToString::to_string)
+                .collect::<Vec<_>>()
+                .join(" ")
+        };
+        assert_eq!(who(&["ci/x"]), "dana robot");
+        assert_eq!(who(&["src/x"]), "alice bob carol dana erin frank");
+        assert_eq!(
+            who(&["ci/x", "src/x"]),
+            "alice bob carol dana erin frank robot"
+        );
+        assert_eq!(who(&[]), "dana robot");
+    }
+
+    /// A rule for other refs asks nothing here; the built-in one does then.
+    #[test]
+    fn rules_of_other_refs_are_silent() {
+        let rules = rule("v1", r#"["2 of @security"]"#, r#"refs = ["refs/heads/v1"]"#);
+        let rules = format!("[[ref]]\nmatch = [\"refs/heads/v1\"]\n{rules}");
+        let push = Push::new(&rules).approved(&["bob"]);
+        assert_eq!(push.decision(), Decision::Accept);
+        let mut there = push.clone();
+        there.update.name = RefName::from("refs/heads/v1");
+        assert_eq!(there.decision(), Decision::Refuse);
+    }
 }

@@ -185,3 +185,63 @@ impl Asked<'_> {
         could
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::judge::sample::{self, Push, policy};
+    use crate::judge::verdict::Decision;
+    use crate::people::People;
+    use proptest::prelude::*;
+
+    const HUMANS: [&str; 5] = ["bob", "carol", "dana", "erin", "frank"];
+
+    /// Tries every way to give each seat somebody else.
+    fn brute(seats: &[&Place], free: &[&str], people: &People) -> bool {
+        let Some((seat, rest)) = seats.split_first() else {
+            return true;
+        };
+        free.iter().enumerate().any(|(at, person)| {
+            let mut left = free.to_vec();
+            left.remove(at);
+            let person = &people.persons[&sample::name(person)];
+            seat.admits(person, people) && brute(rest, &left, people)
+        })
+    }
+
+    proptest! {
+        /// A rule holds exactly when some assignment gives each place its own person.
+        #[test]
+        fn assignment_is_exact(
+            places in prop::collection::vec(
+                (1usize..=2, prop::sample::subsequence(HUMANS.to_vec(), 2..=4)),
+                1..=3,
+            ),
+            approvers in prop::sample::subsequence(HUMANS.to_vec(), 0..=5),
+        ) {
+            let places = places.iter().map(|(count, who)| format!("{count} of {}", who.join("|")));
+            let places: Vec<_> = places.map(|text| Place::parse(&text).unwrap()).collect();
+            let mut push = Push::new("");
+            push.policy = policy(&sample::rule("r", r#"["1 of any"]"#, ""));
+            push.policy.rules[0].require = places.clone();
+            let seats: Vec<_> = places
+                .iter()
+                .flat_map(|place| std::iter::repeat_n(place, place.count))
+                .collect();
+            let expected = brute(&seats, &approvers, &push.people);
+            let accepted = push.approved(&approvers).decision() == Decision::Accept;
+            prop_assert_eq!(accepted, expected);
+        }
+    }
+
+    /// A rule that asks for nobody is satisfied by nobody.
+    #[test]
+    fn no_places_never_hold() {
+        let mut push = Push::new(&sample::rule("r", r#"["1 of any"]"#, ""));
+        push.policy.rules[0].require.clear();
+        assert_eq!(
+            push.approved(&["bob", "carol"]).decision(),
+            Decision::Refuse
+        );
+    }
+}

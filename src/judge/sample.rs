@@ -69,7 +69,7 @@ pub(crate) fn protection() -> Protection {
 }
 
 /// A push of one update, by alice.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub(crate) struct Push {
     pub(crate) policy: Policy,
     pub(crate) people: People,

@@ -5,6 +5,9 @@
 //! paths, refs, e-mails) goes through [`plain`] before a terminal sees it.
 
 pub mod command;
+mod entry;
+#[cfg(test)]
+mod fits;
 pub mod json;
 pub mod plain;
 pub mod reply;

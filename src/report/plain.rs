@@ -48,10 +48,13 @@ pub fn clip(text: &str, limit: usize) -> String {
 }
 
 /// Breaks text into lines of at most [`COLUMNS`]: at spaces where it can, further lines indented.
+///
+/// Spaces that begin the text stay.
 pub fn wrap(text: &str, indent: &str) -> Vec<String> {
     let mut lines = Vec::new();
-    let mut line = String::new();
-    for word in text.split(' ') {
+    let words = text.trim_start_matches(' ');
+    let mut line = " ".repeat(text.len().saturating_sub(words.len()));
+    for word in words.split(' ') {
         let fits = width(&line) + 1 + width(word) <= COLUMNS;
         if !line.trim().is_empty() && fits {
             line.push(' ');
@@ -81,4 +84,47 @@ pub(super) fn split(text: &str, limit: usize) -> (&str, &str) {
         used > limit
     });
     text.split_at(end.map_or(text.len(), |(at, _)| at))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What could move a cursor or reorder text is spelt out; letters and emoji stay.
+    #[test]
+    fn escapes() {
+        for (text, shown) in [
+            ("Zo\u{eb} 雪 🎉", "Zo\u{eb} 雪 🎉"),
+            ("a\u{1b}[31mb", "a\\u{1b}[31mb"),
+            ("a\r\nb\tc", "a\\u{d}\\u{a}b\\u{9}c"),
+            ("\u{9b}2J\u{7f}", "\\u{9b}2J\\u{7f}"),
+            ("a\u{202e}b\u{2066}c", "a\\u{202e}b\\u{2066}c"),
+            ("a\u{200b}b\u{feff}c\u{ad}", "a\\u{200b}b\\u{feff}c\\u{ad}"),
+            ("a\u{2028}b\u{e0041}", "a\\u{2028}b\\u{e0041}"),
+        ] {
+            assert_eq!(plain(text), shown);
+        }
+    }
+
+    /// A line that is cut says so and keeps to the limit, wide letters counted twice.
+    #[test]
+    fn clips() {
+        assert_eq!(clip("abcdef", 6), "abcdef");
+        assert_eq!(clip("abcdefg", 6), "abc...");
+        assert_eq!(clip("ab defg", 6), "ab...");
+        assert_eq!(clip("雪雪雪雪", 7), "雪雪...");
+    }
+
+    /// Text breaks at spaces, words that fit no line anywhere; nothing is lost.
+    #[test]
+    fn wraps() {
+        let long = "x".repeat(80);
+        let text = format!("  one {} two {long}", "y".repeat(67));
+        let lines = wrap(&text, "    ");
+        assert_eq!(lines[0], "  one");
+        assert!(lines.iter().all(|line| width(line) <= COLUMNS));
+        let letters = |text: &str| text.replace(' ', "");
+        assert_eq!(letters(&lines.concat()), letters(&text));
+        assert_eq!(wrap("short", "  "), ["short"]);
+    }
 }

@@ -13,17 +13,12 @@ pub use super::reply::{ReviewAct, ReviewOutcome, review_reply};
 
 use super::Context;
 use super::command::Command;
-use super::plain::{COLUMNS, clip, plain, wrap};
+use super::entry::{Entry, LENGTHS, bracketed, entries};
+use super::plain::{COLUMNS, clip, plain, width, wrap};
 use super::words;
 
 /// The lines a text may take.
 pub const LINES: usize = 20;
-
-/// In how many lengths a finding can be told.
-const LENGTHS: usize = 4;
-
-/// Lines of a rendered error that are shown.
-const RENDERED: usize = 8;
 
 /// Returns what to print for a verdict, each line ended by a line feed.
 pub fn verdict(verdict: &Verdict, context: &Context) -> String {
@@ -68,21 +63,18 @@ fn accepted(verdict: &Verdict) -> Vec<String> {
     lines
 }
 
-fn bracketed(code: Code) -> String {
-    format!("[{}]", code.as_str())
-}
-
 fn headline(what: &str, verdict: &Verdict, update: &UpdateVerdict) -> String {
     let commits = match update.commits {
-        1 => "1 commit".to_owned(),
-        n => format!("{n} commits"),
+        0 => String::new(),
+        1 => " (1 commit)".to_owned(),
+        n => format!(" ({n} commits)"),
     };
     let more = match verdict.updates.len().saturating_sub(1) {
         0 => String::new(),
         1 => " and 1 more ref".to_owned(),
         n => format!(" and {n} more refs"),
     };
-    let end = format!(" ({commits}){more}");
+    let end = format!("{commits}{more}");
     let start = format!("countersign: {what}: {}", plain(&update.name.to_string()));
     let room = COLUMNS.saturating_sub(end.chars().count());
     format!("{}{end}", clip(&start, room))
@@ -96,18 +88,15 @@ struct Refusal {
     help: Vec<String>,
     /// Strongest first; missing approvals before others that weigh the same.
     entries: Vec<Entry>,
-}
-
-/// One finding in four lengths, the richest first.
-struct Entry {
-    code: Code,
-    texts: [Vec<String>; LENGTHS],
+    /// How many of them hold the push up.
+    refusing: usize,
 }
 
 /// What a layout spends lines on.
 #[derive(Clone, Copy)]
 struct Layout {
-    length: usize,
+    rules: usize,
+    others: usize,
     help: bool,
     review: bool,
     share: bool,
@@ -118,44 +107,70 @@ fn refused(verdict: &Verdict, context: &Context) -> Vec<String> {
         return vec!["countersign: refused: nothing was pushed".to_owned()];
     };
     let refusal = Refusal::new(verdict, focus, context);
-    let all = Layout {
-        length: 0,
-        help: true,
-        review: true,
-        share: true,
-    };
-    let whole = (0..LENGTHS).map(|length| Layout { length, ..all });
+    // A finding takes a line at least.
+    let most = refusal.entries.len().min(LINES);
+    let whole = (0..LENGTHS).map(Layout::all);
     let mut whole = whole.map(|layout| refusal.lay_out(layout, refusal.entries.len()));
-    if let Some(lines) = whole.find(|lines| lines.len() <= LINES) {
+    if let Some(lines) = whole.find(|lines| lines.len() <= LINES && most == refusal.entries.len()) {
         return lines;
     }
-    let short = Layout {
-        length: LENGTHS - 1,
-        ..all
-    };
-    let no_help = Layout {
-        help: false,
-        ..short
-    };
-    let no_review = Layout {
-        review: false,
-        ..no_help
-    };
-    let bare = Layout {
-        share: false,
-        ..no_review
-    };
-    for layout in [short, no_help, no_review, bare] {
-        for shown in (1..refusal.entries.len()).rev() {
+    for (layout, least) in Layout::shorter(refusal.refusing) {
+        for shown in (least..=most).rev() {
             let lines = refusal.lay_out(layout, shown);
             if lines.len() <= LINES {
                 return lines;
             }
         }
     }
-    let mut lines = refusal.lay_out(bare, 0);
+    // Every code there is, and nothing but codes.
+    let mut lines = refusal.lay_out(Layout::BARE, 0);
     lines.truncate(LINES);
     lines
+}
+
+impl Layout {
+    const BARE: Self = Self {
+        rules: LENGTHS - 1,
+        others: LENGTHS - 1,
+        help: false,
+        review: false,
+        share: false,
+    };
+
+    /// Everything, each finding told in this length.
+    fn all(length: usize) -> Self {
+        Self {
+            rules: length,
+            others: length,
+            help: true,
+            review: true,
+            share: true,
+        }
+    }
+
+    /// What is given up for room, in this order, and how many findings must still be told.
+    fn shorter(refusing: usize) -> [(Self, usize); 5] {
+        let short = Self::all(LENGTHS - 1);
+        let rules = Self {
+            rules: LENGTHS - 2,
+            ..short
+        };
+        let no_help = Self {
+            help: false,
+            ..short
+        };
+        let no_review = Self {
+            review: false,
+            ..no_help
+        };
+        [
+            (rules, refusing.max(1)),
+            (short, 1),
+            (no_help, 1),
+            (no_review, 1),
+            (Self::BARE, 1),
+        ]
+    }
 }
 
 /// The update the text is about: the strongest decision that is enforced, the first on ties.
@@ -192,22 +207,32 @@ impl Refusal {
             .help_url
             .as_deref()
             .map_or_else(Vec::new, |url| wrap(&format!("help: {}", plain(url)), ""));
+        let findings = verdict.updates.iter().flat_map(|update| &update.findings);
+        let refusing = findings.filter(|finding| finding.severity >= Severity::Undecided);
         Self {
             head,
+            refusing: refusing.count(),
             share: missing.map_or_else(Vec::new, |_| share(focus, context)),
             review: missing.map_or_else(Vec::new, |finding| {
                 review(&verdict.repository, focus, finding, context)
             }),
             help,
-            entries: entries(verdict, focus, context),
+            entries: entries(verdict, focus, context, LINES),
         }
     }
 
     /// Returns the text with the first `shown` entries; the codes of the others at its end.
     fn lay_out(&self, layout: Layout, shown: usize) -> Vec<String> {
         let (shown, hidden) = self.entries.split_at(shown.min(self.entries.len()));
-        let text = |entry: &Entry| entry.texts.get(layout.length).cloned().unwrap_or_default();
         let is_rule = |entry: &&Entry| entry.code == Code::MissingApprovals;
+        let text = |entry: &Entry| {
+            let length = if is_rule(&entry) {
+                layout.rules
+            } else {
+                layout.others
+            };
+            entry.texts.get(length).cloned().unwrap_or_default()
+        };
         let mut lines = self.head.clone();
         if layout.share {
             lines.extend(self.share.clone());
@@ -259,121 +284,239 @@ fn review(
     if commands.is_empty() {
         return Vec::new();
     }
-    let mut lines = vec![format!(
-        "then a reviewer, who looks at it first ({}):",
-        match finding.about.len() {
-            0 => "any who may".to_owned(),
-            1 => plain(reviewer),
-            _ => format!("{}; others end in their own name", plain(reviewer)),
-        }
-    )];
-    if lines.iter().any(|line| line.len() > COLUMNS) {
-        lines = vec!["then a reviewer, who looks at it first:".to_owned()];
+    let who = match finding.about.len() {
+        0 => String::new(),
+        1 => format!(" ({})", plain(reviewer)),
+        _ => format!(" ({}; others end in their own name)", plain(reviewer)),
+    };
+    let mut lines = vec![format!("then, to approve it{who}:")];
+    if width(&lines.concat()) > COLUMNS {
+        lines = vec!["then, to approve it (others end in their own name):".to_owned()];
     }
     lines.extend(commands.iter().flat_map(Command::lines));
+    lines.push("and then push again".to_owned());
     lines
 }
 
-fn entries(verdict: &Verdict, focus: &UpdateVerdict, context: &Context) -> Vec<Entry> {
-    let others = verdict
-        .updates
-        .iter()
-        .filter(|update| !std::ptr::eq(*update, focus));
-    let mut all: Vec<_> = std::iter::once(focus)
-        .chain(others)
-        .flat_map(|update| update.findings.iter().map(move |finding| (update, finding)))
-        .collect();
-    // Stable: the focus comes first among what weighs the same.
-    all.sort_by_key(|(_, finding)| {
-        let other = finding.code != Code::MissingApprovals;
-        (std::cmp::Reverse(finding.severity), other)
-    });
-    all.into_iter()
-        .map(|(update, finding)| {
-            let at = if std::ptr::eq(update, focus) {
-                String::new()
-            } else {
-                format!("{}: ", plain(&update.name.to_string()))
-            };
-            let texts = if finding.code == Code::MissingApprovals {
-                rule_texts(&at, finding)
-            } else {
-                other_texts(&at, &verdict.repository, update, finding, context)
-            };
-            Entry {
-                code: finding.code,
-                texts,
-            }
-        })
-        .collect()
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::judge::facts::{Pusher, Scope};
+    use crate::judge::sample::{N, Push, oid, protection, rule};
+    use crate::judge::verdict::Role;
+    use crate::policy::Protection;
 
-fn rule_texts(at: &str, finding: &Finding) -> [Vec<String>; LENGTHS] {
-    let code = bracketed(finding.code);
-    let rule = plain(finding.rule.as_deref().unwrap_or("a rule"));
-    let want = plain(finding.want.as_deref().unwrap_or_default());
-    let place = finding.at.as_deref().unwrap_or("built in");
-    let got = match finding.got.as_slice() {
-        [] => "nobody".to_owned(),
-        names => names.join(", "),
-    };
-    let first = format!("{code} {at}{rule}: {want}");
-    let second = format!("  {place}; has {got}; {}", words::could(finding));
-    let second = plain(&second);
-    let mut full = wrap(&first, "  ");
-    full.extend(wrap(&second, "  "));
-    let paths: Vec<_> = finding.paths.iter().map(ToString::to_string).collect();
-    let mut richest = full.clone();
-    if let Some(path) = paths.first() {
-        let more = match paths.len() {
-            1 => String::new(),
-            n => format!(" and {} more", n.saturating_sub(1)),
-        };
-        let room = COLUMNS.saturating_sub(more.len());
-        let path = clip(&format!("  for {}", plain(path)), room);
-        richest.push(format!("{path}{more}"));
-    }
-    let short = vec![clip(&first, COLUMNS), clip(&second, COLUMNS)];
-    let line = format!("{code} {at}{rule}: {want}; has {got}");
-    [richest, full, short, vec![clip(&plain(&line), COLUMNS)]]
-}
-
-fn other_texts(
-    at: &str,
-    repository: &str,
-    update: &UpdateVerdict,
-    finding: &Finding,
-    context: &Context,
-) -> [Vec<String>; LENGTHS] {
-    let weight = match finding.severity {
-        Severity::Refuse | Severity::Undecided => "",
-        Severity::Warn => "warning ",
-        Severity::Note => "note ",
-    };
-    let detail = words::detail(update, finding);
-    let line = format!("{weight}{} {at}{detail}", bracketed(finding.code));
-    let short = vec![clip(&line, COLUMNS)];
-    let rendered = finding.about.iter().filter(|text| text.contains('\n'));
-    let rendered = rendered.flat_map(|text| text.lines()).take(RENDERED);
-    let rendered: Vec<_> = rendered.map(|text| clip(&plain(text), COLUMNS)).collect();
-    let remedies = match finding.severity {
-        Severity::Note => Vec::new(),
-        Severity::Refuse | Severity::Undecided | Severity::Warn => {
-            words::remedy(repository, update, finding, context)
+    fn context() -> Context {
+        Context {
+            help_url: Some("https://git.example.com/help/review".to_owned()),
+            pusher: Some("alice".to_owned()),
+            remote: "origin".to_owned(),
         }
-    };
-    let remedies = remedies
-        .iter()
-        .map(|text| wrap(&format!("  {text}"), "    "));
-    let remedies: Vec<_> = remedies.collect();
-    let first = remedies.first().cloned().unwrap_or_default();
-    let mut richest = wrap(&line, "  ");
-    richest.extend(rendered.clone());
-    richest.extend(remedies.into_iter().flatten());
-    let mut full = short.clone();
-    full.extend(rendered);
-    full.extend(first.clone());
-    let mut middle = short.clone();
-    middle.extend(first);
-    [richest, full, middle, short]
+    }
+
+    fn text(push: &Push) -> String {
+        verdict(&push.judge().verdict, &context())
+    }
+
+    fn pipelines() -> Push {
+        let rules = rule("everyone", r#"["1 of @maintainers"]"#, "")
+            + &rule(
+                "pipelines",
+                r#"["2 of @maintainers", "1 of @security"]"#,
+                "class = [\"pipeline\"]",
+            );
+        let mut push = Push::new(&rules).changing(&[".github/workflows/ci.yml", "src/lib.rs"]);
+        push.update.commits = 3;
+        push
+    }
+
+    /// Missing approvals: share, who can approve, what the reviewer copies, help, and the rest.
+    #[test]
+    fn missing_approvals() {
+        insta::assert_snapshot!(text(&pipelines().approved(&["bob", "alice"])), @r#"
+        countersign: refused: refs/heads/main (3 commits)
+        share it first, a refused commit is not on the server:
+          git push origin 0000000000000000000000020000000000000002:\
+        refs/countersign/proposals/alice/000000000000
+        [missing-approvals] pipelines: 2 of @maintainers, 1 of @security
+          .countersign/policy.toml:7; has bob; can approve: carol, dana, erin
+          for .github/workflows/ci.yml
+        then, to approve it (carol; others end in their own name):
+          git fetch origin refs/countersign/proposals/alice/000000000000
+          git tag -s countersign/ok 0000000000000000000000020000000000000002 \
+          -m "countersign: approve refs/heads/main of git.example.com/payments"
+          git push origin refs/tags/countersign/ok:refs/countersign/reviews/\
+        0000000000000000000000020000000000000002/carol
+          git tag -d countersign/ok
+        and then push again
+        note [self-approval] alice's approval of 000000000000 is of their own
+          work
+        help: https://git.example.com/help/review
+        "#);
+    }
+
+    /// Faults of the push itself come with what to do, and nothing to share.
+    #[test]
+    fn faults() {
+        let push = Push::new("").approved(&["bob"]);
+        let push = push.noticed(Code::UnknownTip, &[]);
+        let push = push.noticed(Code::UnsafePath, &["a/.git/\u{1b}[2Jx"]);
+        insta::assert_snapshot!(text(&push), @r#"
+        countersign: refused: refs/heads/main (1 commit)
+        [unsafe-path] a path is unsafe to check out: seen, a/.git/\u{1b}[2Jx
+          rename the path and amend the commit
+        [unknown-tip] refs/heads/main is not where the record left it: seen
+          on the host set it back, or take it as it is, with
+          git update-ref refs/heads/main \
+            0000000000000000000000010000000000000001
+          countersign log adopt refs/heads/main
+        help: https://git.example.com/help/review
+        "#);
+    }
+
+    /// An accepted push is told in a few lines who reviewed it.
+    #[test]
+    fn accepted() {
+        let push = Push::new("").approved(&["bob", "carol"]);
+        let push = push.noticed(Code::SubmoduleChange, &["vendor"]);
+        insta::assert_snapshot!(text(&push), @r#"
+        countersign: accepted: refs/heads/main (1 commit)
+          reviewed by bob, carol
+          noted: [submodule-change]
+        "#);
+    }
+
+    /// Dry run says what enforcing would say, and that the push passes.
+    #[test]
+    fn dry_run() {
+        let push = Push::new("").scoped(Scope::Protected(Protection {
+            mode: Mode::DryRun,
+            ..protection()
+        }));
+        insta::assert_snapshot!(text(&push), @r#"
+        countersign: dry run, would refuse: refs/heads/main (1 commit)
+          the push passes, but nothing it lands counts as reviewed
+        [missing-approvals] default: 1 of any
+          built in; has nobody; can approve: bob, carol, dana, erin, frank
+          for src/lib.rs
+        help: https://git.example.com/help/review
+        "#);
+    }
+
+    /// What could not be decided says so.
+    #[test]
+    fn undecided() {
+        let push = Push::new("")
+            .approved(&["bob"])
+            .noticed(Code::Unverifiable, &[]);
+        insta::assert_snapshot!(text(&push), @r#"
+        countersign: could not decide, refused: refs/heads/main (1 commit)
+        [unverifiable] what a review covers could not be computed: seen
+          approve a commit that is built on the ref's tip
+        help: https://git.example.com/help/review
+        "#);
+    }
+
+    /// An error in the policy is shown as it was rendered, file, line and caret.
+    #[test]
+    fn policy_error() {
+        let mut push = Push::new("")
+            .approved(&["bob"])
+            .noticed(Code::PolicyInvalid, &[]);
+        push.update.notices[0].about = vec![
+            "error: unknown key `requires`\n --> .countersign/policy.toml:4:1\n  |\n4 | requires = []\n  | ^^^^^^^^".to_owned(),
+        ];
+        insta::assert_snapshot!(text(&push), @r#"
+        countersign: refused: refs/heads/main (1 commit)
+        [policy-invalid] the policy or people file has an error
+        error: unknown key `requires`
+         --> .countersign/policy.toml:4:1
+          |
+        4 | requires = []
+          | ^^^^^^^^
+          mend the file: countersign policy check
+        help: https://git.example.com/help/review
+        "#);
+    }
+
+    /// More than fits: the commands stay, and every code is still said.
+    #[test]
+    fn crowded() {
+        let mut push = pipelines().approved(&["alice", "robot", "github"]);
+        for code in [
+            Code::UnknownContributor,
+            Code::SubmoduleChange,
+            Code::HiddenContent,
+            Code::UnknownSigner,
+            Code::OverBudget,
+        ] {
+            push = push.noticed(code, &["some/path"]);
+        }
+        push.pusher = Pusher::Unknown("mallory".to_owned());
+        let push = push.with("carol", &[Role::CoAuthor]);
+        insta::assert_snapshot!(text(&push), @r#"
+        countersign: refused: refs/heads/main (3 commits)
+        share it first, a refused commit is not on the server:
+          git push origin 0000000000000000000000020000000000000002:\
+        refs/countersign/proposals/alice/000000000000
+        [missing-approvals] everyone: 1 of @maintainers; has nobody
+        [missing-approvals] pipelines: 2 of @maintainers, 1 of @security; has...
+        then, to approve it (bob):
+          git fetch origin refs/countersign/proposals/alice/000000000000
+          git tag -s countersign/ok 0000000000000000000000020000000000000002 \
+          -m "countersign: approve refs/heads/main of git.example.com/payments"
+          git push origin refs/tags/countersign/ok:refs/countersign/reviews/\
+        0000000000000000000000020000000000000002/bob
+          git tag -d countersign/ok
+        and then push again
+        [unknown-pusher] the pusher mallory is no person of people.toml
+        [over-budget] more than the limits allow: seen, some/path
+        ... and 7 more findings: countersign check --json
+          [submodule-change] [hidden-content] [unknown-signer]
+          [unknown-contributor] [self-approval] [bot-approval]
+        help: https://git.example.com/help/review
+        "#);
+    }
+
+    /// The reply to a review says what it did and what is missing, or that nothing is.
+    #[test]
+    fn replies() {
+        let outcome = |push: &Push| ReviewOutcome {
+            person: "bob".to_owned(),
+            act: ReviewAct::Approves,
+            head: oid(N),
+            target: push.update.name.clone(),
+            now: Some(push.verdict()),
+        };
+        let missing = outcome(&pipelines().approved(&["bob"]));
+        let done = outcome(&Push::new("").approved(&["bob"]));
+        insta::assert_snapshot!(review_reply(&[missing, done], &context()), @r#"
+        countersign: bob approves 000000000000 for refs/heads/main
+          still missing before it can land:
+          [missing-approvals] pipelines wants 2 of @maintainers, 1 of @securi...
+            can approve: carol, dana, erin
+        countersign: bob approves 000000000000 for refs/heads/main
+          nothing is missing; whoever may push can land it:
+          git push origin \
+            0000000000000000000000020000000000000002:refs/heads/main
+        "#);
+    }
+
+    /// Even with every code there is, and many of each, each is named.
+    #[test]
+    fn every_code_at_once() {
+        let mut verdict = Push::new("").judge().verdict;
+        let finding = verdict.updates[0].findings[0].clone();
+        let all = (0..500).flat_map(|_| Code::ALL.iter().copied());
+        let all = all.map(|code| Finding {
+            code,
+            ..finding.clone()
+        });
+        verdict.updates[0].findings = all.collect();
+        let text = super::verdict(&verdict, &context());
+        assert!(text.lines().count() <= LINES, "{text}");
+        for code in Code::ALL {
+            assert!(text.contains(&bracketed(*code)), "{code:?}");
+        }
+    }
 }

@@ -5,7 +5,7 @@ use crate::wire::oid::Oid;
 
 use super::Context;
 use super::command::Command;
-use super::plain::plain;
+use super::plain::{plain, wrap};
 
 /// How many of a list are written out.
 const LISTED: usize = 5;
@@ -182,27 +182,67 @@ fn list(names: &[String]) -> String {
     }
 }
 
-/// Says what to do next, one sentence or command each.
+/// One thing to do next.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Remedy {
+    /// A sentence.
+    Say(String),
+    /// A command to copy.
+    Run(Command),
+}
+
+impl Remedy {
+    /// Returns it on one line.
+    pub fn one_line(&self) -> String {
+        match self {
+            Self::Say(text) => text.clone(),
+            Self::Run(command) => command.one_line(),
+        }
+    }
+
+    /// Returns it on lines of [`super::plain::COLUMNS`], indented.
+    pub fn lines(&self) -> Vec<String> {
+        match self {
+            Self::Say(text) => wrap(&format!("  {text}"), "    "),
+            Self::Run(command) => command.lines(),
+        }
+    }
+}
+
+/// Says what to do next; safe for a terminal.
 pub fn remedy(
     repository: &str,
     update: &UpdateVerdict,
     finding: &Finding,
     context: &Context,
-) -> Vec<String> {
-    if finding.code == Code::MissingApprovals {
-        let mut commands: Vec<_> = share(update, context).into_iter().collect();
-        let reviewer = finding.about.first().map_or("review", String::as_str);
-        commands.extend(review(repository, update, context, reviewer));
-        return commands.iter().map(Command::one_line).collect();
+) -> Vec<Remedy> {
+    match finding.code {
+        Code::MissingApprovals => {
+            let share = share(update, context).into_iter();
+            let reviewer = finding.about.first().map_or("review", String::as_str);
+            let review = review(repository, update, context, reviewer);
+            share.chain(review).map(Remedy::Run).collect()
+        }
+        Code::UnknownTip => unknown_tip(update),
+        code => {
+            let text = next(code).map(str::to_owned);
+            text.map(Remedy::Say).into_iter().collect()
+        }
     }
-    let lines: Vec<String> = match finding.code {
-        Code::UnknownTip => vec![
-            format!("on the host: git update-ref {} {}", update.name, update.old),
-            format!("or take it as it is: countersign log adopt {}", update.name),
-        ],
-        code => next(code).map(str::to_owned).into_iter().collect(),
+}
+
+/// Gives both ways out: where the record left the ref, or the record to where the ref is.
+fn unknown_tip(update: &UpdateVerdict) -> Vec<Remedy> {
+    let (name, old) = (update.name.to_string(), update.old.to_string());
+    let back = if update.old.is_zero() {
+        Command::new(&["git", "update-ref", "-d", &name])
+    } else {
+        Command::new(&["git", "update-ref", &name, &old])
     };
-    lines.iter().map(|line| plain(line)).collect()
+    let adopt = Command::new(&["countersign", "log", "adopt", &name]);
+    let say = "on the host set it back, or take it as it is, with".to_owned();
+    let commands = [back, adopt].into_iter().flatten().map(Remedy::Run);
+    std::iter::once(Remedy::Say(say)).chain(commands).collect()
 }
 
 fn next(code: Code) -> Option<&'static str> {
