@@ -1,1 +1,5 @@
-//! (in the making)
+//! From tips to facts.
+
+pub mod rulebook;
+
+pub use rulebook::{Rulebook, RulebookError};

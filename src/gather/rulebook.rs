@@ -1,0 +1,188 @@
+//! Policy and people as they stand at one commit, with the digest that names them.
+
+use std::cell::RefCell;
+
+use sha2::{Digest, Sha256};
+
+use crate::git::{GitError, Repo};
+use crate::people::{ConfigError, People};
+use crate::policy::classes::OWNERS_FILES;
+use crate::policy::{Policy, digest};
+use crate::wire::object::ObjectKind;
+use crate::wire::oid::Oid;
+use crate::wire::tree::FileMode;
+
+/// The folder that policy and people stand in.
+pub const FOLDER: &str = ".countersign";
+/// The most files below it.
+const MAX_FILES: usize = 10_000;
+/// How deep folders below it may nest.
+const MAX_DEPTH: usize = 16;
+
+/// Everything that decides who must review, as of one commit.
+#[derive(Clone, Debug)]
+pub struct Rulebook {
+    /// The commit it was read from.
+    pub commit: Oid,
+    /// `people.toml` and the key files it names.
+    pub people: People,
+    /// `policy.toml`.
+    pub policy: Policy,
+    /// SHA-256, hexadecimal, over every file that belongs to it.
+    pub digest: String,
+}
+
+/// Why a commit gives no rulebook.
+#[derive(Debug, thiserror::Error)]
+pub enum RulebookError {
+    /// One of the two files is not there: `policy-missing`.
+    #[error("{file} is missing in {commit}")]
+    Missing {
+        /// Where it was looked for.
+        commit: Oid,
+        /// Which.
+        file: &'static str,
+    },
+    /// A link or a folder stands where a file must: `unsafe-mode`.
+    #[error("{path} is no plain file (mode {mode})")]
+    NotAFile {
+        /// Where.
+        path: String,
+        /// As trees spell it.
+        mode: &'static str,
+    },
+    /// More files, or deeper, than is read.
+    #[error("more than {MAX_FILES} files, or deeper than {MAX_DEPTH} folders, below {FOLDER}")]
+    TooMany,
+    /// A file that says something that is not allowed: `policy-invalid`, `unsatisfiable-rule`.
+    #[error(transparent)]
+    Invalid(#[from] Box<ConfigError>),
+    /// git could not be read.
+    #[error(transparent)]
+    Git(#[from] GitError),
+}
+
+impl Rulebook {
+    /// Reads the rulebook of a commit; `limit` bounds the bytes of any one file.
+    ///
+    /// Depends on the commit alone: no clock, no configuration.
+    pub fn at(repo: &Repo, commit: &Oid, limit: u64) -> Result<Self, RulebookError> {
+        let reader = Reader {
+            repo,
+            commit: *commit,
+            tree: repo.commit(commit)?.tree,
+            limit,
+        };
+        let people = reader.people()?;
+        let text = reader.must(crate::policy::parse::FILE)?;
+        let policy = Policy::parse(&text, &people).map_err(Box::new)?;
+        Ok(Self {
+            commit: *commit,
+            people,
+            policy,
+            digest: reader.digest()?,
+        })
+    }
+}
+
+struct Reader<'r> {
+    repo: &'r Repo,
+    commit: Oid,
+    tree: Oid,
+    limit: u64,
+}
+
+impl Reader<'_> {
+    fn people(&self) -> Result<People, RulebookError> {
+        let text = self.must(crate::people::parse::FILE)?;
+        // What git says about a key file, for the parser only knows that there is none.
+        let failed = RefCell::new(None);
+        let files = |path: &str| match self.file(path) {
+            Ok(bytes) => bytes,
+            Err(error) => {
+                failed.replace(Some(error));
+                None
+            }
+        };
+        let people = People::parse(&text, &files);
+        match failed.into_inner() {
+            Some(error) => Err(error),
+            None => Ok(people.map_err(Box::new)?),
+        }
+    }
+
+    fn must(&self, file: &'static str) -> Result<Vec<u8>, RulebookError> {
+        self.file(file)?.ok_or(RulebookError::Missing {
+            commit: self.commit,
+            file,
+        })
+    }
+
+    fn file(&self, path: &str) -> Result<Option<Vec<u8>>, RulebookError> {
+        match self.repo.file_at(&self.tree, path.as_bytes())? {
+            None => Ok(None),
+            Some((FileMode::File | FileMode::Executable, oid)) => {
+                let bytes = self.repo.raw(&oid, ObjectKind::Blob, self.limit)?;
+                Ok(Some(bytes.to_vec()))
+            }
+            Some((mode, _)) => Err(RulebookError::NotAFile {
+                path: path.to_owned(),
+                mode: mode.octal(),
+            }),
+        }
+    }
+
+    fn digest(&self) -> Result<String, RulebookError> {
+        let mut files = Vec::new();
+        if let Some((FileMode::Tree, oid)) = self.repo.file_at(&self.tree, FOLDER.as_bytes())? {
+            self.collect(&oid, FOLDER.as_bytes(), MAX_DEPTH, &mut files)?;
+        }
+        for path in OWNERS_FILES {
+            if let Some((mode, oid)) = self.repo.file_at(&self.tree, path.as_bytes())?
+                && mode != FileMode::Tree
+            {
+                files.push(self.hashed(mode, path.as_bytes().to_vec(), &oid)?);
+            }
+        }
+        Ok(digest::digest(&files))
+    }
+
+    fn collect(
+        &self,
+        tree: &Oid,
+        folder: &[u8],
+        depth: usize,
+        files: &mut Vec<(&'static str, Vec<u8>, String)>,
+    ) -> Result<(), RulebookError> {
+        let below = depth.checked_sub(1).ok_or(RulebookError::TooMany)?;
+        for entry in self.repo.tree(tree)?.iter() {
+            let path = [folder, b"/", entry.name.as_slice()].concat();
+            if entry.mode == FileMode::Tree {
+                self.collect(&entry.oid, &path, below, files)?;
+            } else {
+                files.push(self.hashed(entry.mode, path, &entry.oid)?);
+            }
+            if files.len() > MAX_FILES {
+                return Err(RulebookError::TooMany);
+            }
+        }
+        Ok(())
+    }
+
+    /// A submodule's content is elsewhere; its commit id stands for it.
+    fn hashed(
+        &self,
+        mode: FileMode,
+        path: Vec<u8>,
+        oid: &Oid,
+    ) -> Result<(&'static str, Vec<u8>, String), RulebookError> {
+        let hash = match mode {
+            FileMode::Submodule => Sha256::digest(oid.to_string()),
+            FileMode::Tree | FileMode::File | FileMode::Executable | FileMode::Symlink => {
+                Sha256::digest(&self.repo.raw(oid, ObjectKind::Blob, self.limit)?)
+            }
+        };
+        let hex = hash.iter().map(|byte| format!("{byte:02x}")).collect();
+        Ok((mode.octal(), path, hex))
+    }
+}
