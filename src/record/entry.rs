@@ -11,6 +11,9 @@ use crate::policy::Mode;
 use crate::wire::name::RefName;
 use crate::wire::oid::{ObjectFormat, Oid};
 
+/// The most bytes an entry has in the log.
+pub const MAX_ENTRY: usize = super::tiles::MAX_ENTRY;
+
 /// One entry.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "kebab-case")]
@@ -205,4 +208,103 @@ pub struct Adopted {
     pub reason: String,
     /// Whether it was the recorded way out of a policy that cannot be used (`--policy`).
     pub policy: bool,
+}
+
+/// What is wrong with something that should be an entry.
+#[derive(Debug, thiserror::Error)]
+pub enum EntryError {
+    /// No JSON, or a kind or field that is not known.
+    #[error("not an entry: {0}")]
+    Json(#[from] serde_json::Error),
+    /// JSON of an entry, but not the one way to write it.
+    #[error("not canonical JSON (RFC 8785)")]
+    NotCanonical,
+    /// Larger than [`MAX_ENTRY`].
+    #[error("a {kind} entry of {size} bytes, at most {MAX_ENTRY} fit")]
+    TooLarge {
+        /// Which kind.
+        kind: &'static str,
+        /// Its size.
+        size: usize,
+    },
+    /// A ref whose name is not UTF-8: JSON cannot hold it.
+    #[error("the name of {0} is not UTF-8")]
+    RefName(RefName),
+}
+
+impl Entry {
+    /// Returns the canonical JSON, which reads back to the same bytes.
+    pub fn encode(&self) -> Result<Vec<u8>, EntryError> {
+        if let Some(name) = self.refs().find(|name| name.as_str().is_none()) {
+            return Err(EntryError::RefName(name.clone()));
+        }
+        let bytes = serde_jcs::to_vec(self)?;
+        if bytes.len() > MAX_ENTRY {
+            return Err(EntryError::TooLarge {
+                kind: self.kind(),
+                size: bytes.len(),
+            });
+        }
+        // JSON numbers are not Rust's: what would read back otherwise must not be signed.
+        Self::decode(&bytes)?;
+        Ok(bytes)
+    }
+
+    /// Reads an entry; anything but the bytes [`Entry::encode`] makes is an error.
+    pub fn decode(bytes: &[u8]) -> Result<Self, EntryError> {
+        if bytes.len() > MAX_ENTRY {
+            return Err(EntryError::TooLarge {
+                kind: "larger",
+                size: bytes.len(),
+            });
+        }
+        let entry: Self = serde_json::from_slice(bytes)?;
+        if serde_jcs::to_vec(&entry)? != bytes {
+            return Err(EntryError::NotCanonical);
+        }
+        Ok(entry)
+    }
+
+    /// Returns the server's time.
+    pub fn at(&self) -> Timestamp {
+        match self {
+            Self::Genesis(genesis) => genesis.at,
+            Self::Review(review) => review.at,
+            Self::Landed(landed) => landed.at,
+            Self::Adopted(adopted) => adopted.at,
+        }
+    }
+
+    /// Returns the name of the kind, as in the JSON.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Genesis(_) => "genesis",
+            Self::Review(_) => "review",
+            Self::Landed(_) => "landed",
+            Self::Adopted(_) => "adopted",
+        }
+    }
+
+    fn refs(&self) -> Box<dyn Iterator<Item = &RefName> + '_> {
+        match self {
+            Self::Genesis(genesis) => Box::new(
+                std::iter::once(&genesis.policy_ref)
+                    .chain(genesis.tips.keys())
+                    .chain(&genesis.dry_run),
+            ),
+            Self::Review(review) => Box::new([&review.name, &review.target].into_iter()),
+            Self::Landed(landed) => Box::new(std::iter::once(&landed.name)),
+            Self::Adopted(adopted) => Box::new(std::iter::once(&adopted.name)),
+        }
+    }
+}
+
+impl DecisionId {
+    /// Returns the answer.
+    pub fn decision(&self) -> Decision {
+        match self {
+            Self::Inline(decided) => decided.verdict.decision,
+            Self::Beside { decision, .. } => *decision,
+        }
+    }
 }

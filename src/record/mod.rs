@@ -1,3 +1,217 @@
 //! The record: which commit was reviewed by whom, signed and append-only.
+//!
+//! ```text
+//! <git-dir>/countersign/       0700, files 0600: publishing the log is copying `log/`
+//!   log/checkpoint             signed note: origin, size, root
+//!   log/tile/…                 C2SP tlog-tiles
+//!   log/vkey                   the key that signs checkpoints, its public half
+//!   key                        its private half
+//!   evidence/<sha256>          what is too large for an entry
+//!   intents/<id>.json          accepted, not landed yet
+//!   received                   who first brought which commits, JSON lines
+//!   audit.jsonl                refusals, JSON lines
+//!   index.db                   SQLite; rebuilt from `log/` and `received`
+//!   lock                       held while anything above is written
+//! ```
 
+mod audit;
+mod checkpoint;
+mod disk;
 pub mod entry;
+mod evidence;
+mod index;
+mod intents;
+mod key;
+mod log;
+mod process;
+pub mod proof;
+mod received;
+pub mod tiles;
+mod verify;
+mod view;
+
+pub use checkpoint::{Checkpoint, CheckpointError};
+pub use intents::Intent;
+pub use log::Lock;
+pub use process::Process;
+pub use verify::{Problem, Report};
+pub use view::{Tip, TipKind, View};
+
+use std::cell::{OnceCell, RefCell};
+use std::fmt;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::rc::Rc;
+
+use jiff::Timestamp;
+use rusqlite::Connection;
+
+use crate::wire::note::{NoteError, NoteKey};
+use disk::Disk;
+
+/// The record of one repository, opened.
+///
+/// Reading needs no lock. What is read is the log as of the checkpoint loaded by opening,
+/// locking or appending, whichever came last.
+#[derive(Debug)]
+pub struct Record {
+    dir: PathBuf,
+    disk: Disk,
+    key: NoteKey,
+    checkpoint: RefCell<Checkpoint>,
+    index: OnceCell<Rc<Connection>>,
+}
+
+/// What went wrong with the record; none of these is ever a reason to accept.
+#[derive(Debug, thiserror::Error)]
+pub enum RecordError {
+    /// A file that cannot be read or written.
+    #[error("{path}: {source}")]
+    Io {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// No record in this folder.
+    #[error("{0}: no record here")]
+    Missing(PathBuf),
+    /// There is a record in this folder.
+    #[error("{0}: a record is here already")]
+    Exists(PathBuf),
+    /// Something on disk is not what was written.
+    #[error("the record is damaged: {what}: {why}")]
+    Damaged {
+        /// Which part.
+        what: String,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// The checkpoint is not the one this process loaded.
+    #[error("the log moved under its lock: size {expected} was loaded, {found} is on disk")]
+    Moved {
+        /// What was loaded.
+        expected: u64,
+        /// What is there.
+        found: u64,
+    },
+    /// Time ran backwards.
+    #[error("the clock went back: the record's last time is {last}, now it is {now}")]
+    ClockWentBack {
+        /// The latest time recorded.
+        last: Timestamp,
+        /// The time of the new entry.
+        now: Timestamp,
+    },
+    /// An entry beyond the size of the log.
+    #[error("the log has {size} entries, {index} is beyond them")]
+    Beyond {
+        /// The size.
+        size: u64,
+        /// What was asked for.
+        index: u64,
+    },
+    /// An entry that cannot be written or read.
+    #[error("entry {index}: {source}")]
+    Entry {
+        /// Its place in the log.
+        index: u64,
+        /// What is wrong with it.
+        source: entry::EntryError,
+    },
+    /// The checkpoint.
+    #[error("{path}: {source}")]
+    Checkpoint {
+        /// Where it stands.
+        path: PathBuf,
+        /// What is wrong with it.
+        source: CheckpointError,
+    },
+    /// A key of the log.
+    #[error("{path}: {source}")]
+    Key {
+        /// Where it stands.
+        path: PathBuf,
+        /// What is wrong with it.
+        source: NoteError,
+    },
+    /// The private key can be read by others.
+    #[error("{0}: others than its owner can read this private key")]
+    KeyExposed(PathBuf),
+    /// The private key is not the one of `log/vkey`.
+    #[error("{0}: not the key whose public half is log/vkey")]
+    KeyMismatch(PathBuf),
+    /// The lock stayed taken.
+    #[error("{path}: held by another process for more than {seconds} s")]
+    Busy {
+        /// The lock file.
+        path: PathBuf,
+        /// How long was waited.
+        seconds: u64,
+    },
+    /// The index; deleting `index.db` has it rebuilt.
+    #[error("index.db (delete it, and it is rebuilt): {0}")]
+    Index(#[from] rusqlite::Error),
+    /// The operating system gave no random bytes.
+    #[error("no random bytes: {0}")]
+    Random(getrandom::Error),
+    /// A process that cannot be looked at.
+    #[error("{0}")]
+    Process(String),
+    /// Not 32 hexadecimal digits.
+    #[error("not an intent id: {0:?}")]
+    IntentId(String),
+    /// JSON that cannot be made.
+    #[error(transparent)]
+    Json(#[from] serde_json::Error),
+}
+
+impl RecordError {
+    fn damaged(what: impl fmt::Display, why: impl fmt::Display) -> Self {
+        Self::Damaged {
+            what: what.to_string(),
+            why: why.to_string(),
+        }
+    }
+}
+
+impl Record {
+    /// Returns whether there is a record in the folder.
+    pub fn exists(dir: &Path) -> bool {
+        dir.join("log/checkpoint").exists()
+    }
+
+    /// Returns the folder.
+    pub fn dir(&self) -> &Path {
+        &self.dir
+    }
+
+    /// Returns how many entries the log has.
+    pub fn size(&self) -> u64 {
+        self.checkpoint.borrow().size
+    }
+
+    /// Returns the checkpoint this record is read at.
+    pub fn checkpoint(&self) -> Checkpoint {
+        self.checkpoint.borrow().clone()
+    }
+
+    /// Returns the verifier line of the log's key.
+    pub fn vkey(&self) -> String {
+        self.key.to_string()
+    }
+
+    fn log_dir(&self) -> PathBuf {
+        self.dir.join("log")
+    }
+}
+
+/// Returns bytes as lower-case hexadecimal.
+fn hex(bytes: &[u8]) -> String {
+    use fmt::Write as _;
+    bytes.iter().fold(String::new(), |mut text, byte| {
+        // Writing to a string does not fail.
+        write!(text, "{byte:02x}").ok();
+        text
+    })
+}

@@ -8,6 +8,7 @@ pub mod fold;
 pub mod ident;
 pub mod armor;
 pub mod name;
+pub mod note;
 pub mod object;
 pub mod oid;
 pub mod openpgp;

@@ -1,0 +1,11 @@
+//! The audit trail: what was refused. It proves nothing and may lose its end in a crash.
+
+use super::{Record, RecordError, disk};
+
+impl Record {
+    /// Adds a line to `audit.jsonl`.
+    pub fn audit(&self, event: &serde_json::Value) -> Result<(), RecordError> {
+        let line = serde_jcs::to_vec(event)?;
+        disk::append_plain(&self.dir.join("audit.jsonl"), &line)
+    }
+}

@@ -1,0 +1,390 @@
+//! `index.db`: what the log says, by what is asked of it. SQLite.
+//!
+//! It carries size and root of the checkpoint it was built from and is believed only where both
+//! are the log's. Behind, it is brought up; ahead, of another root, of another version or
+//! unreadable, it is built again. Every entry that goes in is checked against its leaf hash, and
+//! all of them together against the checkpoint's root. Answers are rows of positions: entries
+//! themselves are always read from the log.
+
+use std::path::Path;
+use std::rc::Rc;
+use std::time::Duration;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
+use jiff::Timestamp;
+use rusqlite::{Connection, ErrorCode, OptionalExtension as _, TransactionBehavior, params};
+
+use super::entry::{Decided, Entry, Landed, Review};
+use super::proof::{Frontier, Hash, leaf_hash};
+use super::tiles::{TILE_WIDTH, Tiles};
+use super::{Checkpoint, Record, RecordError, disk, hex, log};
+use crate::judge::verdict::Decision;
+use crate::policy::Mode;
+use crate::wire::name::RefName;
+use crate::wire::oid::Oid;
+use crate::wire::review::{ReviewMessage, ReviewVerb};
+use crate::wire::tag::Tag;
+
+/// Changes whenever the tables, or what is put in them, do.
+const VERSION: i64 = 1;
+
+const SCHEMA: &str = "
+CREATE TABLE meta (size INTEGER NOT NULL, root TEXT NOT NULL, received INTEGER NOT NULL);
+CREATE TABLE entry (idx INTEGER PRIMARY KEY, kind TEXT NOT NULL, latest TEXT NOT NULL,
+    start INTEGER NOT NULL, len INTEGER NOT NULL);
+CREATE INDEX entry_kind ON entry (kind, idx);
+CREATE TABLE tip (ref TEXT NOT NULL, idx INTEGER NOT NULL, oid TEXT, how TEXT NOT NULL,
+    mode TEXT NOT NULL, accepted INTEGER NOT NULL, PRIMARY KEY (ref, idx)) WITHOUT ROWID;
+CREATE INDEX tip_oid ON tip (oid, ref, idx);
+CREATE TABLE review (idx INTEGER PRIMARY KEY, target TEXT NOT NULL, person TEXT NOT NULL,
+    head TEXT NOT NULL, tag TEXT NOT NULL, verb TEXT NOT NULL);
+CREATE INDEX review_person ON review (target, person, idx);
+CREATE INDEX review_head ON review (target, head, idx);
+CREATE INDEX review_verb ON review (target, verb, idx);
+CREATE INDEX review_tag ON review (tag, idx);
+CREATE TABLE landed (idx INTEGER PRIMARY KEY, ref TEXT NOT NULL, new TEXT, intent TEXT NOT NULL);
+CREATE INDEX landed_new ON landed (new, idx);
+CREATE INDEX landed_intent ON landed (intent, ref, idx);
+CREATE TABLE counted (ref TEXT NOT NULL, idx INTEGER NOT NULL, place INTEGER NOT NULL,
+    head TEXT NOT NULL, PRIMARY KEY (ref, idx, place)) WITHOUT ROWID;
+CREATE TABLE spent (ref TEXT NOT NULL, oid TEXT NOT NULL, idx INTEGER NOT NULL,
+    PRIMARY KEY (ref, oid, idx)) WITHOUT ROWID;
+CREATE TABLE received (oid TEXT PRIMARY KEY, pusher TEXT, at TEXT NOT NULL) WITHOUT ROWID;
+";
+
+const TABLES: [&str; 8] = [
+    "meta", "entry", "tip", "review", "landed", "counted", "spent", "received",
+];
+
+impl Record {
+    /// Returns the index, brought up to at least this record's checkpoint.
+    pub(crate) fn index(&self) -> Result<Rc<Connection>, RecordError> {
+        let db = match self.index.get() {
+            Some(db) => Rc::clone(db),
+            None => {
+                let db = Rc::new(connect(&self.dir)?);
+                self.index.get_or_init(|| db).clone()
+            }
+        };
+        let wanted = self.checkpoint();
+        let is_current = state(&db)
+            .is_ok_and(|state| state.is_some_and(|(size, root)| (size, root) == at(&wanted)));
+        if !is_current {
+            self.bring_up(&db)?;
+        }
+        Ok(db)
+    }
+
+    /// Brings the index to the checkpoint on disk, from what it has if that is a prefix of it.
+    fn bring_up(&self, db: &Connection) -> Result<(), RecordError> {
+        let tx = rusqlite::Transaction::new_unchecked(db, TransactionBehavior::Immediate)?;
+        // Read under the transaction: nobody else's index is newer than it.
+        let target = self.disk_checkpoint()?;
+        if target.size < self.size() {
+            return Err(RecordError::Moved {
+                expected: self.size(),
+                found: target.size,
+            });
+        }
+        let log = self.log_dir();
+        let tiles = Tiles {
+            dir: &log,
+            size: target.size,
+        };
+        let mut edge = match state(&tx) {
+            Ok(Some((size, root))) if size <= target.size => {
+                Some(Frontier::at(&tiles, size)?).filter(|edge| edge.root_hex() == root)
+            }
+            _ => None,
+        };
+        if edge.is_none() {
+            reset(&tx)?;
+        }
+        let mut edge = edge.take().unwrap_or_default();
+        let mut latest = latest(&tx, edge.size())?;
+        for number in edge.size() / TILE_WIDTH..target.size.div_ceil(TILE_WIDTH) {
+            for stored in tiles.bundle(number)? {
+                if stored.index < edge.size() {
+                    continue;
+                }
+                edge.push(leaf_hash(&stored.bytes));
+                let entry = log::decode(stored.index, &stored.bytes)?;
+                let decided = match &entry {
+                    Entry::Landed(landed) => Some(self.decided(landed)?),
+                    Entry::Genesis(_) | Entry::Review(_) | Entry::Adopted(_) => None,
+                };
+                latest = latest.max(Some(entry.at()));
+                let place = (stored.offset, stored.bytes.len());
+                Ingest { db: &tx, latest }.entry(stored.index, &entry, decided.as_ref(), place)?;
+            }
+        }
+        if edge.root() != target.root {
+            return Err(RecordError::damaged(
+                "log",
+                "its entries are not of its root",
+            ));
+        }
+        let (size, root) = at(&target);
+        tx.execute(
+            "UPDATE meta SET size = ?1, root = ?2",
+            params![int(size), root],
+        )?;
+        tx.commit()?;
+        Ok(())
+    }
+}
+
+impl Frontier {
+    fn root_hex(&self) -> String {
+        hex(&self.root())
+    }
+}
+
+fn at(checkpoint: &Checkpoint) -> (u64, String) {
+    let root: &Hash = &checkpoint.root;
+    (checkpoint.size, hex(root))
+}
+
+/// Opens `index.db`; one that is no database is removed first.
+fn connect(dir: &Path) -> Result<Connection, RecordError> {
+    let path = dir.join("index.db");
+    match try_connect(&path) {
+        Err(RecordError::Index(error)) if is_garbage(&error) => {
+            for end in ["index.db", "index.db-wal", "index.db-shm"] {
+                std::fs::remove_file(dir.join(end)).ok();
+            }
+            try_connect(&path)
+        }
+        other => other,
+    }
+}
+
+fn try_connect(path: &Path) -> Result<Connection, RecordError> {
+    // Made by us, so that it and what SQLite puts beside it are for the owner alone.
+    drop(disk::open_lock(path)?);
+    let db = Connection::open(path)?;
+    db.busy_timeout(Duration::from_secs(20))?;
+    db.query_row("PRAGMA journal_mode = WAL", [], |_| Ok(()))?;
+    db.execute_batch("PRAGMA synchronous = FULL")?;
+    match state(&db) {
+        Err(RecordError::Index(error)) if is_garbage(&error) => Err(error.into()),
+        _ => Ok(db),
+    }
+}
+
+fn is_garbage(error: &rusqlite::Error) -> bool {
+    matches!(
+        error.sqlite_error_code(),
+        Some(ErrorCode::NotADatabase | ErrorCode::DatabaseCorrupt)
+    )
+}
+
+/// Returns size and root the index was built from; nothing where it is of another version.
+fn state(db: &Connection) -> Result<Option<(u64, String)>, RecordError> {
+    let version: i64 = db.query_row("PRAGMA user_version", [], |row| row.get(0))?;
+    if version != VERSION {
+        return Ok(None);
+    }
+    let state = db
+        .prepare_cached("SELECT size, root FROM meta")?
+        .query_row([], |row| Ok((unsigned(row.get(0)?), row.get(1)?)))
+        .optional()?;
+    Ok(state)
+}
+
+/// Makes the tables anew, empty.
+pub(crate) fn reset(db: &Connection) -> Result<(), RecordError> {
+    for table in TABLES {
+        db.execute_batch(&format!("DROP TABLE IF EXISTS {table}"))?;
+    }
+    db.execute_batch(SCHEMA)?;
+    let root = hex(&super::proof::empty_root());
+    db.execute("INSERT INTO meta VALUES (0, ?1, 0)", [root])?;
+    db.pragma_update(None, "user_version", VERSION)?;
+    Ok(())
+}
+
+/// Returns the latest time among the first `size` entries.
+pub(crate) fn latest(db: &Connection, size: u64) -> Result<Option<Timestamp>, RecordError> {
+    let text: Option<String> = db
+        .prepare_cached("SELECT latest FROM entry WHERE idx < ?1 ORDER BY idx DESC LIMIT 1")?
+        .query_row([int(size)], |row| row.get(0))
+        .optional()?;
+    text.map(|text| parse(&text)).transpose()
+}
+
+/// Puts entries into the tables.
+pub(crate) struct Ingest<'a> {
+    pub(crate) db: &'a Connection,
+    /// The latest time up to and with the entry.
+    pub(crate) latest: Option<Timestamp>,
+}
+
+impl Ingest<'_> {
+    /// Puts one entry in; `place` is where its bytes stand in their bundle.
+    pub(crate) fn entry(
+        &self,
+        index: u64,
+        entry: &Entry,
+        decided: Option<&Decided>,
+        (start, len): (u64, usize),
+    ) -> Result<(), RecordError> {
+        let latest = self.latest.unwrap_or_else(|| entry.at()).to_string();
+        let len = u64::try_from(len).unwrap_or(u64::MAX);
+        self.db
+            .prepare_cached("INSERT INTO entry VALUES (?1, ?2, ?3, ?4, ?5)")?
+            .execute(params![
+                int(index),
+                entry.kind(),
+                latest,
+                int(start),
+                int(len)
+            ])?;
+        match entry {
+            Entry::Genesis(genesis) => {
+                for (name, oid) in &genesis.tips {
+                    let mode = if genesis.dry_run.contains(name) {
+                        Mode::DryRun
+                    } else {
+                        Mode::Enforce
+                    };
+                    self.tip(index, name, Some(oid), "genesis", mode, true)?;
+                }
+                Ok(())
+            }
+            Entry::Review(review) => self.review(index, review),
+            Entry::Landed(landed) => self.landed(index, landed, decided),
+            Entry::Adopted(adopted) => self.tip(
+                index,
+                &adopted.name,
+                adopted.new.as_ref(),
+                "adopted",
+                Mode::Enforce,
+                false,
+            ),
+        }
+    }
+
+    fn tip(
+        &self,
+        index: u64,
+        name: &RefName,
+        oid: Option<&Oid>,
+        how: &str,
+        mode: Mode,
+        accepted: bool,
+    ) -> Result<(), RecordError> {
+        let mode = match mode {
+            Mode::Enforce => "enforce",
+            Mode::DryRun => "dry-run",
+        };
+        self.db
+            .prepare_cached("INSERT INTO tip VALUES (?1, ?2, ?3, ?4, ?5, ?6)")?
+            .execute(params![
+                name.to_string(),
+                int(index),
+                oid.map(Oid::to_string),
+                how,
+                mode,
+                accepted
+            ])?;
+        Ok(())
+    }
+
+    fn review(&self, index: u64, review: &Review) -> Result<(), RecordError> {
+        let verb = verb(index, review)?;
+        self.db
+            .prepare_cached("INSERT INTO review VALUES (?1, ?2, ?3, ?4, ?5, ?6)")?
+            .execute(params![
+                int(index),
+                review.target.to_string(),
+                review.person.as_str(),
+                review.head.to_string(),
+                review.tag.to_string(),
+                verb.as_str()
+            ])?;
+        Ok(())
+    }
+
+    fn landed(
+        &self,
+        index: u64,
+        landed: &Landed,
+        decided: Option<&Decided>,
+    ) -> Result<(), RecordError> {
+        let accepted =
+            landed.decision.decision() == Decision::Accept && landed.mode == Mode::Enforce;
+        let new = landed.new.as_ref();
+        self.tip(index, &landed.name, new, "landed", landed.mode, accepted)?;
+        let name = landed.name.to_string();
+        self.db
+            .prepare_cached("INSERT INTO landed VALUES (?1, ?2, ?3, ?4)")?
+            .execute(params![
+                int(index),
+                name,
+                new.map(Oid::to_string),
+                landed.intent
+            ])?;
+        let decided = decided.ok_or_else(|| {
+            RecordError::damaged(format_args!("entry {index}"), "its decision is not here")
+        })?;
+        for (place, counted) in (0i64..).zip(&decided.counted) {
+            let head = counted.head.to_string();
+            self.db
+                .prepare_cached("INSERT INTO counted VALUES (?1, ?2, ?3, ?4)")?
+                .execute(params![name, int(index), place, head])?;
+            if !accepted {
+                continue;
+            }
+            for oid in std::iter::once(&counted.head).chain(&counted.spent) {
+                self.db
+                    .prepare_cached("INSERT OR IGNORE INTO spent VALUES (?1, ?2, ?3)")?
+                    .execute(params![name, oid.to_string(), int(index)])?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Refuses an entry that the index could not take.
+pub(crate) fn check(index: u64, entry: &Entry) -> Result<(), RecordError> {
+    match entry {
+        Entry::Review(review) => verb(index, review).map(drop),
+        Entry::Genesis(_) | Entry::Landed(_) | Entry::Adopted(_) => Ok(()),
+    }
+}
+
+/// Reads what a review says from its raw bytes, which must agree with the entry around them.
+fn verb(index: u64, review: &Review) -> Result<ReviewVerb, RecordError> {
+    let damaged = |why: &dyn std::fmt::Display| {
+        RecordError::damaged(format_args!("entry {index}"), format_args!("review: {why}"))
+    };
+    let raw = BASE64
+        .decode(&review.raw)
+        .map_err(|error| damaged(&error))?;
+    let format = review.tag.format();
+    let tag = Tag::parse(&raw, format).map_err(|error| damaged(&error))?;
+    let message = ReviewMessage::parse(&tag.message, format).map_err(|error| damaged(&error))?;
+    if tag.target != review.head || message.target != review.target {
+        return Err(damaged(&"the entry says otherwise than the tag"));
+    }
+    Ok(message.verb)
+}
+
+/// SQLite's integers are signed; no log has 2^63 entries.
+pub(crate) fn int(value: u64) -> i64 {
+    i64::try_from(value).unwrap_or(i64::MAX)
+}
+
+pub(crate) fn unsigned(value: i64) -> u64 {
+    u64::try_from(value).unwrap_or(0)
+}
+
+pub(crate) fn parse<T: std::str::FromStr>(text: &str) -> Result<T, RecordError>
+where
+    T::Err: std::fmt::Display,
+{
+    text.parse()
+        .map_err(|error| RecordError::damaged("index.db", error))
+}

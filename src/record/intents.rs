@@ -1,0 +1,91 @@
+//! Intents: accepted, durable, not in the log yet.
+
+use std::fs;
+use std::path::PathBuf;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::entry::Landed;
+use super::{Process, Record, RecordError, disk, hex};
+
+/// A push of many refs to a large history is far below this.
+const MAX_INTENT: u64 = 1 << 30;
+
+/// What one accepted push will do; closed ref by ref once git has moved them, or not.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Intent {
+    /// 32 hexadecimal digits, random.
+    pub id: String,
+    /// Server time at which it was judged.
+    pub at: Timestamp,
+    /// The record's size it was judged by.
+    pub size: u64,
+    /// git's receive-pack: while it runs, the refs may still move.
+    pub process: Process,
+    /// The entries to be written for those refs that move.
+    pub landed: Vec<Landed>,
+}
+
+impl Intent {
+    /// Returns an id nobody has.
+    pub fn new_id() -> Result<String, RecordError> {
+        let mut raw = [0; 16];
+        getrandom::fill(&mut raw).map_err(RecordError::Random)?;
+        Ok(hex(&raw))
+    }
+}
+
+impl Record {
+    /// Writes an intent durably: once this returns, the push may be accepted.
+    pub fn write_intent(&self, intent: &Intent) -> Result<(), RecordError> {
+        let path = self.intent_path(&intent.id)?;
+        self.disk.replace(&path, &serde_jcs::to_vec(intent)?)
+    }
+
+    /// Returns the intents that were not removed, oldest first.
+    ///
+    /// One that cannot be read is an error: what it accepted would be forgotten.
+    pub fn open_intents(&self) -> Result<Vec<Intent>, RecordError> {
+        let dir = self.dir.join("intents");
+        let io = |error| disk::at(&dir, error);
+        let mut intents = Vec::new();
+        for file in fs::read_dir(&dir).map_err(io)? {
+            let name = file.map_err(io)?.file_name();
+            // Temporary files of a crash are no intents: nobody accepted on them.
+            let Some(id) = name.to_str().and_then(|name| name.strip_suffix(".json")) else {
+                continue;
+            };
+            let path = self.intent_path(id)?;
+            // Closed by another process while we look.
+            let Some(bytes) = disk::read(&path, MAX_INTENT)? else {
+                continue;
+            };
+            let intent: Intent = serde_json::from_slice(&bytes)
+                .map_err(|error| RecordError::damaged(path.display(), error))?;
+            if intent.id != id {
+                return Err(RecordError::damaged(path.display(), "of another id"));
+            }
+            intents.push(intent);
+        }
+        intents.sort_by(|a, b| (a.at, &a.id).cmp(&(b.at, &b.id)));
+        Ok(intents)
+    }
+
+    /// Removes a closed intent; one that is gone already is fine.
+    pub fn remove_intent(&self, id: &str) -> Result<(), RecordError> {
+        self.disk.remove(&self.intent_path(id)?)
+    }
+
+    fn intent_path(&self, id: &str) -> Result<PathBuf, RecordError> {
+        let is_id = id.len() == 32
+            && id
+                .bytes()
+                .all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
+        if !is_id {
+            return Err(RecordError::IntentId(id.to_owned()));
+        }
+        Ok(self.dir.join("intents").join(format!("{id}.json")))
+    }
+}

@@ -1,0 +1,315 @@
+//! Making, opening, locking and appending.
+//!
+//! Appending, step by step, each durable before the next:
+//!
+//! 1. under the lock, the checkpoint on disk is still the loaded one, and the tiles give its root;
+//! 2. entries are fitted (large decisions go to `evidence/`), encoded, and their times checked;
+//! 3. bundles of entries, then tiles of hashes, are written under new names or replaced whole;
+//! 4. the checkpoint is replaced: now, and not before, the entries are in the log;
+//! 5. outgrown partial tiles go, and the index follows; neither can fail the append.
+//!
+//! A crash before 4 leaves tiles beyond the checkpoint. Nobody reads them: a tile is read up to
+//! the width its checkpoint gives it, and that part never changes. The next append writes over
+//! them.
+
+use std::fs::File;
+use std::ops::Range;
+use std::path::Path;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use jiff::Timestamp;
+use rustix::fs::{FlockOperation, flock};
+
+use super::disk::{self, Disk};
+use super::entry::Entry;
+use super::proof::{self, Hash, leaf_hash};
+use super::tiles::{self, Grown, TILE_WIDTH, Tiles, width_at};
+use super::{Checkpoint, CheckpointError, Record, RecordError, key};
+use crate::wire::note::{NoteKey, NoteSigner};
+
+/// How long a lock is waited for: longer than any append, shorter than a client's patience.
+const PATIENCE: Duration = Duration::from_secs(30);
+const MAX_CHECKPOINT: u64 = 64 * 1024;
+
+/// The exclusive right to write to the record, until dropped.
+#[derive(Debug)]
+pub struct Lock {
+    // Closing the file gives the lock back.
+    _file: File,
+}
+
+impl Record {
+    /// Makes an empty log with a new key; `origin` names the log and its key.
+    ///
+    /// One that was interrupted goes on where it stopped; a finished one is an error.
+    pub fn create(dir: &Path, origin: &str) -> Result<Self, RecordError> {
+        Self::create_on(Disk::default(), dir, origin)
+    }
+
+    pub(crate) fn create_on(disk: Disk, dir: &Path, origin: &str) -> Result<Self, RecordError> {
+        for folder in ["log/tile", "evidence", "intents"] {
+            disk.create_dir(&dir.join(folder))?;
+        }
+        let _lock = take_lock(dir, PATIENCE)?;
+        if Self::exists(dir) {
+            return Err(RecordError::Exists(dir.to_owned()));
+        }
+        let signer = key::load_or_create(&disk, dir, origin)?;
+        if signer.public().name() != origin {
+            return Err(RecordError::KeyMismatch(dir.join("key")));
+        }
+        let vkey = format!("{}\n", signer.public());
+        disk.replace(&dir.join("log/vkey"), vkey.as_bytes())?;
+        write_checkpoint(&disk, dir, &Checkpoint::empty(origin), &signer)?;
+        Self::open_on(disk, dir)
+    }
+
+    /// Opens the record of a folder; the checkpoint's signature is verified, not the whole log.
+    pub fn open(dir: &Path) -> Result<Self, RecordError> {
+        Self::open_on(Disk::default(), dir)
+    }
+
+    pub(crate) fn open_on(disk: Disk, dir: &Path) -> Result<Self, RecordError> {
+        if !Self::exists(dir) {
+            return Err(RecordError::Missing(dir.to_owned()));
+        }
+        let key = key::public(dir)?;
+        let checkpoint = read_checkpoint(dir, &key)?;
+        Ok(Self {
+            dir: dir.to_owned(),
+            disk,
+            key,
+            checkpoint: checkpoint.into(),
+            index: Default::default(),
+        })
+    }
+
+    /// Takes the lock and loads what others appended meanwhile.
+    pub fn lock(&self) -> Result<Lock, RecordError> {
+        let lock = take_lock(&self.dir, PATIENCE)?;
+        let found = self.disk_checkpoint()?;
+        let loaded = self.size();
+        if found.size < loaded {
+            return Err(RecordError::Moved {
+                expected: loaded,
+                found: found.size,
+            });
+        }
+        self.checkpoint.replace(found);
+        Ok(lock)
+    }
+
+    /// Appends entries durably and returns their indices.
+    ///
+    /// A decision too large for its entry goes beside the log; a baseline too large becomes
+    /// several entries, so there may be more indices than entries were given. Where an error is
+    /// returned, either nothing was appended or, if only the last fsync failed, everything was:
+    /// reading again tells.
+    pub fn append(&self, _lock: &Lock, entries: &[Entry]) -> Result<Range<u64>, RecordError> {
+        let old = self.checkpoint();
+        let found = self.disk_checkpoint()?;
+        if found != old {
+            return Err(RecordError::Moved {
+                expected: old.size,
+                found: found.size,
+            });
+        }
+        let signer = key::private(&self.dir, &self.key)?;
+        let log = self.log_dir();
+        let tiles = Tiles {
+            dir: &log,
+            size: old.size,
+        };
+        if proof::root(&tiles, old.size)? != old.root {
+            return Err(RecordError::damaged("log", "its tiles are not of its root"));
+        }
+        let encoded = self.prepare(old.size, entries)?;
+        if encoded.is_empty() {
+            return Ok(old.size..old.size);
+        }
+        let leaves: Vec<Hash> = encoded.iter().map(|entry| leaf_hash(entry)).collect();
+        let mut grown = Grown::bundles(&tiles, &encoded)?;
+        grown.extend(tiles::grow(&tiles, &leaves)?);
+        for tile in &grown {
+            self.write_tile(tile)?;
+        }
+        let added = u64::try_from(leaves.len()).unwrap_or(u64::MAX);
+        let new = Checkpoint {
+            origin: old.origin.clone(),
+            size: old.size.saturating_add(added),
+            root: grown_root(&tiles, &leaves)?,
+        };
+        write_checkpoint(&self.disk, &self.dir, &new, &signer)?;
+        let indices = old.size..new.size;
+        self.checkpoint.replace(new);
+        for tile in &grown {
+            let before = width_at(tile.number, row_len(tile, indices.start));
+            tiles.sweep(&self.disk, tile.row, tile.number, &[before, tile.width]);
+        }
+        // The index is rebuildable: whoever looks next finds it behind and brings it up.
+        self.view().ok();
+        Ok(indices)
+    }
+
+    /// Fits and encodes the entries and checks their times.
+    fn prepare(&self, size: u64, entries: &[Entry]) -> Result<Vec<Vec<u8>>, RecordError> {
+        let mut encoded = Vec::new();
+        let view = self.view()?;
+        let mut latest = view.last_time()?;
+        for entry in entries {
+            for entry in self.fit(entry)? {
+                let added = u64::try_from(encoded.len()).unwrap_or(u64::MAX);
+                let index = size.saturating_add(added);
+                let known = match &entry {
+                    // Judged before what was appended since: it must not be before what it saw.
+                    Entry::Landed(landed) if landed.size > index => {
+                        return Err(RecordError::Beyond {
+                            size: index,
+                            index: landed.size,
+                        });
+                    }
+                    Entry::Landed(landed) if landed.size <= size => view.time_at(landed.size)?,
+                    _ => latest,
+                };
+                check_time(known, entry.at())?;
+                latest = latest.max(Some(entry.at()));
+                let bytes = entry
+                    .encode()
+                    .map_err(|source| RecordError::Entry { index, source })?;
+                super::index::check(index, &entry)?;
+                encoded.push(bytes);
+            }
+        }
+        Ok(encoded)
+    }
+
+    fn write_tile(&self, tile: &Grown) -> Result<(), RecordError> {
+        let path = self.log_dir().join(tile.path());
+        if let Some(dir) = path.parent() {
+            self.disk.create_dir(dir)?;
+        }
+        self.disk.replace(&path, &tile.bytes)
+    }
+
+    /// Reads the checkpoint on disk, whatever was loaded.
+    pub(crate) fn disk_checkpoint(&self) -> Result<Checkpoint, RecordError> {
+        read_checkpoint(&self.dir, &self.key)
+    }
+
+    /// Returns the checkpoint as signed.
+    pub fn checkpoint_text(&self) -> Result<String, RecordError> {
+        let path = self.dir.join("log/checkpoint");
+        let bytes = disk::read(&path, MAX_CHECKPOINT)?
+            .ok_or_else(|| RecordError::Missing(self.dir.clone()))?;
+        String::from_utf8(bytes).map_err(|_| RecordError::damaged("log/checkpoint", "not UTF-8"))
+    }
+
+    /// Returns one entry, checked against its leaf hash.
+    pub fn entry(&self, index: u64) -> Result<Entry, RecordError> {
+        self.entries(index..index.saturating_add(1))
+            .next()
+            .unwrap_or_else(|| {
+                Err(RecordError::Beyond {
+                    size: self.size(),
+                    index,
+                })
+            })
+    }
+
+    /// Returns entries in order, each checked against its leaf hash; none beyond the size.
+    pub fn entries(
+        &self,
+        range: Range<u64>,
+    ) -> impl Iterator<Item = Result<Entry, RecordError>> + '_ {
+        let size = self.size();
+        let range = range.start..range.end.min(size);
+        let bundles = if range.is_empty() {
+            0..0
+        } else {
+            range.start / TILE_WIDTH..range.end.div_ceil(TILE_WIDTH)
+        };
+        bundles.flat_map(move |number| {
+            let log = self.log_dir();
+            let tiles = Tiles { dir: &log, size };
+            let entries: Vec<_> = match tiles.bundle(number) {
+                Err(error) => vec![Err(error)],
+                Ok(stored) => stored
+                    .into_iter()
+                    .filter(|stored| range.contains(&stored.index))
+                    .map(|stored| decode(stored.index, &stored.bytes))
+                    .collect(),
+            };
+            entries
+        })
+    }
+}
+
+pub(crate) fn decode(index: u64, bytes: &[u8]) -> Result<Entry, RecordError> {
+    Entry::decode(bytes).map_err(|source| RecordError::Entry { index, source })
+}
+
+/// Refuses a time before the known one; both are cut to seconds.
+pub(crate) fn check_time(known: Option<Timestamp>, now: Timestamp) -> Result<(), RecordError> {
+    match known {
+        Some(last) if now.as_second() < last.as_second() => {
+            Err(RecordError::ClockWentBack { last, now })
+        }
+        _ => Ok(()),
+    }
+}
+
+fn row_len(tile: &Grown, size: u64) -> u64 {
+    match tile.row {
+        tiles::Row::Entries => size,
+        tiles::Row::Level(level) => tiles::row_len(level, size),
+    }
+}
+
+fn grown_root(tiles: &Tiles<'_>, leaves: &[Hash]) -> Result<Hash, RecordError> {
+    let mut frontier = proof::Frontier::at(tiles, tiles.size)?;
+    for leaf in leaves {
+        frontier.push(*leaf);
+    }
+    Ok(frontier.root())
+}
+
+fn read_checkpoint(dir: &Path, key: &NoteKey) -> Result<Checkpoint, RecordError> {
+    let path = dir.join("log/checkpoint");
+    let bytes =
+        disk::read(&path, MAX_CHECKPOINT)?.ok_or_else(|| RecordError::Missing(dir.to_owned()))?;
+    Checkpoint::open(&bytes, key)
+        .map_err(|source: CheckpointError| RecordError::Checkpoint { path, source })
+}
+
+fn write_checkpoint(
+    disk: &Disk,
+    dir: &Path,
+    checkpoint: &Checkpoint,
+    signer: &NoteSigner,
+) -> Result<(), RecordError> {
+    let note = checkpoint.sign(signer).to_string();
+    disk.replace(&dir.join("log/checkpoint"), note.as_bytes())
+}
+
+fn take_lock(dir: &Path, patience: Duration) -> Result<Lock, RecordError> {
+    let path = dir.join("lock");
+    let file = disk::open_lock(&path)?;
+    let start = Instant::now();
+    let mut pause = Duration::from_micros(200);
+    loop {
+        match flock(&file, FlockOperation::NonBlockingLockExclusive) {
+            Ok(()) => return Ok(Lock { _file: file }),
+            Err(rustix::io::Errno::WOULDBLOCK | rustix::io::Errno::INTR) => {}
+            Err(error) => return Err(disk::at(&path, error.into())),
+        }
+        if start.elapsed() >= patience {
+            return Err(RecordError::Busy {
+                path,
+                seconds: patience.as_secs(),
+            });
+        }
+        thread::sleep(pause);
+        pause = pause.saturating_mul(2).min(Duration::from_millis(10));
+    }
+}

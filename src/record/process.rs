@@ -1,0 +1,118 @@
+//! Processes, told apart for ever by id and start time.
+//!
+//! Source: proc_pid_stat(5), field 22.
+
+use std::fs;
+use std::io;
+
+use serde::{Deserialize, Serialize};
+
+use super::RecordError;
+
+/// One process of this host: ids are used again, the pair with the start time is not.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Process {
+    /// The id.
+    pub pid: u32,
+    /// When it started, in clock ticks since the host did.
+    pub start: u64,
+}
+
+impl Process {
+    /// Returns the parent of this process: for a hook, git's receive-pack.
+    pub fn parent() -> Result<Self, RecordError> {
+        let pid = rustix::process::getppid()
+            .and_then(|pid| u32::try_from(pid.as_raw_nonzero().get()).ok())
+            .ok_or_else(|| RecordError::Process("this process has no parent".to_owned()))?;
+        Self::of(pid)
+    }
+
+    fn of(pid: u32) -> Result<Self, RecordError> {
+        let stat = fs::read(format!("/proc/{pid}/stat"))
+            .map_err(|error| RecordError::Process(format!("process {pid}: {error}")))?;
+        let (_, start) = parse_stat(&stat).ok_or_else(|| {
+            RecordError::Process(format!("process {pid}: its stat is unreadable"))
+        })?;
+        Ok(Self { pid, start })
+    }
+
+    /// Returns whether that very process still runs.
+    ///
+    /// A zombie does not. Where it cannot be told, it does: an intent that is kept too long
+    /// costs less than one that is dropped while its push goes on.
+    pub fn alive(&self) -> bool {
+        match fs::read(format!("/proc/{}/stat", self.pid)) {
+            Ok(stat) => parse_stat(&stat)
+                .is_none_or(|(state, start)| start == self.start && !b"ZXx".contains(&state)),
+            // ESRCH: it ended between open and read.
+            Err(error) => {
+                error.kind() != io::ErrorKind::NotFound
+                    && error.raw_os_error() != Some(rustix::io::Errno::SRCH.raw_os_error())
+            }
+        }
+    }
+}
+
+/// Returns state and start time. The name in field 2 may hold anything, also `)`.
+fn parse_stat(stat: &[u8]) -> Option<(u8, u64)> {
+    let end = stat.iter().rposition(|byte| *byte == b')')?;
+    let rest = std::str::from_utf8(stat.get(end.checked_add(1)?..)?).ok()?;
+    let mut fields = rest.split_ascii_whitespace();
+    let state = *fields.next()?.as_bytes().first()?;
+    // The state is field 3, so 18 lie between it and field 22.
+    let start = fields.nth(18)?.parse().ok()?;
+    Some((state, start))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The start time is found behind a hostile process name.
+    #[test]
+    fn reads_stat() {
+        let tail = (4..22).map(|n| n.to_string()).collect::<Vec<_>>().join(" ");
+        for name in ["git", "a) R 1 2", "(("] {
+            let stat = format!("12 ({name}) S {tail} 98765 23 24\n");
+            assert_eq!(parse_stat(stat.as_bytes()), Some((b'S', 98765)), "{name}");
+        }
+        for stat in ["", "12 (git) S 4 5", "12 git S"] {
+            assert_eq!(parse_stat(stat.as_bytes()), None, "{stat}");
+        }
+    }
+
+    /// The parent runs; the same id with another start time is another process.
+    #[test]
+    fn tells_processes_apart() {
+        let parent = Process::parent().unwrap();
+        assert!(parent.alive());
+        let earlier = Process {
+            start: parent.start + 1,
+            ..parent
+        };
+        assert!(!earlier.alive());
+        let never = Process {
+            pid: u32::MAX,
+            start: 0,
+        };
+        assert!(!never.alive());
+    }
+
+    /// A process that ended but was not waited for is gone.
+    #[test]
+    fn a_zombie_is_gone() {
+        let mut child = std::process::Command::new("true").spawn().unwrap();
+        let process = Process::of(child.id());
+        // It may have ended before it was looked at; then its stat still gives the start time.
+        let process = process.unwrap();
+        for _ in 0..500 {
+            if !process.alive() {
+                break;
+            }
+            std::thread::sleep(std::time::Duration::from_millis(10));
+        }
+        assert!(!process.alive());
+        child.wait().unwrap();
+    }
+}

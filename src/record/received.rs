@@ -1,0 +1,111 @@
+//! Who first brought which commits to this server.
+//!
+//! `received` is append-only, one JSON line a push. A line that a crash tore off has no line
+//! feed: it is ignored, and cut off before the next is written. Whoever brought a commit first
+//! keeps it.
+
+use std::fs::File;
+use std::io::{self, BufRead as _, BufReader, Seek as _, SeekFrom};
+
+use jiff::Timestamp;
+use rusqlite::{Connection, OptionalExtension as _, TransactionBehavior, params};
+
+use super::entry::Received;
+use super::index::{int, parse, unsigned};
+use super::{Lock, Record, RecordError, disk};
+use crate::people::PersonName;
+use crate::wire::oid::Oid;
+
+impl Record {
+    /// Adds a note durably.
+    pub fn note_received(&self, _lock: &Lock, note: &Received) -> Result<(), RecordError> {
+        if note.commits.is_empty() {
+            return Ok(());
+        }
+        let path = self.dir.join("received");
+        self.disk.append_line(&path, &serde_jcs::to_vec(note)?)
+    }
+
+    /// Returns who first brought the commit, and when; nothing where nobody noted it.
+    pub fn bringer(
+        &self,
+        commit: &Oid,
+    ) -> Result<Option<(Option<PersonName>, Timestamp)>, RecordError> {
+        let db = self.index()?;
+        self.read_notes(&db)?;
+        let row: Option<(Option<String>, String)> = db
+            .prepare_cached("SELECT pusher, at FROM received WHERE oid = ?1")?
+            .query_row([commit.to_string()], |row| Ok((row.get(0)?, row.get(1)?)))
+            .optional()?;
+        let Some((pusher, at)) = row else {
+            return Ok(None);
+        };
+        let name = |name: String| {
+            PersonName::new(&name).ok_or_else(|| RecordError::damaged("index.db", "no person"))
+        };
+        Ok(Some((pusher.map(name).transpose()?, parse(&at)?)))
+    }
+
+    /// Puts lines into the index that were added since it last looked.
+    fn read_notes(&self, db: &Connection) -> Result<(), RecordError> {
+        let path = self.dir.join("received");
+        let io = |error| disk::at(&path, error);
+        let file = match File::open(&path) {
+            Ok(file) => file,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return forget(db),
+            Err(error) => return Err(io(error)),
+        };
+        let len = file.metadata().map_err(io)?.len();
+        if offset(db)? == len {
+            return Ok(());
+        }
+        let tx = rusqlite::Transaction::new_unchecked(db, TransactionBehavior::Immediate)?;
+        // Shorter than what was read: an older copy was put back.
+        if offset(&tx)? > len {
+            forget(&tx)?;
+        }
+        let mut at = offset(&tx)?;
+        let mut lines = BufReader::new(file);
+        lines.seek(SeekFrom::Start(at)).map_err(io)?;
+        loop {
+            let mut line = Vec::new();
+            let read = lines.read_until(b'\n', &mut line).map_err(io)?;
+            if line.pop() != Some(b'\n') {
+                break;
+            }
+            insert(&tx, at, &line)?;
+            at = at.saturating_add(u64::try_from(read).unwrap_or(0));
+        }
+        tx.execute("UPDATE meta SET received = ?1", [int(at)])?;
+        tx.commit()?;
+        Ok(())
+    }
+}
+
+fn offset(db: &Connection) -> Result<u64, RecordError> {
+    let offset = db
+        .prepare_cached("SELECT received FROM meta")?
+        .query_row([], |row| row.get(0))?;
+    Ok(unsigned(offset))
+}
+
+fn forget(db: &Connection) -> Result<(), RecordError> {
+    if offset(db)? > 0 {
+        db.execute_batch("DELETE FROM received; UPDATE meta SET received = 0")?;
+    }
+    Ok(())
+}
+
+fn insert(db: &Connection, offset: u64, line: &[u8]) -> Result<(), RecordError> {
+    let note: Received = serde_json::from_slice(line)
+        .map_err(|error| RecordError::damaged(format_args!("received, byte {offset}"), error))?;
+    let mut insert = db.prepare_cached("INSERT OR IGNORE INTO received VALUES (?1, ?2, ?3)")?;
+    for commit in &note.commits {
+        insert.execute(params![
+            commit.to_string(),
+            note.pusher.as_ref().map(PersonName::as_str),
+            note.at.to_string()
+        ])?;
+    }
+    Ok(())
+}

@@ -1,0 +1,200 @@
+//! The whole log, checked from its first byte.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+
+use super::entry::{DecisionId, Entry};
+use super::proof::{Frontier, Hash, leaf_hash};
+use super::tiles::{Stored, TILE_WIDTH, Tiles, complete};
+use super::{Checkpoint, Record, RecordError, index, log};
+
+/// Problems beyond this many are counted, not listed.
+const MAX_PROBLEMS: usize = 100;
+
+/// What checking found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Report {
+    /// The checkpoint that was checked against.
+    pub checkpoint: Checkpoint,
+    /// How many entries of each kind.
+    pub kinds: BTreeMap<&'static str, u64>,
+    /// How many pieces of evidence entries rest on.
+    pub evidence: u64,
+    /// What is wrong, at most 100.
+    pub problems: Vec<Problem>,
+    /// How many more problems there are.
+    pub omitted: u64,
+}
+
+/// One thing that is wrong.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Problem {
+    /// The entry, where it is about one.
+    pub index: Option<u64>,
+    /// What it is.
+    pub what: String,
+}
+
+impl Report {
+    /// Returns whether nothing is wrong.
+    pub fn ok(&self) -> bool {
+        self.problems.is_empty()
+    }
+}
+
+impl Record {
+    /// Checks everything: the checkpoint's signature, every tile, the root, every entry's
+    /// encoding and time, and the evidence beside them.
+    ///
+    /// Takes the checkpoint on disk. Memory does not grow with the size of entries: one bundle
+    /// at a time is held, and a time for each entry. An error is returned only where checking
+    /// cannot go on.
+    pub fn verify(&self) -> Result<Report, RecordError> {
+        let checkpoint = self.disk_checkpoint()?;
+        let log = self.log_dir();
+        let size = checkpoint.size;
+        let mut check = Check {
+            record: self,
+            tiles: Tiles { dir: &log, size },
+            frontier: Frontier::default(),
+            rows: Vec::new(),
+            latest: Vec::new(),
+            report: Report {
+                checkpoint,
+                kinds: BTreeMap::new(),
+                evidence: 0,
+                problems: Vec::new(),
+                omitted: 0,
+            },
+        };
+        for number in 0..size.div_ceil(TILE_WIDTH) {
+            match check.tiles.bundle(number) {
+                Ok(bundle) => bundle.iter().for_each(|stored| check.entry(stored)),
+                Err(error) => {
+                    // Without these leaves no later hash can be checked.
+                    check.problem(None, &error);
+                    return Ok(check.report);
+                }
+            }
+        }
+        check.rest();
+        if check.frontier.root() != check.report.checkpoint.root {
+            check.problem(None, &"the entries do not give the checkpoint's root");
+        }
+        Ok(check.report)
+    }
+}
+
+/// A check under way.
+struct Check<'a> {
+    record: &'a Record,
+    tiles: Tiles<'a>,
+    frontier: Frontier,
+    /// For each level its next tile's number, and that tile's hashes so far.
+    rows: Vec<(u64, Vec<Hash>)>,
+    /// The latest time up to and with each entry.
+    latest: Vec<Timestamp>,
+    report: Report,
+}
+
+impl Check<'_> {
+    fn entry(&mut self, stored: &Stored) {
+        let leaf = leaf_hash(&stored.bytes);
+        self.frontier.push(leaf);
+        self.hash(leaf);
+        let known = self.latest.last().copied();
+        match log::decode(stored.index, &stored.bytes) {
+            Ok(entry) => {
+                let latest = known.map_or(entry.at(), |known| known.max(entry.at()));
+                self.contents(stored.index, &entry, known);
+                self.latest.push(latest);
+            }
+            Err(error) => {
+                self.problem(Some(stored.index), &error);
+                self.latest.push(known.unwrap_or(Timestamp::MIN));
+            }
+        }
+    }
+
+    fn contents(&mut self, index: u64, entry: &Entry, mut known: Option<Timestamp>) {
+        let count = self.report.kinds.entry(entry.kind()).or_default();
+        *count = count.saturating_add(1);
+        if let Err(error) = index::check(index, entry) {
+            self.problem(Some(index), &error);
+        }
+        if let Entry::Landed(landed) = entry {
+            if landed.size > index {
+                self.problem(Some(index), &"judged by entries that came after it");
+            }
+            let size = usize::try_from(landed.size.min(index)).unwrap_or(usize::MAX);
+            known = size
+                .checked_sub(1)
+                .and_then(|last| self.latest.get(last).copied());
+            if matches!(landed.decision, DecisionId::Beside { .. }) {
+                self.report.evidence = self.report.evidence.saturating_add(1);
+                if let Err(error) = self.record.decided(landed) {
+                    self.problem(Some(index), &error);
+                }
+            }
+        }
+        if let Err(error) = log::check_time(known, entry.at()) {
+            self.problem(Some(index), &error);
+        }
+    }
+
+    /// Adds a hash to the lowest row, and whatever rows fill up by it to those above.
+    fn hash(&mut self, leaf: Hash) {
+        let mut hash = leaf;
+        for level in 0.. {
+            if self.rows.len() <= level {
+                self.rows.push((0, Vec::new()));
+            }
+            let Some((number, row)) = self.rows.get_mut(level) else {
+                return;
+            };
+            row.push(hash);
+            if u64::try_from(row.len()).unwrap_or(0) < TILE_WIDTH {
+                return;
+            }
+            let tile = std::mem::take(row);
+            let full = *number;
+            *number = number.saturating_add(1);
+            self.tile(level, full, &tile);
+            let Some(above) = complete(&tile) else {
+                return;
+            };
+            hash = above;
+        }
+    }
+
+    /// Checks the tiles that are not full.
+    fn rest(&mut self) {
+        for (level, (number, row)) in std::mem::take(&mut self.rows).into_iter().enumerate() {
+            if !row.is_empty() {
+                self.tile(level, number, &row);
+            }
+        }
+    }
+
+    fn tile(&mut self, level: usize, number: u64, expected: &[Hash]) {
+        let level = u32::try_from(level).unwrap_or(u32::MAX);
+        match self.tiles.hashes(level, number) {
+            Ok(found) if found == expected => {}
+            Ok(_) => {
+                let what = format!("tile {number} of level {level} has other hashes");
+                self.problem(None, &what);
+            }
+            Err(error) => self.problem(None, &error),
+        }
+    }
+
+    fn problem(&mut self, index: Option<u64>, what: &dyn std::fmt::Display) {
+        if self.report.problems.len() < MAX_PROBLEMS {
+            let what = what.to_string();
+            self.report.problems.push(Problem { index, what });
+        } else {
+            self.report.omitted = self.report.omitted.saturating_add(1);
+        }
+    }
+}

@@ -1,0 +1,498 @@
+//! The record as of one size: the questions that judging asks of it.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::rc::Rc;
+
+use jiff::Timestamp;
+use rusqlite::types::ToSql;
+use rusqlite::{Connection, Row};
+
+use super::entry::{Decided, DecisionId, Entry, Genesis, Landed, Review};
+use super::index::{self, Ingest, int, parse, unsigned};
+use super::tiles::Tiles;
+use super::{Record, RecordError, log};
+use crate::people::PersonName;
+use crate::policy::Mode;
+use crate::wire::name::RefName;
+use crate::wire::oid::Oid;
+
+/// Answers from the entries below one size; what is appended later does not show.
+#[derive(Debug)]
+pub struct View {
+    /// By ascending index, without gaps; at least one.
+    layers: Vec<Layer>,
+}
+
+/// A run of entries.
+#[derive(Debug)]
+struct Layer {
+    db: Rc<Connection>,
+    first: u64,
+    end: u64,
+    bodies: Bodies,
+}
+
+#[derive(Debug)]
+enum Bodies {
+    /// The folder of the log.
+    Log(PathBuf),
+    /// From `first` on.
+    Memory(Vec<Entry>),
+}
+
+/// Where a ref stood.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Tip {
+    /// None when the ref was gone.
+    pub oid: Option<Oid>,
+    /// The entry that says so.
+    pub index: u64,
+    /// Its kind.
+    pub how: TipKind,
+    /// Whether it may be built on as *recorded*: a baseline, or landed, accepted and enforced.
+    pub accepted: bool,
+    /// The mode it was judged in; of an adopted tip, which nobody judged, `enforce`.
+    pub mode: Mode,
+}
+
+/// How a tip came into the record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TipKind {
+    /// It was there before anybody looked.
+    Genesis,
+    /// Through a gate.
+    Landed,
+    /// Taken as it was found.
+    Adopted,
+}
+
+impl Record {
+    /// Returns the record as of its checkpoint.
+    pub fn view(&self) -> Result<View, RecordError> {
+        self.view_at(self.size())
+    }
+
+    /// Returns the record as it was at `size`.
+    pub fn view_at(&self, size: u64) -> Result<View, RecordError> {
+        if size > self.size() {
+            return Err(RecordError::Beyond {
+                size: self.size(),
+                index: size,
+            });
+        }
+        Ok(View {
+            layers: vec![Layer {
+                db: self.index()?,
+                first: 0,
+                end: size,
+                bodies: Bodies::Log(self.log_dir()),
+            }],
+        })
+    }
+}
+
+impl View {
+    /// Returns a record that is nowhere on disk, for clones.
+    ///
+    /// Decisions must be in their entries: there is no evidence beside them.
+    pub fn in_memory(entries: Vec<Entry>) -> Result<Self, RecordError> {
+        Ok(Self {
+            layers: vec![Layer::in_memory(0, None, entries)?],
+        })
+    }
+
+    /// Returns this record with entries after it that are not in the log yet.
+    pub fn with_pending(mut self, entries: Vec<Entry>) -> Result<Self, RecordError> {
+        let layer = Layer::in_memory(self.size(), self.last_time()?, entries)?;
+        self.layers.push(layer);
+        Ok(self)
+    }
+
+    /// Returns how many entries there are, pending ones included.
+    pub fn size(&self) -> u64 {
+        self.layers.last().map_or(0, |layer| layer.end)
+    }
+
+    /// Returns one entry.
+    pub fn entry(&self, index: u64) -> Result<Entry, RecordError> {
+        self.layers
+            .iter()
+            .find(|layer| (layer.first..layer.end).contains(&index))
+            .ok_or_else(|| RecordError::Beyond {
+                size: self.size(),
+                index,
+            })?
+            .entry(index)
+    }
+
+    /// Returns where the ref stands by the record; nothing where it was never recorded.
+    pub fn tip(&self, name: &RefName) -> Result<Option<Tip>, RecordError> {
+        self.last(
+            "SELECT idx, oid, how, mode, accepted FROM tip WHERE ref = ?1 AND idx < ?2
+             ORDER BY idx DESC LIMIT 1",
+            &[&name.to_string()],
+            read_tip,
+        )
+    }
+
+    /// Returns where every recorded ref stands.
+    pub fn tips(&self) -> Result<BTreeMap<RefName, Tip>, RecordError> {
+        let mut tips = BTreeMap::new();
+        for layer in &self.layers {
+            // One look for each name: the table has a row for every landing.
+            let mut after = String::new();
+            let mut next = layer
+                .db
+                .prepare_cached("SELECT ref FROM tip WHERE ref > ?1 ORDER BY ref LIMIT 1")?;
+            loop {
+                let mut rows = next.query([&after])?;
+                let Some(row) = rows.next()? else { break };
+                after = row.get(0)?;
+                let name = RefName::from(after.as_str());
+                if let Some(tip) = self.tip(&name)? {
+                    tips.insert(name, tip);
+                }
+            }
+        }
+        Ok(tips)
+    }
+
+    /// Returns whether the commit was ever the recorded tip of the ref, however it came there.
+    pub fn was_tip(&self, name: &RefName, oid: &Oid) -> Result<bool, RecordError> {
+        let found = self.last(
+            "SELECT idx FROM tip WHERE oid = ?1 AND ref = ?2 AND idx < ?3 LIMIT 1",
+            &[&oid.to_string(), &name.to_string()],
+            read_index,
+        )?;
+        Ok(found.is_some())
+    }
+
+    /// Returns every entry whose tip was this commit, in log order.
+    pub fn tips_at(&self, oid: &Oid) -> Result<Vec<(RefName, Tip)>, RecordError> {
+        self.all(
+            "SELECT idx, oid, how, mode, accepted, ref FROM tip WHERE oid = ?1 AND idx < ?2
+             ORDER BY idx, ref",
+            &[&oid.to_string()],
+            |row| {
+                let name: String = row.get(5)?;
+                Ok((RefName::from(name.as_str()), read_tip(row)?))
+            },
+        )
+    }
+
+    /// Returns a person's reviews for the target, newest first, at most `limit`.
+    pub fn reviews_by(
+        &self,
+        target: &RefName,
+        person: &PersonName,
+        limit: usize,
+    ) -> Result<Vec<(u64, Review)>, RecordError> {
+        let mut found = Vec::new();
+        for layer in self.layers.iter().rev() {
+            let left = limit.saturating_sub(found.len());
+            let rows = layer.rows(
+                "SELECT idx FROM review WHERE target = ?1 AND person = ?2 AND idx < ?4
+                 ORDER BY idx DESC LIMIT ?3",
+                &[
+                    &target.to_string(),
+                    &person.as_str(),
+                    &i64::try_from(left).unwrap_or(i64::MAX),
+                ],
+                read_index,
+            )?;
+            found.extend(rows);
+        }
+        self.reviews(found)
+    }
+
+    /// Returns the reviews of a head for the target, in log order.
+    pub fn reviews_of_head(
+        &self,
+        target: &RefName,
+        head: &Oid,
+    ) -> Result<Vec<(u64, Review)>, RecordError> {
+        let found = self.all(
+            "SELECT idx FROM review WHERE target = ?1 AND head = ?2 AND idx < ?3 ORDER BY idx",
+            &[&target.to_string(), &head.to_string()],
+            read_index,
+        )?;
+        self.reviews(found)
+    }
+
+    /// Returns every reject for the target, in log order, whether or not it still stands.
+    pub fn rejects(&self, target: &RefName) -> Result<Vec<(u64, Review)>, RecordError> {
+        let found = self.all(
+            "SELECT idx FROM review WHERE target = ?1 AND verb = 'reject' AND idx < ?2
+             ORDER BY idx",
+            &[&target.to_string()],
+            read_index,
+        )?;
+        self.reviews(found)
+    }
+
+    /// Returns the first entry that holds this tag object.
+    pub fn has_tag(&self, tag: &Oid) -> Result<Option<u64>, RecordError> {
+        self.first(
+            "SELECT idx FROM review WHERE tag = ?1 AND idx < ?2 ORDER BY idx LIMIT 1",
+            &[&tag.to_string()],
+            read_index,
+        )
+    }
+
+    /// Returns the review that this tag object is.
+    pub fn review_tag(&self, tag: &Oid) -> Result<Option<(u64, Review)>, RecordError> {
+        let found = self.has_tag(tag)?.into_iter().collect();
+        Ok(self.reviews(found)?.pop())
+    }
+
+    /// Returns the counted heads of landings on the ref after entry `index`, in sequence.
+    pub fn counted_since(
+        &self,
+        name: &RefName,
+        index: u64,
+    ) -> Result<Vec<(u64, Oid)>, RecordError> {
+        let rows = self.all(
+            "SELECT idx, head FROM counted WHERE ref = ?1 AND idx > ?2 AND idx < ?3
+             ORDER BY idx, place",
+            &[&name.to_string(), &int(index)],
+            |row| Ok((read_index(row)?, row.get::<_, String>(1)?)),
+        )?;
+        rows.into_iter()
+            .map(|(index, head)| Ok((index, parse(&head)?)))
+            .collect()
+    }
+
+    /// Returns the accepted, enforced landing on the ref that counted this head or spent this
+    /// commit with one, the first of several.
+    pub fn spent(&self, name: &RefName, oid: &Oid) -> Result<Option<u64>, RecordError> {
+        self.first(
+            "SELECT idx FROM spent WHERE ref = ?1 AND oid = ?2 AND idx < ?3 ORDER BY idx LIMIT 1",
+            &[&name.to_string(), &oid.to_string()],
+            read_index,
+        )
+    }
+
+    /// Returns whether the intent was closed as landed for this ref.
+    pub fn intent_spent(&self, id: &str, name: &RefName) -> Result<bool, RecordError> {
+        let found = self.first(
+            "SELECT idx FROM landed WHERE intent = ?1 AND ref = ?2 AND idx < ?3 LIMIT 1",
+            &[&id, &name.to_string()],
+            read_index,
+        )?;
+        Ok(found.is_some())
+    }
+
+    /// Returns the landings that ended at this commit, on any ref, in log order.
+    pub fn landed_at(&self, new: &Oid) -> Result<Vec<(u64, Landed)>, RecordError> {
+        let found = self.all(
+            "SELECT idx FROM landed WHERE new = ?1 AND idx < ?2 ORDER BY idx",
+            &[&new.to_string()],
+            read_index,
+        )?;
+        let landing = |index| match self.entry(index)? {
+            Entry::Landed(landed) => Ok((index, landed)),
+            Entry::Genesis(_) | Entry::Review(_) | Entry::Adopted(_) => Err(not_there(index)),
+        };
+        found.into_iter().map(landing).collect()
+    }
+
+    /// Returns the latest time of all entries.
+    pub fn last_time(&self) -> Result<Option<Timestamp>, RecordError> {
+        self.time_at(self.size())
+    }
+
+    /// Returns the latest time of the first `size` entries.
+    pub fn time_at(&self, size: u64) -> Result<Option<Timestamp>, RecordError> {
+        for layer in self.layers.iter().rev() {
+            let end = size.min(layer.end);
+            if end > layer.first {
+                return index::latest(&layer.db, end);
+            }
+        }
+        Ok(None)
+    }
+
+    /// Returns the baseline of enrolment, put together again where it took several entries.
+    pub fn genesis(&self) -> Result<Option<Genesis>, RecordError> {
+        let mut whole: Option<Genesis> = None;
+        for index in 0..self.size() {
+            let Entry::Genesis(part) = self.entry(index)? else {
+                break;
+            };
+            match &mut whole {
+                None => whole = Some(part),
+                Some(whole) if whole.at == part.at && whole.policy == part.policy => {
+                    whole.tips.extend(part.tips);
+                    whole.dry_run.extend(part.dry_run);
+                    whole.keys.extend(part.keys);
+                }
+                Some(_) => break,
+            }
+        }
+        Ok(whole)
+    }
+
+    fn reviews(&self, indices: Vec<u64>) -> Result<Vec<(u64, Review)>, RecordError> {
+        let review = |index| match self.entry(index)? {
+            Entry::Review(review) => Ok((index, review)),
+            Entry::Genesis(_) | Entry::Landed(_) | Entry::Adopted(_) => Err(not_there(index)),
+        };
+        indices.into_iter().map(review).collect()
+    }
+
+    /// All rows of all layers; the last parameter of `sql` is the size.
+    fn all<T>(
+        &self,
+        sql: &str,
+        params: &[&dyn ToSql],
+        read: impl Fn(&Row<'_>) -> rusqlite::Result<T>,
+    ) -> Result<Vec<T>, RecordError> {
+        let mut found = Vec::new();
+        for layer in &self.layers {
+            found.extend(layer.rows(sql, params, &read)?);
+        }
+        Ok(found)
+    }
+
+    /// The row of the first layer that has one.
+    fn first<T>(
+        &self,
+        sql: &str,
+        params: &[&dyn ToSql],
+        read: impl Fn(&Row<'_>) -> rusqlite::Result<T>,
+    ) -> Result<Option<T>, RecordError> {
+        for layer in &self.layers {
+            if let Some(found) = layer.rows(sql, params, &read)?.pop() {
+                return Ok(Some(found));
+            }
+        }
+        Ok(None)
+    }
+
+    /// The row of the last layer that has one.
+    fn last<T>(
+        &self,
+        sql: &str,
+        params: &[&dyn ToSql],
+        read: impl Fn(&Row<'_>) -> rusqlite::Result<T>,
+    ) -> Result<Option<T>, RecordError> {
+        for layer in self.layers.iter().rev() {
+            if let Some(found) = layer.rows(sql, params, &read)?.pop() {
+                return Ok(Some(found));
+            }
+        }
+        Ok(None)
+    }
+}
+
+impl Layer {
+    fn in_memory(
+        first: u64,
+        mut latest: Option<Timestamp>,
+        entries: Vec<Entry>,
+    ) -> Result<Self, RecordError> {
+        let db = Connection::open_in_memory()?;
+        index::reset(&db)?;
+        let mut end = first;
+        for entry in &entries {
+            latest = latest.max(Some(entry.at()));
+            let ingest = Ingest { db: &db, latest };
+            ingest.entry(end, entry, inline(entry), (0, 0))?;
+            end = end.saturating_add(1);
+        }
+        Ok(Self {
+            db: Rc::new(db),
+            first,
+            end,
+            bodies: Bodies::Memory(entries),
+        })
+    }
+
+    fn entry(&self, index: u64) -> Result<Entry, RecordError> {
+        match &self.bodies {
+            Bodies::Memory(entries) => usize::try_from(index.saturating_sub(self.first))
+                .ok()
+                .and_then(|place| entries.get(place))
+                .cloned()
+                .ok_or_else(|| not_there(index)),
+            Bodies::Log(dir) => {
+                let (start, len): (i64, i64) = self
+                    .db
+                    .prepare_cached("SELECT start, len FROM entry WHERE idx = ?1")?
+                    .query_row([int(index)], |row| Ok((row.get(0)?, row.get(1)?)))?;
+                let tiles = Tiles {
+                    dir,
+                    size: self.end,
+                };
+                let len = usize::try_from(len)
+                    .ok()
+                    .filter(|len| *len <= super::entry::MAX_ENTRY)
+                    .ok_or_else(|| not_there(index))?;
+                log::decode(index, &tiles.entry_at(index, unsigned(start), len)?)
+            }
+        }
+    }
+
+    /// Rows below this layer's end, which is the last parameter.
+    fn rows<T>(
+        &self,
+        sql: &str,
+        params: &[&dyn ToSql],
+        read: impl Fn(&Row<'_>) -> rusqlite::Result<T>,
+    ) -> Result<Vec<T>, RecordError> {
+        let end = int(self.end);
+        let mut params = params.to_vec();
+        params.push(&end);
+        let mut statement = self.db.prepare_cached(sql)?;
+        let rows = statement.query_map(params.as_slice(), |row| read(row))?;
+        Ok(rows.collect::<Result<_, _>>()?)
+    }
+}
+
+fn inline(entry: &Entry) -> Option<&Decided> {
+    match entry {
+        Entry::Landed(Landed {
+            decision: DecisionId::Inline(decided),
+            ..
+        }) => Some(decided),
+        _ => None,
+    }
+}
+
+fn read_index(row: &Row<'_>) -> rusqlite::Result<u64> {
+    Ok(unsigned(row.get(0)?))
+}
+
+fn read_tip(row: &Row<'_>) -> rusqlite::Result<Tip> {
+    let bad = |column: usize, error: Box<dyn std::error::Error + Send + Sync>| {
+        rusqlite::Error::FromSqlConversionFailure(column, rusqlite::types::Type::Text, error)
+    };
+    let oid: Option<String> = row.get(1)?;
+    let oid = oid
+        .map(|hex| hex.parse())
+        .transpose()
+        .map_err(|error: crate::wire::oid::OidError| bad(1, error.into()))?;
+    let how = match row.get_ref(2)?.as_str()? {
+        "genesis" => TipKind::Genesis,
+        "landed" => TipKind::Landed,
+        "adopted" => TipKind::Adopted,
+        other => return Err(bad(2, format!("no kind of tip: {other}").into())),
+    };
+    let mode = match row.get_ref(3)?.as_str()? {
+        "enforce" => Mode::Enforce,
+        "dry-run" => Mode::DryRun,
+        other => return Err(bad(3, format!("no mode: {other}").into())),
+    };
+    Ok(Tip {
+        oid,
+        index: read_index(row)?,
+        how,
+        accepted: row.get(4)?,
+        mode,
+    })
+}
+
+fn not_there(index: u64) -> RecordError {
+    RecordError::damaged("index.db", format_args!("entry {index} is another"))
+}
