@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use super::error::{ConfigError, ConfigFault, quote};
+use super::error::{ConfigError, ConfigFault, one_line, quote};
 
 /// The largest configuration file that is read.
 pub const MAX_FILE: usize = 1 << 20;
@@ -82,7 +82,7 @@ impl<'s> Source<'s> {
     pub fn parse(&self) -> Result<Spanned<DeTable<'s>>, ConfigError> {
         DeTable::parse(self.text).map_err(|fault| {
             let span = fault.span().unwrap_or(0..0);
-            self.invalid(span, fault.message().escape_debug().to_string())
+            self.invalid(span, one_line(fault.message()))
         })
     }
 

@@ -128,8 +128,16 @@ pub fn quote(text: &str) -> String {
     if shown.len() < text.len() {
         shown.push('…');
     }
-    format!(
-        "`{}`",
-        shown.escape_debug().to_string().replace("\\\"", "\"")
-    )
+    format!("`{}`", one_line(&shown))
+}
+
+/// Escapes what would break the line or command the terminal; quotes stay as they are.
+pub fn one_line(text: &str) -> String {
+    let plain = |c: char| matches!(c, '\'' | '"' | '\\');
+    text.chars()
+        .flat_map(|c| match plain(c) {
+            true => c.to_string().chars().collect::<Vec<_>>(),
+            false => c.escape_debug().collect(),
+        })
+        .collect()
 }

@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::document::{Field, Source, Table, Text};
-use super::error::{ConfigError, quote};
+use super::error::{ConfigError, one_line, quote};
 use super::{KeyMaterial, People, Person, PersonKey, PersonKind, PersonName, key};
 
 /// The file, from the root of the repository.
@@ -321,16 +321,8 @@ impl Reader<'_> {
 
 /// Quotes in full: what is compared must not be cut.
 fn quote_all(text: &str) -> String {
-    format!("`{}`", text.escape_debug())
+    format!("`{}`", one_line(text))
 }
 
-/// Keeps the words of a library from breaking the line or the terminal.
-fn one_line(text: &str) -> String {
-    text.chars()
-        .take(200)
-        .collect::<String>()
-        .escape_debug()
-        .to_string()
-        .replace("\\'", "'")
-        .replace("\\\"", "\"")
-}
+#[cfg(test)]
+mod tests;

@@ -46,8 +46,12 @@ const DEFINITIONS: &[&str] = &[
     ".github/actions/",
     ".github/dependabot.yml",
     ".github/dependabot.yaml",
-    "/.forgejo/",
-    "/.gitea/",
+    "/.forgejo",
+    ".forgejo/workflows/",
+    ".forgejo/actions/",
+    "/.gitea",
+    ".gitea/workflows/",
+    ".gitea/actions/",
     "action.yml",
     "action.yaml",
     // GitLab
@@ -55,7 +59,10 @@ const DEFINITIONS: &[&str] = &[
     ".gitlab-ci.yaml",
     "*.gitlab-ci.yml",
     "*.gitlab-ci.yaml",
-    "/.gitlab/",
+    "/.gitlab",
+    ".gitlab/**/*.yml",
+    ".gitlab/**/*.yaml",
+    ".gitlab/ci/",
     "/.gitlab-ci/",
     // Jenkins
     "Jenkinsfile",
@@ -161,7 +168,7 @@ const BUILD: &[&str] = &[
     "/.yarn/",
     ".pnpmfile.cjs",
     "pnpm-workspace.yaml",
-    "node_modules/",
+    "**/node_modules/.bin/",
     "deno.json",
     "deno.jsonc",
     "bunfig.toml",
@@ -282,23 +289,12 @@ const CONFIG: &[&str] = &[
     "values.yaml",
     "values-*.yaml",
     "values.*.yaml",
-    "charts/",
-    "helm/",
     "helmfile.yaml",
-    "helmfile.d/",
     "kustomization.yaml",
     "kustomization.yml",
-    "kustomize/",
-    "k8s/",
-    "kubernetes/",
-    "manifests/",
     "skaffold.yaml",
-    "/.argocd/",
-    "/argocd/",
-    "/clusters/",
     // Ansible, Salt, Puppet, Nomad
     "ansible.cfg",
-    "ansible/",
     "playbook*.yml",
     "playbook*.yaml",
     "*.nomad",
@@ -326,8 +322,38 @@ const CONFIG: &[&str] = &[
     "nginx.conf",
 ];
 
+/// Directories whose data is deployed. Only the data: a source file put there stays `code`, else
+/// the name of a directory would take it out of the rules for code.
+const CONFIG_DIRECTORIES: &[&str] = &[
+    "charts",
+    "helm",
+    "helmfile.d",
+    "kustomize",
+    "k8s",
+    "kubernetes",
+    "manifests",
+    "argocd",
+    ".argocd",
+    "clusters",
+    "ansible",
+];
+
+/// What data is called.
+const CONFIG_DATA: &[&str] = &["*.yaml", "*.yml", "*.json", "*.tpl", "*.j2"];
+
+/// Returns the patterns for data below the directories.
+fn config_directories() -> Vec<String> {
+    let below = |data: &&str, directory: &str| format!("**/{directory}/**/{data}");
+    CONFIG_DIRECTORIES
+        .iter()
+        .flat_map(|directory| CONFIG_DATA.iter().map(move |data| below(data, directory)))
+        .collect()
+}
+
 /// The tables, parsed once.
 static BUILT_IN: LazyLock<[(Class, Vec<Pattern>); 3]> = LazyLock::new(|| {
+    let directories = config_directories();
+    let directories: Vec<&str> = directories.iter().map(String::as_str).collect();
     let parse = |tables: &[&[&str]]| {
         let all = tables.iter().copied().flatten();
         all.filter_map(|text| Pattern::parse(text).ok()).collect()
@@ -335,7 +361,7 @@ static BUILT_IN: LazyLock<[(Class, Vec<Pattern>); 3]> = LazyLock::new(|| {
     [
         (Class::Policy, parse(&[POLICY])),
         (Class::Pipeline, parse(&[DEFINITIONS, BUILD])),
-        (Class::Config, parse(&[CONFIG])),
+        (Class::Config, parse(&[CONFIG, &directories])),
     ]
 });
 
@@ -354,4 +380,92 @@ pub(super) fn of(path: &RepoPath, added: &BTreeMap<Class, Vec<Pattern>>) -> Vec<
     classes.sort();
     classes.dedup();
     classes
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn classes(path: &[u8]) -> Vec<Class> {
+        of(&RepoPath::new(path.to_vec()), &BTreeMap::new())
+    }
+
+    /// Every built-in pattern is one of the dialect, and stands in its table once.
+    #[test]
+    fn tables_parse() {
+        for table in [POLICY, DEFINITIONS, BUILD, CONFIG] {
+            for text in table {
+                assert_eq!(Pattern::parse(text).map(|_| ()), Ok(()), "{text}");
+                assert_eq!(
+                    table.iter().filter(|other| *other == text).count(),
+                    1,
+                    "{text}"
+                );
+            }
+        }
+        for text in config_directories() {
+            assert_eq!(Pattern::parse(&text).map(|_| ()), Ok(()), "{text}");
+        }
+        for file in OWNERS_FILES {
+            assert_eq!(classes(file.as_bytes()), [Class::Policy], "{file}");
+        }
+    }
+
+    /// What each kind of path can do, by example.
+    #[test]
+    fn classes_by_path() {
+        use Class::{Code, Config, Pipeline, Policy};
+        for (path, expected) in [
+            ("src/main.rs", &[Code][..]),
+            ("README.md", &[Code]),
+            ("docs/index.md", &[Code]),
+            ("tests/test_main.py", &[Code]),
+            (".countersign/policy.toml", &[Policy]),
+            (".countersign/keys/a.asc", &[Policy]),
+            (".countersign", &[Policy]),
+            ("x/.countersign/policy.toml", &[Code]),
+            ("src/CODEOWNERS", &[Code]),
+            ("sub/.gitattributes", &[Policy]),
+            (".gitlab/ci/.gitattributes", &[Pipeline, Policy]),
+            (".github/workflows/ci.yml", &[Pipeline]),
+            (".github", &[Pipeline]),
+            (".github/ISSUE_TEMPLATE.md", &[Code]),
+            (".gitea/workflows/run", &[Pipeline]),
+            ("sub/action.yml", &[Pipeline]),
+            (".ci/run", &[Pipeline]),
+            ("src/ci/mod.rs", &[Code]),
+            ("sub/Makefile", &[Pipeline]),
+            ("package.json", &[Pipeline]),
+            ("main.tf", &[Config]),
+            ("charts/x/templates/a.yaml", &[Config]),
+            ("x/helm/Dockerfile.yaml", &[Config, Pipeline]),
+            ("src/charts/pie.js", &[Code]),
+            ("k8s/evil.go", &[Code]),
+        ] {
+            assert_eq!(classes(path.as_bytes()), expected, "{path}");
+        }
+    }
+
+    /// Another spelling that some checkout takes for the same file has the same classes.
+    #[test]
+    fn classes_of_twins() {
+        assert_eq!(classes(b".GITHUB/Workflows/ci.yml"), [Class::Pipeline]);
+        assert_eq!(classes(b"codeowners"), [Class::Policy]);
+        assert_eq!(classes(b".github/workflows/\xff"), [Class::Pipeline]);
+    }
+
+    /// `[classes]` adds, and takes away nothing but `code`, which it can give too.
+    #[test]
+    fn adds_classes() {
+        let one = |class, text| BTreeMap::from([(class, vec![Pattern::parse(text).unwrap()])]);
+        let of = |path: &str, added| of(&RepoPath::from(path), &added);
+        assert_eq!(
+            of("x/deploy/a", one(Class::Config, "deploy/")),
+            [Class::Config]
+        );
+        let added = one(Class::Code, "Makefile");
+        assert_eq!(of("Makefile", added), [Class::Code, Class::Pipeline]);
+        let added = one(Class::Code, "**");
+        assert_eq!(of(".gitmodules", added), [Class::Code, Class::Policy]);
+    }
 }

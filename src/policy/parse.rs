@@ -388,17 +388,11 @@ fn rule_classes(field: Option<Field<'_>>) -> Result<Vec<Class>, ConfigError> {
     let Some(field) = field else {
         return Ok(Vec::new());
     };
-    let texts = field.some_texts()?;
-    let mut items = field.items()?.into_iter();
-    texts
+    field
+        .some_texts()?
         .iter()
-        .map(|text| {
-            let item = items.next();
-            class(text.text).ok_or_else(|| {
-                let message = unknown_class(text.text);
-                item.unwrap_or(field).invalid(message)
-            })
-        })
+        .zip(field.items()?)
+        .map(|(text, item)| class(text.text).ok_or_else(|| item.invalid(unknown_class(text.text))))
         .collect()
 }
 
@@ -418,3 +412,6 @@ fn unknown_class(text: &str) -> String {
         quote(text)
     )
 }
+
+#[cfg(test)]
+mod tests;

@@ -394,3 +394,6 @@ fn step(text: &[u8]) -> Option<(Option<char>, &[u8])> {
         (None, _) => text.get(1..).map(|rest| (None, rest)),
     }
 }
+
+#[cfg(test)]
+mod tests;

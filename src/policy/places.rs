@@ -208,21 +208,22 @@ pub fn fill(places: &[Place], persons: &[&Person], people: &People) -> Assignmen
 /// Returns whether these places could be filled by people for whom `ready` holds.
 pub fn satisfiable(places: &[Place], people: &People, ready: &dyn Fn(&Person) -> bool) -> bool {
     let wanted = wanted(places);
-    // As many as all places ask for is enough for any one of them: more change nothing.
-    let mut candidates: BTreeMap<&PersonName, &Person> = BTreeMap::new();
+    // As many as all places ask for are enough for any one of them: more change nothing.
+    let mut numbers: BTreeMap<&PersonName, usize> = BTreeMap::new();
+    let mut eligible = Vec::new();
     for place in places {
         let mut found = BTreeSet::new();
         let everyone = place.who.iter().flat_map(|who| who.everyone(people));
         for person in everyone.filter(|person| ready(person)) {
-            found.insert(&person.name);
-            candidates.insert(&person.name, person);
+            let next = numbers.len();
+            found.insert(*numbers.entry(&person.name).or_insert(next));
             if found.len() >= wanted {
                 break;
             }
         }
+        eligible.push(found.into_iter().collect());
     }
-    let candidates: Vec<&Person> = candidates.into_values().collect();
-    fill(places, &candidates, people).is_full()
+    matching(places, &eligible).len() == wanted
 }
 
 fn wanted(places: &[Place]) -> usize {
@@ -274,4 +275,201 @@ fn augment(
         }
     }
     false
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn people() -> People {
+        let text = r#"
+            [people.alice]
+            [people.bob]
+            [people.carol]
+            [people.bot]
+            kind = "bot"
+            [people.github]
+            kind = "forge"
+            [teams]
+            pair = ["alice", "bob"]
+            machines = ["bot", "github", "carol"]
+        "#;
+        People::parse(text.as_bytes(), &|_| None).unwrap()
+    }
+
+    fn places(texts: &[&str]) -> Vec<Place> {
+        texts
+            .iter()
+            .map(|text| Place::parse(text).unwrap())
+            .collect()
+    }
+
+    /// A place reads as it is written, and only so.
+    #[test]
+    fn parses_strictly() {
+        for text in [
+            "2 of @maintainers",
+            "1 of @security|carol",
+            "1 of any",
+            "12 of a|@b|any",
+        ] {
+            assert_eq!(Place::parse(text).unwrap().to_string(), text);
+        }
+        for text in [
+            "",
+            "1",
+            "of any",
+            "1 of ",
+            "1 of",
+            "+1 of any",
+            "-1 of any",
+            "01 of any",
+            "1  of any",
+            " 1 of any",
+            "1.0 of any",
+            "one of any",
+        ] {
+            assert_eq!(Place::parse(text), Err(PlaceError::Shape), "{text:?}");
+        }
+        for who in [
+            "Any", "@", "@Team", "a b", "a|", "|a", "a | b", "any ", "@a@b", "a,b",
+        ] {
+            let found = Place::parse(&format!("1 of {who}"));
+            assert!(
+                matches!(found, Err(PlaceError::Who(_))),
+                "{who:?} is {found:?}"
+            );
+        }
+        assert_eq!(Place::parse("0 of any"), Err(PlaceError::Zero));
+        assert_eq!(Place::parse("00 of any"), Err(PlaceError::Zero));
+        assert_eq!(Place::parse("101 of any"), Err(PlaceError::TooMany));
+        assert_eq!(
+            Place::parse("99999999999999999999 of any"),
+            Err(PlaceError::TooMany)
+        );
+        assert_eq!(
+            Place::parse("1 of a|a"),
+            Err(PlaceError::Repeated(Who::Person(
+                PersonName::new("a").unwrap()
+            )))
+        );
+    }
+
+    /// Bots count by their own name alone, forges never, whoever puts them in a team.
+    #[test]
+    fn bots_and_forges() {
+        let people = people();
+        for (who, expected) in [
+            ("any", &["alice", "bob", "carol"][..]),
+            ("@machines", &["carol"]),
+            ("@pair", &["alice", "bob"]),
+            ("bot", &["bot"]),
+            ("github", &[]),
+        ] {
+            let place = Place::parse(&format!("1 of {who}")).unwrap();
+            let admitted: Vec<_> = people
+                .persons
+                .values()
+                .filter(|person| place.admits(person, &people))
+                .map(|person| person.name.as_str())
+                .collect();
+            assert_eq!(admitted, expected, "{who}");
+            let everyone: Vec<_> = place.who[0]
+                .everyone(&people)
+                .map(|p| p.name.as_str())
+                .collect();
+            assert_eq!(everyone, expected, "{who}");
+        }
+    }
+
+    /// A person is moved to another place where only that lets everyone fill one.
+    #[test]
+    fn fills_as_many_as_can_be() {
+        let people = people();
+        for (texts, who, filled) in [
+            (&["1 of any", "1 of alice"][..], &["alice", "bob"][..], 2),
+            (
+                &["1 of alice|bob", "1 of bob|carol", "1 of alice"],
+                &["alice", "bob", "carol"],
+                3,
+            ),
+            (&["1 of any", "1 of any"], &["alice", "alice"], 1),
+            (&["2 of @pair", "1 of @pair"], &["alice", "bob"], 2),
+            (
+                &["2 of @pair", "1 of @pair|carol"],
+                &["alice", "bob", "carol"],
+                3,
+            ),
+            (&["2 of any"], &["bot", "github", "alice"], 1),
+            (&["1 of any"], &[], 0),
+        ] {
+            let persons: Vec<&Person> = who
+                .iter()
+                .map(|name| people.person(&PersonName::new(name).unwrap()).unwrap())
+                .collect();
+            let places = places(texts);
+            let found = fill(&places, &persons, &people);
+            assert_eq!(found.filled, filled, "{texts:?}");
+            assert_eq!(found.by_place.iter().map(Vec::len).sum::<usize>(), filled);
+            for (place, filled) in places.iter().zip(&found.by_place) {
+                assert!(filled.len() <= place.count);
+                for name in filled {
+                    assert!(place.admits(people.person(name).unwrap(), &people));
+                }
+            }
+        }
+    }
+
+    /// The exact assignment against trying every one.
+    #[test]
+    fn agrees_with_brute_force() {
+        let people = people();
+        let persons: Vec<&Person> = people.persons.values().collect();
+        let who = [
+            "any",
+            "alice",
+            "bob|bot",
+            "@pair",
+            "carol|@pair",
+            "@machines",
+        ];
+        for a in who {
+            for b in who {
+                for c in who {
+                    for count in 1..=2 {
+                        let texts = [
+                            format!("{count} of {a}"),
+                            format!("1 of {b}"),
+                            format!("1 of {c}"),
+                        ];
+                        let places: Vec<_> =
+                            texts.iter().map(|t| Place::parse(t).unwrap()).collect();
+                        let slots: Vec<&Place> = places
+                            .iter()
+                            .flat_map(|place| std::iter::repeat_n(place, place.count))
+                            .collect();
+                        let best = brute(&slots, &persons, &people);
+                        assert_eq!(fill(&places, &persons, &people).filled, best, "{texts:?}");
+                        let full = best == slots.len();
+                        assert_eq!(satisfiable(&places, &people, &|_| true), full, "{texts:?}");
+                    }
+                }
+            }
+        }
+    }
+
+    fn brute(slots: &[&Place], persons: &[&Person], people: &People) -> usize {
+        let Some((slot, rest)) = slots.split_first() else {
+            return 0;
+        };
+        let mut best = brute(rest, persons, people);
+        for (at, person) in persons.iter().enumerate() {
+            if slot.admits(person, people) {
+                let mut others = persons.to_vec();
+                others.remove(at);
+                best = best.max(1 + brute(rest, &others, people));
+            }
+        }
+        best
+    }
 }
