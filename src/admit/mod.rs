@@ -109,7 +109,7 @@ pub fn admit(asked: Asked<'_>) -> Result<Admission, AdmitError> {
     let rules = match tip {
         Some(commit) => Rulebook::at(repo, &commit),
         None => Err(RulebookError::Missing {
-            file: gather::rulebook::POLICY_FILE,
+            file: crate::policy::parse::FILE,
             commit: Oid::zero(repo.format()),
         }),
     };

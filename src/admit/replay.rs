@@ -216,7 +216,7 @@ fn rules_at(
     Ok(match tip {
         Some(commit) => Rulebook::at(repo, &commit),
         None => Err(RulebookError::Missing {
-            file: crate::gather::rulebook::POLICY_FILE,
+            file: crate::policy::parse::FILE,
             commit: Oid::zero(repo.format()),
         }),
     })

@@ -88,7 +88,10 @@ impl From<Exit> for ExitCode {
 /// An I/O error on our own output: whoever reads it must not take it for an answer.
 impl From<std::io::Error> for CliError {
     fn from(error: std::io::Error) -> Self {
-        Self::new(Kind::Undecided, anyhow::Error::from(error).context("cannot write the output"))
+        Self::new(
+            Kind::Undecided,
+            anyhow::Error::from(error).context("cannot write the output"),
+        )
     }
 }
 

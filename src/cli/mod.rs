@@ -1,4 +1,116 @@
-//! x
-pub fn main() -> std::process::ExitCode {
-    std::process::ExitCode::SUCCESS
+//! The command line: one file a command, one printer, one table of exit codes.
+//!
+//! Data goes to stdout, words to stderr. Whatever goes wrong, a panic too, ends in an exit code
+//! that accepts nothing.
+
+mod enroll;
+mod error;
+mod people;
+mod policy;
+mod repository;
+mod session;
+
+use std::ffi::OsString;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+pub use error::{CliError, Exit, Kind};
+pub use session::Session;
+
+/// Review enforcement for git: two people saw this, with a signed record.
+#[derive(Debug, Parser)]
+#[command(name = "countersign", version, disable_help_subcommand = true)]
+struct Cli {
+    /// Run as if started in this directory; several add up, as with git
+    #[arg(short = 'C', global = true, value_name = "dir")]
+    dir: Vec<PathBuf>,
+    /// Print what a program reads
+    #[arg(long, global = true)]
+    json: bool,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Enroll(enroll::Enroll),
+    #[command(subcommand)]
+    Policy(policy::Policy),
+    #[command(subcommand)]
+    People(people::People),
+}
+
+impl Command {
+    fn run(&self, session: &mut Session<'_>) -> Result<Exit, CliError> {
+        match self {
+            Self::Enroll(command) => command.run(session),
+            Self::Policy(command) => command.run(session),
+            Self::People(command) => command.run(session),
+        }
+    }
+}
+
+/// Runs the command line of this process.
+pub fn main() -> ExitCode {
+    let mut out = anstream::AutoStream::auto(std::io::stdout());
+    let mut err = anstream::AutoStream::auto(std::io::stderr());
+    let env = |name: &str| std::env::var_os(name);
+    let mut session = Session::new(&mut out, &mut err, &env);
+    run(std::env::args_os(), &mut session).into()
+}
+
+/// Runs one command line; every way out is one of the four exit codes.
+pub fn run(args: impl IntoIterator<Item = OsString>, session: &mut Session<'_>) -> Exit {
+    let cli = match Cli::try_parse_from(args) {
+        Ok(cli) => cli,
+        Err(error) => return error::usage(&error, session),
+    };
+    session.enter(&cli.dir, cli.json);
+    let ran = catch_unwind(AssertUnwindSafe(|| cli.command.run(session)));
+    match ran {
+        Ok(Ok(exit)) => exit,
+        Ok(Err(error)) => error.print(session),
+        Err(_) => error::panicked(session),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    /// The definition of the commands holds together.
+    #[test]
+    fn definition() {
+        Cli::command().debug_assert();
+    }
+
+    /// A wrong word on the command line is exit 2 and explains itself on stderr only.
+    #[test]
+    fn usage() {
+        let (mut out, mut err) = (Vec::new(), Vec::new());
+        let mut session = Session::new(&mut out, &mut err, &|_| None);
+        let exit = run(
+            ["countersign", "frobnicate"].map(OsString::from),
+            &mut session,
+        );
+        assert_eq!(exit, Exit::Usage);
+        assert!(out.is_empty());
+        assert!(String::from_utf8(err).unwrap().contains("frobnicate"));
+    }
+
+    /// Help is data and fine.
+    #[test]
+    fn help() {
+        let (mut out, mut err) = (Vec::new(), Vec::new());
+        let mut session = Session::new(&mut out, &mut err, &|_| None);
+        let exit = run(["countersign", "--help"].map(OsString::from), &mut session);
+        assert_eq!(exit, Exit::Fine);
+        assert!(String::from_utf8(out).unwrap().contains("enroll"));
+        assert!(err.is_empty());
+    }
 }

@@ -8,6 +8,7 @@ use crate::judge::facts::{
     HeadFacts, Notice, PathFacts, ReviewState, StepFacts, UpdateFacts, Verb,
 };
 use crate::judge::verdict::{Code, Coverage, Role};
+use crate::people::ConfigFault;
 use crate::policy::{Class, Protection};
 use crate::wire::name::{RefName, RepoPath};
 use crate::wire::object::ObjectKind;
@@ -18,7 +19,7 @@ use super::candidates;
 use super::coverage::{self, Step};
 use super::hands::{self, Hands};
 use super::rulebook::{Rulebook, RulebookError};
-use super::{Desk, GatherError, Proposed, notice};
+use super::{Desk, GatherError, Proposed, notice, notice_of};
 
 /// The kind of move, once its shape is found sound.
 enum Move {
@@ -453,20 +454,26 @@ fn trusted_tips(desk: &Desk<'_>, protection: &Protection) -> Result<Vec<Oid>, Ga
 
 /// Says as a notice why there is no policy to judge by.
 pub(crate) fn rulebook_notice(error: &RulebookError) -> Notice {
-    let code = match error {
-        RulebookError::Missing { .. } => Code::PolicyMissing,
-        _ if error.is_unsatisfiable() => Code::UnsatisfiableRule,
-        RulebookError::Config(_) => Code::PolicyInvalid,
-        RulebookError::Git(_) => Code::Undecidable,
-    };
-    let mut notice = notice(code, [error.to_string()]);
+    let plain = |code| notice(code, [error.to_string()]);
     match error {
-        RulebookError::Config(config) => {
-            notice.at = Some(format!("{}:{}", config.file, config.line));
-            notice.paths = vec![RepoPath::from(config.file.as_str())];
-        }
-        RulebookError::Missing { file, .. } => notice.paths = vec![RepoPath::from(*file)],
-        RulebookError::Git(_) => {}
+        RulebookError::Missing { file, .. } => Notice {
+            paths: vec![RepoPath::from(*file)],
+            ..plain(Code::PolicyMissing)
+        },
+        RulebookError::NotAFile { path, .. } => Notice {
+            paths: vec![RepoPath::from(path.as_str())],
+            ..plain(Code::UnsafeMode)
+        },
+        RulebookError::Invalid(config) => Notice {
+            code: match config.kind {
+                ConfigFault::Invalid => Code::PolicyInvalid,
+                ConfigFault::Unsatisfiable => Code::UnsatisfiableRule,
+            },
+            about: vec![config.rendered.clone()],
+            paths: vec![RepoPath::from(config.file.as_str())],
+            at: Some(format!("{}:{}", config.file, config.line)),
+        },
+        RulebookError::TooMany => plain(Code::OverBudget),
+        RulebookError::Git(git) => notice_of(&GatherError::from(git.clone())),
     }
-    notice
 }

@@ -1,164 +1,190 @@
-//! The policy, the people and their digest at one commit.
+//! Policy and people as they stand at one commit, with the digest that names them.
 
-use std::collections::BTreeMap;
+use std::cell::RefCell;
 
 use sha2::{Digest, Sha256};
 
 use crate::git::{GitError, Repo};
-use crate::people::People;
-use crate::people::error::{ConfigError, ConfigFault};
-use crate::policy::Policy;
-use crate::policy::digest::{covers, digest};
+use crate::people::{ConfigError, People};
+use crate::policy::classes::OWNERS_FILES;
+use crate::policy::{Policy, digest};
 use crate::record::entry::PolicyId;
 use crate::wire::object::ObjectKind;
 use crate::wire::oid::Oid;
 use crate::wire::tree::FileMode;
 
-/// Where the policy stands in a tree.
-pub const POLICY_FILE: &str = ".countersign/policy.toml";
-/// Where the people stand.
-pub const PEOPLE_FILE: &str = ".countersign/people.toml";
+/// The folder that policy and people stand in.
+pub const FOLDER: &str = ".countersign";
+/// The most files below it.
+const MAX_FILES: usize = 10_000;
+/// The most bytes of one of them.
+const MAX_BYTES: u64 = 1 << 20;
+/// How deep folders below it may nest.
+const MAX_DEPTH: usize = 16;
 
-/// The most bytes one of these files may have.
-const FILE_LIMIT: u64 = 1 << 20;
-/// The most files that make up a policy.
-const FILES_LIMIT: usize = 10_000;
-
-/// Everything that decides, as of one commit of the policy ref.
-#[derive(Debug)]
+/// Everything that decides who must review, as of one commit.
+#[derive(Clone, Debug)]
 pub struct Rulebook {
-    /// The rules.
-    pub policy: Policy,
-    /// The people they name.
-    pub people: People,
-    /// The commit and the digest.
+    /// The commit it was read from, and SHA-256 over every file that belongs to it.
     pub id: PolicyId,
+    /// `people.toml` and the key files it names.
+    pub people: People,
+    /// `policy.toml`.
+    pub policy: Policy,
 }
 
-/// Why there is no policy to judge by.
+/// Why a commit gives no rulebook.
 #[derive(Debug, thiserror::Error)]
 pub enum RulebookError {
-    /// One of the two files is not there.
-    #[error("{file} does not exist at {commit}")]
+    /// One of the two files is not there: `policy-missing`.
+    #[error("{file} is missing in {commit}")]
     Missing {
+        /// Where it was looked for.
+        commit: Oid,
         /// Which.
         file: &'static str,
-        /// Where.
-        commit: Oid,
     },
-    /// A file says something it may not.
-    #[error("{}", .0.rendered)]
-    Config(ConfigError),
-    /// The objects cannot be read.
+    /// A link or a folder stands where a file must: `unsafe-mode`.
+    #[error("{path} is no plain file (mode {mode})")]
+    NotAFile {
+        /// Where.
+        path: String,
+        /// As trees spell it.
+        mode: &'static str,
+    },
+    /// More files, or deeper, than is read.
+    #[error("more than {MAX_FILES} files, or deeper than {MAX_DEPTH} folders, below {FOLDER}")]
+    TooMany,
+    /// A file that says something that is not allowed: `policy-invalid`, `unsatisfiable-rule`.
+    #[error(transparent)]
+    Invalid(#[from] Box<ConfigError>),
+    /// git could not be read.
     #[error(transparent)]
     Git(#[from] GitError),
 }
 
-impl RulebookError {
-    /// Returns whether the fault is a rule that nobody can satisfy, rather than a wrong file.
-    pub fn is_unsatisfiable(&self) -> bool {
-        matches!(self, Self::Config(error) if error.kind == ConfigFault::Unsatisfiable)
-    }
-}
-
 impl Rulebook {
-    /// Reads policy and people at `commit`, strictly.
+    /// Reads the rulebook of a commit.
     ///
-    /// Both must be regular files of at most 1 MiB. Nothing outside that commit's tree is read.
+    /// Depends on the commit alone: no clock, no configuration.
     pub fn at(repo: &Repo, commit: &Oid) -> Result<Self, RulebookError> {
-        let tree = repo.commit(commit)?.tree;
-        let people = read(repo, &tree, PEOPLE_FILE)?.ok_or(RulebookError::Missing {
-            file: PEOPLE_FILE,
+        let reader = Reader {
+            repo,
             commit: *commit,
-        })?;
-        let policy = read(repo, &tree, POLICY_FILE)?.ok_or(RulebookError::Missing {
-            file: POLICY_FILE,
-            commit: *commit,
-        })?;
-        let key_file = |path: &str| read(repo, &tree, path).ok().flatten();
-        let people = People::parse(&people, &key_file).map_err(RulebookError::Config)?;
-        let policy = Policy::parse(&policy, &people).map_err(RulebookError::Config)?;
+            tree: repo.commit(commit)?.tree,
+        };
+        let people = reader.people()?;
+        let text = reader.must(crate::policy::parse::FILE)?;
+        let policy = Policy::parse(&text, &people).map_err(Box::new)?;
         let id = PolicyId {
             commit: *commit,
-            digest: tree_digest(repo, &tree)?,
+            digest: reader.digest()?,
         };
-        Ok(Self { policy, people, id })
+        Ok(Self { id, people, policy })
     }
 }
 
-/// Reads a regular file of a tree, or nothing where there is none.
-fn read(repo: &Repo, tree: &Oid, path: &str) -> Result<Option<Vec<u8>>, GitError> {
-    match repo.file_at(tree, path.as_bytes())? {
-        Some((FileMode::File | FileMode::Executable, oid)) => {
-            Ok(Some(repo.raw(&oid, ObjectKind::Blob, FILE_LIMIT)?.to_vec()))
-        }
-        _ => Ok(None),
-    }
+struct Reader<'r> {
+    repo: &'r Repo,
+    commit: Oid,
+    tree: Oid,
 }
 
-/// Returns the policy digest (design §8): over `.countersign/**` and the owners files.
-fn tree_digest(repo: &Repo, tree: &Oid) -> Result<String, GitError> {
-    let mut files = BTreeMap::new();
-    collect(repo, tree, b"", 0, &mut files)?;
-    let mut rows = Vec::with_capacity(files.len());
-    for (path, (mode, oid)) in files {
-        let sha256 = match mode {
-            // What a submodule holds is not here; its id stands for it.
-            FileMode::Submodule => hex(&Sha256::digest(oid.as_bytes())),
-            _ => {
-                let limit = 32 << 20;
-                hex(&Sha256::digest(&*repo.raw(
-                    &oid,
-                    ObjectKind::Blob,
-                    limit,
-                )?))
+impl Reader<'_> {
+    fn people(&self) -> Result<People, RulebookError> {
+        let text = self.must(crate::people::parse::FILE)?;
+        // What git says about a key file, for the parser only knows that there is none.
+        let failed = RefCell::new(None);
+        let files = |path: &str| match self.file(path) {
+            Ok(bytes) => bytes,
+            Err(error) => {
+                failed.replace(Some(error));
+                None
             }
         };
-        rows.push((mode.octal(), path, sha256));
-    }
-    Ok(digest(&rows))
-}
-
-/// Walks `.countersign/` whole, and the directories an owners file may stand in one level deep.
-fn collect(
-    repo: &Repo,
-    tree: &Oid,
-    prefix: &[u8],
-    depth: usize,
-    files: &mut BTreeMap<Vec<u8>, (FileMode, Oid)>,
-) -> Result<(), GitError> {
-    if depth > 16 || files.len() > FILES_LIMIT {
-        return Err(GitError::Budget {
-            what: "policy files",
-            limit: FILES_LIMIT as u64,
-        });
-    }
-    for entry in repo.tree(tree)?.iter() {
-        let mut path = prefix.to_vec();
-        path.extend_from_slice(&entry.name);
-        let ours = path == b".countersign" || path.starts_with(b".countersign/");
-        match entry.mode {
-            FileMode::Tree if ours || (depth == 0 && holds_owners(&path)) => {
-                path.push(b'/');
-                collect(repo, &entry.oid, &path, depth.saturating_add(1), files)?;
-            }
-            FileMode::Tree => {}
-            mode if covers(&path) => {
-                files.insert(path, (mode, entry.oid));
-            }
-            _ => {}
+        let people = People::parse(&text, &files);
+        match failed.into_inner() {
+            Some(error) => Err(error),
+            None => Ok(people.map_err(Box::new)?),
         }
     }
-    Ok(())
-}
 
-fn holds_owners(directory: &[u8]) -> bool {
-    let mut path = directory.to_vec();
-    path.extend_from_slice(b"/CODEOWNERS");
-    covers(&path)
+    fn must(&self, file: &'static str) -> Result<Vec<u8>, RulebookError> {
+        self.file(file)?.ok_or(RulebookError::Missing {
+            commit: self.commit,
+            file,
+        })
+    }
+
+    fn file(&self, path: &str) -> Result<Option<Vec<u8>>, RulebookError> {
+        match self.repo.file_at(&self.tree, path.as_bytes())? {
+            None => Ok(None),
+            Some((FileMode::File | FileMode::Executable, oid)) => {
+                let bytes = self.repo.raw(&oid, ObjectKind::Blob, MAX_BYTES)?;
+                Ok(Some(bytes.to_vec()))
+            }
+            Some((mode, _)) => Err(RulebookError::NotAFile {
+                path: path.to_owned(),
+                mode: mode.octal(),
+            }),
+        }
+    }
+
+    fn digest(&self) -> Result<String, RulebookError> {
+        let mut files = Vec::new();
+        if let Some((FileMode::Tree, oid)) = self.repo.file_at(&self.tree, FOLDER.as_bytes())? {
+            self.collect(&oid, FOLDER.as_bytes(), MAX_DEPTH, &mut files)?;
+        }
+        for path in OWNERS_FILES {
+            if let Some((mode, oid)) = self.repo.file_at(&self.tree, path.as_bytes())?
+                && mode != FileMode::Tree
+            {
+                files.push(self.hashed(mode, path.as_bytes().to_vec(), &oid)?);
+            }
+        }
+        Ok(digest::digest(&files))
+    }
+
+    fn collect(
+        &self,
+        tree: &Oid,
+        folder: &[u8],
+        depth: usize,
+        files: &mut Vec<(&'static str, Vec<u8>, String)>,
+    ) -> Result<(), RulebookError> {
+        let below = depth.checked_sub(1).ok_or(RulebookError::TooMany)?;
+        for entry in self.repo.tree(tree)?.iter() {
+            let path = [folder, b"/", entry.name.as_slice()].concat();
+            if entry.mode == FileMode::Tree {
+                self.collect(&entry.oid, &path, below, files)?;
+            } else {
+                files.push(self.hashed(entry.mode, path, &entry.oid)?);
+            }
+            if files.len() > MAX_FILES {
+                return Err(RulebookError::TooMany);
+            }
+        }
+        Ok(())
+    }
+
+    /// A submodule's content is elsewhere; its commit id stands for it.
+    fn hashed(
+        &self,
+        mode: FileMode,
+        path: Vec<u8>,
+        oid: &Oid,
+    ) -> Result<(&'static str, Vec<u8>, String), RulebookError> {
+        let hash = match mode {
+            FileMode::Submodule => Sha256::digest(oid.to_string()),
+            FileMode::Tree | FileMode::File | FileMode::Executable | FileMode::Symlink => {
+                Sha256::digest(&self.repo.raw(oid, ObjectKind::Blob, MAX_BYTES)?)
+            }
+        };
+        Ok((mode.octal(), path, hex(&hash)))
+    }
 }
 
 /// Returns lower-case hexadecimal.
-pub fn hex(bytes: &[u8]) -> String {
+pub(crate) fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }

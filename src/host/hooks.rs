@@ -6,8 +6,8 @@ use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
 
+use super::config::{self, ConfigFailed};
 use super::place::{place, sync_dir};
 
 /// A hook that Countersign stands in.
@@ -42,8 +42,8 @@ pub enum HooksError {
     /// git would not look at the hooks of the repository.
     #[error("`core.hooksPath` is set ({0}), so git never runs the repository's own hooks")]
     HooksPath(String),
-    /// git 2.54 and later can switch a hook off.
-    #[error("`{0}` is configured, which can keep git from running the hook")]
+    /// git 2.54 and later can switch a hook off; a `proc-receive` hook writes refs of its own.
+    #[error("`{0}` is configured, by which refs can move without the hook deciding")]
     HookConfig(String),
     /// The previous hook was moved away once already.
     #[error("{} is not Countersign's, and {} holds an earlier one", hook.display(), previous.display())]
@@ -59,8 +59,8 @@ pub enum HooksError {
     )]
     Binary(PathBuf),
     /// `git config` did not answer.
-    #[error("git config failed: {0}")]
-    Git(String),
+    #[error(transparent)]
+    Config(#[from] ConfigFailed),
     /// A file that cannot be read, written or moved.
     #[error("{}: {source}", path.display())]
     File {
@@ -92,7 +92,7 @@ impl HooksError {
                 quote(hook.as_os_str()),
                 quote(previous.parent().unwrap_or(previous).as_os_str()),
             )],
-            Self::Binary(_) | Self::Git(_) | Self::File { .. } => Vec::new(),
+            Self::Binary(_) | Self::Config(_) | Self::File { .. } => Vec::new(),
         }
     }
 }
@@ -188,42 +188,75 @@ impl Hooks {
 
     /// Puts the hook in place; somebody's hook moves to `<hook>.d/50-previous` first.
     pub fn install(&self, hook: Hook, binary: &Path) -> Result<Change, HooksError> {
-        let script = hook.script(binary)?;
+        let change = self.would_install(hook, binary)?;
         let path = self.path(hook);
         create_dir(&self.dir)?;
-        let found = look(&path)?;
-        let change = match found {
-            Found::Nothing => Change::Written,
-            Found::File(bytes) if bytes == script && is_executable(&path) => {
-                return Ok(Change::Nothing);
-            }
-            Found::File(bytes) if hook.is_ours(&bytes) => Change::Renewed,
-            Found::File(_) | Found::Link(_) => Change::Moved(self.move_away(hook, &path)?),
-        };
-        place(&path, &script, 0o755).map_err(|source| file(&path, source))?;
+        match &change {
+            Change::Nothing => return Ok(change),
+            Change::Moved(to) => self.move_away(hook, &path, to)?,
+            Change::Written | Change::Renewed | Change::Removed | Change::Restored => {}
+        }
+        place(&path, &hook.script(binary)?, 0o755).map_err(|source| file(&path, source))?;
         Ok(change)
+    }
+
+    /// Returns what [`Hooks::install`] would do.
+    pub fn would_install(&self, hook: Hook, binary: &Path) -> Result<Change, HooksError> {
+        let script = hook.script(binary)?;
+        let path = self.path(hook);
+        Ok(match look(&path)? {
+            Found::Nothing => Change::Written,
+            Found::File(bytes) if bytes == script && is_executable(&path) => Change::Nothing,
+            Found::File(bytes) if hook.is_ours(&bytes) => Change::Renewed,
+            Found::File(_) | Found::Link(_) => {
+                let to = self.more(hook).join(PREVIOUS);
+                if fs::symlink_metadata(&to).is_ok() {
+                    return Err(HooksError::Occupied {
+                        hook: path,
+                        previous: to,
+                    });
+                }
+                Change::Moved(to)
+            }
+        })
     }
 
     /// Takes the hook away and puts back what was there before.
     pub fn remove(&self, hook: Hook) -> Result<Change, HooksError> {
+        let change = self.would_remove(hook)?;
         let path = self.path(hook);
-        match look(&path)? {
+        match change {
+            Change::Restored => {
+                let previous = self.more(hook).join(PREVIOUS);
+                fs::rename(&previous, &path).map_err(|source| file(&previous, source))?;
+                // Only an empty directory goes; what an admin put there stays.
+                if fs::remove_dir(self.more(hook)).is_ok() {
+                    sync_dir(&self.dir).map_err(|source| file(&self.dir, source))?;
+                }
+            }
+            Change::Removed => {
+                fs::remove_file(&path).map_err(|source| file(&path, source))?;
+                let dir = path.parent().unwrap_or(&self.dir);
+                sync_dir(dir).map_err(|source| file(dir, source))?;
+            }
+            Change::Nothing | Change::Written | Change::Renewed | Change::Moved(_) => {}
+        }
+        Ok(change)
+    }
+
+    /// Returns what [`Hooks::remove`] would do.
+    pub fn would_remove(&self, hook: Hook) -> Result<Change, HooksError> {
+        match look(&self.path(hook))? {
             Found::File(bytes) if hook.is_ours(&bytes) => {}
             Found::File(_) | Found::Link(_) | Found::Nothing => return Ok(Change::Nothing),
         }
         let previous = self.more(hook).join(PREVIOUS);
-        if !self.forge_owns(hook) && fs::symlink_metadata(&previous).is_ok() {
-            fs::rename(&previous, &path).map_err(|source| file(&previous, source))?;
-            // Only an empty directory goes; what an admin put there stays.
-            if fs::remove_dir(self.more(hook)).is_ok() {
-                sync_dir(&self.dir).map_err(|source| file(&self.dir, source))?;
-            }
-            return Ok(Change::Restored);
-        }
-        fs::remove_file(&path).map_err(|source| file(&path, source))?;
-        let dir = path.parent().unwrap_or(&self.dir);
-        sync_dir(dir).map_err(|source| file(dir, source))?;
-        Ok(Change::Removed)
+        let restores = !self.forge_owns(hook) && fs::symlink_metadata(previous).is_ok();
+        Ok(if restores {
+            Change::Restored
+        } else {
+            Change::Removed
+        })
     }
 
     /// Returns what is to run before ours, in order: every executable file of `<hook>.d`.
@@ -252,30 +285,20 @@ impl Hooks {
     }
 
     /// Moves somebody's hook to where ours runs it; a relative link is made to point the same way.
-    fn move_away(&self, hook: Hook, path: &Path) -> Result<PathBuf, HooksError> {
-        let to = self.more(hook).join(PREVIOUS);
-        if fs::symlink_metadata(&to).is_ok() {
-            return Err(HooksError::Occupied {
-                hook: path.to_owned(),
-                previous: to,
-            });
-        }
+    ///
+    /// It gets a second name first, so that at no moment the hook is missing.
+    fn move_away(&self, hook: Hook, path: &Path, to: &Path) -> Result<(), HooksError> {
         create_dir(&self.more(hook))?;
         match look(path)? {
-            Found::Link(target) if target.is_relative() => {
+            Found::File(_) => fs::hard_link(path, to).map_err(|source| file(to, source))?,
+            Found::Link(target) => {
                 let dir = fs::canonicalize(&self.dir).map_err(|source| file(&self.dir, source))?;
                 let target = dir.join(target);
-                std::os::unix::fs::symlink(target, &to).map_err(|source| file(&to, source))?;
-            }
-            // A second name first, so that at no moment the hook is missing.
-            Found::File(_) => fs::hard_link(path, &to).map_err(|source| file(&to, source))?,
-            Found::Link(target) => {
-                std::os::unix::fs::symlink(target, &to).map_err(|source| file(&to, source))?;
+                std::os::unix::fs::symlink(target, to).map_err(|source| file(to, source))?;
             }
             Found::Nothing => {}
         }
-        sync_dir(&self.more(hook)).map_err(|source| file(&to, source))?;
-        Ok(to)
+        sync_dir(&self.more(hook)).map_err(|source| file(to, source))
     }
 
     fn more(&self, hook: Hook) -> PathBuf {
@@ -283,7 +306,7 @@ impl Hooks {
     }
 
     /// Forgejo and Gitea write the hook themselves and run every file of `<hook>.d`.
-    fn forge_owns(&self, hook: Hook) -> bool {
+    pub fn forge_owns(&self, hook: Hook) -> bool {
         ["gitea", "forgejo"]
             .iter()
             .any(|name| self.more(hook).join(name).is_file())
@@ -295,40 +318,19 @@ impl Hooks {
 /// Asks the git command, with the environment as it is, since that is what decides for pushes of
 /// the same account: repository, global and system files, includes and `GIT_CONFIG_*`.
 pub fn check_config(git_dir: &Path) -> Result<(), HooksError> {
-    if let Some((_, value)) = configured(git_dir, "^core\\.hookspath$")? {
+    if let Some(value) = config::value(git_dir, "core.hooksPath")? {
         return Err(HooksError::HooksPath(value));
     }
     for hook in Hook::ALL {
         let pattern = format!("^hook\\.{}\\.", hook.name());
-        if let Some((key, _)) = configured(git_dir, &pattern)? {
+        if let Some((key, _)) = config::matching(git_dir, &pattern)?.pop() {
             return Err(HooksError::HookConfig(key));
         }
     }
-    Ok(())
-}
-
-/// Returns the first key that matches, with its value.
-fn configured(git_dir: &Path, pattern: &str) -> Result<Option<(String, String)>, HooksError> {
-    let output = Command::new("git")
-        .arg("-C")
-        .arg(git_dir)
-        .args(["config", "--includes", "--null", "--get-regexp", pattern])
-        .stdin(Stdio::null())
-        .output()
-        .map_err(|error| HooksError::Git(error.to_string()))?;
-    match output.status.code() {
-        Some(0) => {
-            let text = String::from_utf8_lossy(&output.stdout);
-            let first = text.split('\0').next().unwrap_or_default();
-            let (key, value) = first.split_once('\n').unwrap_or((first, ""));
-            Ok(Some((key.to_owned(), value.to_owned())))
-        }
-        Some(1) => Ok(None),
-        _ => {
-            let text = String::from_utf8_lossy(&output.stderr);
-            Err(HooksError::Git(text.trim().to_owned()))
-        }
+    if config::value(git_dir, "receive.procReceiveRefs")?.is_some() {
+        return Err(HooksError::HookConfig("receive.procReceiveRefs".to_owned()));
     }
+    Ok(())
 }
 
 /// Quotes one word for a POSIX shell.
@@ -390,6 +392,8 @@ fn file(path: &Path, source: io::Error) -> HooksError {
 
 #[cfg(test)]
 mod tests {
+    use std::process::Command;
+
     use super::*;
 
     const BINARY: &str = "/opt/it's here/countersign";

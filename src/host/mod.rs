@@ -3,6 +3,9 @@
 //! What is here belongs to the host's admin, never to a pusher: nothing in a pushed object can
 //! change it.
 
+pub mod config;
+pub mod enroll;
+pub mod founding;
 pub mod hooks;
 pub mod limits;
 pub mod ownership;

@@ -173,7 +173,6 @@ impl OpenPgpKey {
     }
 
     fn read_signature(&mut self, place: &Place, packet: &Packet<'_>) -> Result<(), KeyError> {
-        openpgp::check_nesting(packet.body)?;
         let signature = read_signature(packet.whole)?;
         let kind = signature
             .typ()

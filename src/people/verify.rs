@@ -123,8 +123,16 @@ impl People {
             };
             for by in material.candidates(&signature) {
                 match material.verify(by, &signature, packets, payload) {
-                    Ok(()) if made.is_none() => made = Some((person, key, by)),
-                    Ok(()) => {}
+                    Ok(()) => match made {
+                        Some((other, ..)) if other.name != person.name => {
+                            return Err(SignatureFault::Bad(format!(
+                                "made by a key in the certificates of both {} and {}",
+                                other.name, person.name
+                            )));
+                        }
+                        Some(_) => {}
+                        None => made = Some((person, key, by)),
+                    },
                     Err(error) => fault = reworded(error),
                 }
             }
@@ -240,3 +248,6 @@ fn reworded(error: KeyError) -> SignatureFault {
         other => bad(other),
     }
 }
+
+#[cfg(test)]
+mod tests;

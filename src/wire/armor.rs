@@ -194,3 +194,87 @@ fn crc24(bytes: &[u8]) -> u32 {
     }
     crc & 0x00ff_ffff
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn pgp(middle: &str) -> String {
+        format!("-----BEGIN PGP SIGNATURE-----\n{middle}-----END PGP SIGNATURE-----\n")
+    }
+
+    /// Headers, checksum and GitHub's empty line are part of armour; the bytes come out.
+    #[test]
+    fn reads_openpgp() {
+        let bytes = Ok(SignatureBlock::OpenPgp(b"abcdef".to_vec()));
+        let checksum = STANDARD.encode(&crc24(b"abcdef").to_be_bytes()[1..]);
+        let good = [
+            pgp("\nYWJjZGVm\n"),
+            pgp("\nYWJj\nZGVm\n"),
+            pgp("Version: GnuPG v1\nComment: x\n\nYWJjZGVm\n"),
+            pgp(&format!("\nYWJjZGVm\n={checksum}\n")),
+            pgp("\nYWJjZGVm\n") + "\n",
+        ];
+        for text in good {
+            assert_eq!(parse(text.as_bytes()), bytes, "{text}");
+        }
+        // The check value of CRC-24/OPENPGP.
+        assert_eq!(crc24(b"123456789"), 0x0021_cf02);
+    }
+
+    /// Whatever could hide a second reading is refused.
+    #[test]
+    fn refuses_loose_armor() {
+        use ArmorError::*;
+        let good = pgp("\nYWJjZGVm\n");
+        let cases = [
+            (String::new(), Begin),
+            (format!(" {good}"), Begin),
+            (good.replace("SIGNATURE", "MESSAGE"), Begin),
+            (good.replace('\n', "\r\n"), Begin),
+            (
+                good.replace("-----END PGP SIGNATURE-----\n", ""),
+                End("PGP SIGNATURE"),
+            ),
+            (good.replace("END PGP", "END SSH"), End("PGP SIGNATURE")),
+            (format!("{good}x"), End("PGP SIGNATURE")),
+            (format!("{good}\n\n"), End("PGP SIGNATURE")),
+            (good.repeat(2), Several),
+            (pgp("YWJjZGVm\n"), Headers),
+            (pgp("Evil: yes\n\nYWJjZGVm\n"), Headers),
+            (pgp("\n"), Base64),
+            (pgp("\n\nYWJjZGVm\n"), Lines),
+            (pgp("\nYWJj\nZGVmYWJj\n"), Lines),
+            (pgp(&format!("\n{}\n", "YWJj".repeat(20))), Lines),
+            (pgp("\nYWJjZG Vm\n"), Base64),
+            (pgp("\nYWJjZGV\n"), Base64),
+            (pgp("\nYWI\n"), Base64),
+            (pgp("\nYWJ=\n"), Base64),
+            (pgp("\nYWJjZGVm\n=AAAA\n"), Checksum),
+            (pgp("\nYWJjZGVm\n=\n"), Checksum),
+        ];
+        for (text, error) in cases {
+            assert_eq!(parse(text.as_bytes()), Err(error), "{text}");
+        }
+        let size = MAX_SIGNATURE + 1;
+        let limit = MAX_SIGNATURE;
+        assert_eq!(parse(&vec![b'a'; size]), Err(TooLarge { size, limit }));
+    }
+
+    /// X.509 is recognised, so that the refusal can name it.
+    #[test]
+    fn names_x509() {
+        let block = parse(b"-----BEGIN SIGNED MESSAGE-----\nMII\n-----END SIGNED MESSAGE-----\n");
+        assert_eq!(block, Ok(SignatureBlock::X509));
+    }
+
+    proptest::proptest! {
+        /// No text makes the reader panic.
+        #[test]
+        fn any_text(text in "(-----BEGIN (SSH|PGP) SIGNATURE-----\n)?[a-zA-Z=\n]{0,80}\n?(-----END (SSH|PGP) SIGNATURE-----\n?)?") {
+            if let Ok(SignatureBlock::OpenPgp(bytes)) = parse(text.as_bytes()) {
+                let _ = super::super::openpgp::DocumentSignature::parse(&bytes);
+            }
+        }
+    }
+}

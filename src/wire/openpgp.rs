@@ -88,9 +88,6 @@ pub enum OpenPgpError {
     /// The signer asks that who does not understand this refuses.
     #[error("critical OpenPGP subpacket {0} is not understood")]
     Critical(u8),
-    /// Signatures inside signatures inside signatures.
-    #[error("OpenPGP signatures are nested too deeply")]
-    Nested,
     /// Names no issuer.
     #[error("the OpenPGP signature does not say whose it is")]
     NoIssuer,
@@ -107,29 +104,6 @@ pub fn packets(bytes: &[u8]) -> Result<Vec<Packet<'_>>, OpenPgpError> {
         packets.push(reader.packet()?);
     }
     Ok(packets)
-}
-
-/// Succeeds unless a signature of a certificate embeds one that embeds another.
-///
-/// A binding signature embeds the subkey's own; parsers recurse into these.
-pub fn check_nesting(signature: &[u8]) -> Result<(), OpenPgpError> {
-    nesting(signature, 1)
-}
-
-fn nesting(signature: &[u8], left: u8) -> Result<(), OpenPgpError> {
-    if !matches!(signature.first(), Some(4 | 6)) {
-        return Ok(());
-    }
-    let parts = Parts::read(signature)?;
-    for area in [parts.hashed, parts.unhashed] {
-        for subpacket in subpackets(area)? {
-            if subpacket.tag == EMBEDDED {
-                let left = left.checked_sub(1).ok_or(OpenPgpError::Nested)?;
-                nesting(subpacket.body, left)?;
-            }
-        }
-    }
-    Ok(())
 }
 
 impl DocumentSignature {
@@ -409,6 +383,156 @@ impl<'a> Reader<'a> {
             1 => self.number(2).map(|length| (length, length > 0xff)),
             2 => self.number(4).map(|length| (length, length > 0xffff)),
             _ => Err(OpenPgpError::Header),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A well-formed version 4 Ed25519 signature over nothing in particular.
+    fn body(hashed: &[u8], unhashed: &[u8]) -> Vec<u8> {
+        let mut body = vec![4, 0, 27, 8];
+        for area in [hashed, unhashed] {
+            body.extend_from_slice(&u16::try_from(area.len()).unwrap().to_be_bytes());
+            body.extend_from_slice(area);
+        }
+        body.extend_from_slice(&[0xab, 0xcd]);
+        body.extend_from_slice(&[7; 64]);
+        body
+    }
+
+    fn framed(body: &[u8]) -> Vec<u8> {
+        let mut packet = vec![0xc2, u8::try_from(body.len()).unwrap()];
+        packet.extend_from_slice(body);
+        packet
+    }
+
+    const CREATED_AT: [u8; 6] = [5, 2, 0, 0, 0, 9];
+    const KEY_ID: [u8; 10] = [9, 16, 1, 2, 3, 4, 5, 6, 7, 8];
+
+    /// What gpg writes is read: creation time hashed, the issuer's key id not.
+    #[test]
+    fn reads_a_signature() {
+        let packet = framed(&body(&CREATED_AT, &KEY_ID));
+        let signature = DocumentSignature::parse(&packet).unwrap();
+        assert_eq!(signature.created, 9);
+        assert_eq!(signature.expires_after, None);
+        let issuers = vec![Issuer::KeyId([1, 2, 3, 4, 5, 6, 7, 8])];
+        assert_eq!(signature.issuers, issuers);
+    }
+
+    /// Everything that could stand beside a good signature, or be read twice, is refused.
+    #[test]
+    fn refuses_what_is_not_canonical() {
+        use OpenPgpError::*;
+        let good = body(&CREATED_AT, &KEY_ID);
+        let changed = |at: usize, to: u8| {
+            let mut body = good.clone();
+            body[at] = to;
+            framed(&body)
+        };
+        let longer = [good.as_slice(), &[0]].concat();
+        let twice = [framed(&good), framed(&good)].concat();
+        let size = u8::try_from(good.len()).unwrap();
+        let wide = [&[0xc2, 0xff, 0, 0, 0, size][..], &good].concat();
+        let old_wide = [&[0x89, 0, size][..], &good].concat();
+        let notation = [3, 20, 0, 0];
+        let long_id = [&[0xff, 0, 0, 0, 9][..], &KEY_ID[1..]].concat();
+        let critical_id = [9, 16 | 0x80, 1, 2, 3, 4, 5, 6, 7, 8];
+        let two_times = [CREATED_AT, CREATED_AT].concat();
+        let critical = [&CREATED_AT[..], &[2, 0x80 | 100, 0]].concat();
+        let embedded = [&CREATED_AT[..], &[2, 32, 0]].concat();
+        let cases: &[(&str, Vec<u8>, OpenPgpError)] = &[
+            ("two packets", twice, NotOne),
+            (
+                "another packet",
+                changed(0, 4)
+                    .iter()
+                    .map(|b| if *b == 0xc2 { 0xc6 } else { *b })
+                    .collect(),
+                NotOne,
+            ),
+            ("long header", wide, NotCanonical),
+            ("long old header", old_wide, NotCanonical),
+            ("version 3", changed(0, 3), Version(3)),
+            ("text", changed(1, 1), Type(1)),
+            ("certification", changed(1, 0x10), Type(0x10)),
+            ("DSA", changed(2, 17), Algorithm(17)),
+            ("SHA-1", changed(3, 2), Hash(2)),
+            ("MD5", changed(3, 1), Hash(1)),
+            ("trailing byte", framed(&longer), NotCanonical),
+            (
+                "notation added",
+                framed(&body(&CREATED_AT, &notation)),
+                Subpacket(20),
+            ),
+            (
+                "issuer twice",
+                framed(&body(&CREATED_AT, &[KEY_ID, KEY_ID].concat())),
+                Subpacket(16),
+            ),
+            (
+                "issuer respelled",
+                framed(&body(&CREATED_AT, &long_id)),
+                Subpacket(16),
+            ),
+            (
+                "issuer critical",
+                framed(&body(&CREATED_AT, &critical_id)),
+                Subpacket(16),
+            ),
+            (
+                "created twice",
+                framed(&body(&two_times, &KEY_ID)),
+                Subpacket(2),
+            ),
+            (
+                "created unhashed",
+                framed(&body(&[], &[&CREATED_AT[..], &KEY_ID].concat())),
+                Subpacket(2),
+            ),
+            ("never created", framed(&body(&[], &KEY_ID)), Subpacket(2)),
+            (
+                "critical unknown",
+                framed(&body(&critical, &KEY_ID)),
+                Critical(100),
+            ),
+            (
+                "embedded signature",
+                framed(&body(&embedded, &KEY_ID)),
+                Subpacket(32),
+            ),
+            ("no issuer", framed(&body(&CREATED_AT, &[])), NoIssuer),
+            ("nothing", vec![], NotOne),
+            ("half a header", vec![0xc2], Truncated),
+            ("partial length", vec![0xc2, 0xe1, 0, 0], Header),
+            ("open-ended", vec![0x8b, 0], Header),
+        ];
+        for (name, packet, error) in cases {
+            assert_eq!(
+                DocumentSignature::parse(packet),
+                Err(error.clone()),
+                "{name}"
+            );
+        }
+    }
+
+    /// Numbers are written with the bits they have and no more.
+    #[test]
+    fn numbers_are_canonical() {
+        let cases: &[(&[u8], bool)] = &[
+            (&[0, 8, 0x80], true),
+            (&[0, 9, 1, 0], true),
+            (&[0, 16, 0, 0x80], false),
+            (&[0, 7, 0x80], false),
+            (&[0, 0], false),
+            (&[0, 8, 0x80, 0], false),
+            (&[0, 8], false),
+        ];
+        for (values, good) in cases {
+            assert_eq!(check_values(1, values).is_ok(), *good, "{values:?}");
         }
     }
 }

@@ -163,3 +163,79 @@ impl<'a> SshReader<'a> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn blob(version: u32, fields: [&[u8]; 5]) -> Vec<u8> {
+        let mut out = b"SSHSIG".to_vec();
+        out.extend_from_slice(&version.to_be_bytes());
+        for field in fields {
+            put_string(&mut out, field);
+        }
+        out
+    }
+
+    /// Only whole, version 1, with nothing reserved and a strong hash.
+    #[test]
+    fn reads_strictly() {
+        use SshSigError::*;
+        let good = blob(1, [b"key", b"git", b"", b"sha512", b"sig"]);
+        let read = SshSig::parse(&good).unwrap();
+        assert_eq!(read.namespace, b"git");
+        assert_eq!(read.signature, b"sig");
+        let cases = [
+            (
+                blob(2, [b"key", b"git", b"", b"sha512", b"sig"]),
+                Version(2),
+            ),
+            (blob(1, [b"key", b"git", b"x", b"sha512", b"sig"]), Reserved),
+            (
+                blob(1, [b"key", b"git", b"", b"sha1", b"sig"]),
+                Hash("sha1".into()),
+            ),
+            ([&good[..], b"x"].concat(), Trailing(1)),
+            (good[1..].to_vec(), Magic),
+            (vec![], Magic),
+        ];
+        for (bytes, error) in cases {
+            assert_eq!(SshSig::parse(&bytes), Err(error));
+        }
+        for length in 6..good.len() {
+            assert_eq!(SshSig::parse(&good[..length]), Err(Truncated), "{length}");
+        }
+    }
+
+    /// A number has one spelling, and neither zero nor a negative one is any.
+    #[test]
+    fn numbers_are_canonical() {
+        let cases: &[(&[u8], Option<&[u8]>)] = &[
+            (&[1], Some(&[1])),
+            (&[0x7f, 0], Some(&[0x7f, 0])),
+            (&[0, 0x80], Some(&[0x80])),
+            (&[], None),
+            (&[0], None),
+            (&[0, 1], None),
+            (&[0, 0, 0x80], None),
+            (&[0x80], None),
+        ];
+        for (digits, read) in cases {
+            let mut bytes = Vec::new();
+            put_string(&mut bytes, digits);
+            assert_eq!(SshReader::new(&bytes).positive().ok(), *read, "{digits:?}");
+        }
+    }
+
+    proptest::proptest! {
+        /// No bytes make the reader panic, and none are read that are not written back the same.
+        #[test]
+        fn any_bytes(tail in proptest::collection::vec(0u8..8, 0..60)) {
+            let bytes = [b"SSHSIG\x00\x00\x00\x01", &tail[..]].concat();
+            if let Ok(read) = SshSig::parse(&bytes) {
+                let fields = [&read.public_key[..], &read.namespace, b"", &read.hash_algorithm, &read.signature];
+                proptest::prop_assert_eq!(blob(1, fields), bytes);
+            }
+        }
+    }
+}

@@ -1,0 +1,254 @@
+//! `countersign enroll`.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use clap::{Args, ValueEnum};
+use jiff::Timestamp;
+use serde_json::json;
+
+use super::{CliError, Exit, Kind, Session};
+use crate::git::Repo;
+use crate::host::config;
+use crate::host::enroll::{Done, EnrollError, Enrolment, remove};
+use crate::host::founding::{Founder, Founding};
+use crate::host::hooks::{Change, Hook};
+use crate::host::server::SYSTEM_FILE;
+use crate::people::PersonName;
+use crate::policy::Mode;
+use crate::record::RecordError;
+
+/// Put a bare repository behind the gate: hooks, settings, record; run it again to renew them
+#[derive(Debug, Args)]
+pub(super) struct Enroll {
+    /// The bare repository
+    #[arg(value_name = "repository")]
+    repo: PathBuf,
+    /// Write a first policy that knows this person, where there is none; several times for more
+    #[arg(
+        long,
+        value_name = "person",
+        requires = "key",
+        conflicts_with = "remove"
+    )]
+    init: Vec<String>,
+    /// Each person's ssh public key file, in the order of --init
+    #[arg(long, value_name = "file", requires = "init")]
+    key: Vec<PathBuf>,
+    /// Each person's e-mail, in the order of --init
+    #[arg(long, value_name = "address", requires = "init")]
+    email: Vec<String>,
+    /// What the first policy calls the repository (default: its directory's name)
+    #[arg(long, value_name = "name", requires = "init")]
+    name: Option<String>,
+    /// Whether refusals hold, or are only said
+    #[arg(long, value_enum)]
+    mode: Option<ModeArg>,
+    /// Take the hooks away and restore what was there; the record stays
+    #[arg(long, conflicts_with = "mode")]
+    remove: bool,
+    /// Only say what would be done
+    #[arg(long)]
+    dry_run: bool,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum ModeArg {
+    Enforce,
+    DryRun,
+}
+
+impl Enroll {
+    pub(super) fn run(&self, session: &mut Session<'_>) -> Result<Exit, CliError> {
+        let path = session.dir().join(&self.repo);
+        let path = fs::canonicalize(&path).map_err(|error| {
+            CliError::words(Kind::Usage, format!("{}: {error}", path.display()))
+        })?;
+        let repo = Repo::open(&path, None).map_err(|error| CliError::new(Kind::Usage, error))?;
+        let git_dir = repo.git_dir().to_owned();
+        let done = match self.remove {
+            true => remove(&git_dir, self.dry_run),
+            false => self.enrol(&repo)?,
+        };
+        let done = done.map_err(|error| failed(error, &git_dir))?;
+        self.tell(&done, &git_dir, session)?;
+        Ok(Exit::Fine)
+    }
+
+    fn enrol(&self, repo: &Repo) -> Result<Result<Vec<Done>, EnrollError>, CliError> {
+        let binary = std::env::current_exe()
+            .and_then(fs::canonicalize)
+            .map_err(|error| CliError::new(Kind::Undecided, error))?;
+        let founding = self.founding(repo.git_dir())?;
+        let enrolment = Enrolment {
+            binary: &binary,
+            system: Path::new(SYSTEM_FILE),
+            now: Timestamp::now(),
+            mode: self.mode.map(|mode| match mode {
+                ModeArg::Enforce => Mode::Enforce,
+                ModeArg::DryRun => Mode::DryRun,
+            }),
+            founding: founding.as_ref(),
+            dry_run: self.dry_run,
+        };
+        Ok(enrolment.run(repo))
+    }
+
+    fn founding(&self, git_dir: &Path) -> Result<Option<Founding>, CliError> {
+        let usage = |message: String| CliError::words(Kind::Usage, message);
+        if self.init.is_empty() {
+            return Ok(None);
+        }
+        if self.key.len() != self.init.len() || self.email.len() > self.init.len() {
+            return Err(usage(
+                "give one --key for each --init, and at most one --email".to_owned(),
+            ));
+        }
+        let git = |key: &str| {
+            config::value(git_dir, key).map_err(|error| CliError::new(Kind::Undecided, error))
+        };
+        let mut founders = Vec::new();
+        for (index, (name, key)) in self.init.iter().zip(&self.key).enumerate() {
+            let name = PersonName::new(name).ok_or_else(|| {
+                usage(format!(
+                    "{name:?} is no person's name: [a-z0-9][a-z0-9-]{{0,38}}"
+                ))
+            })?;
+            let key = fs::read_to_string(key)
+                .map_err(|error| usage(format!("{}: {error}", key.display())))?;
+            let email = match (index, self.email.get(index)) {
+                (_, Some(email)) => Some(email.clone()),
+                (0, None) => git("user.email")?,
+                (_, None) => None,
+            };
+            founders.push(Founder {
+                name,
+                email,
+                key: key.trim().to_owned(),
+            });
+        }
+        let first = founders.first();
+        let name = first
+            .map(|founder| founder.name.to_string())
+            .unwrap_or_default();
+        let email = first.and_then(|founder| founder.email.clone());
+        let author = (
+            git("user.name")?.unwrap_or(name),
+            git("user.email")?.or(email).unwrap_or_default(),
+        );
+        let repository = match &self.name {
+            Some(name) => name.clone(),
+            None => called(git_dir),
+        };
+        Ok(Some(Founding {
+            founders,
+            repository,
+            author,
+        }))
+    }
+
+    fn tell(
+        &self,
+        done: &[Done],
+        git_dir: &Path,
+        session: &mut Session<'_>,
+    ) -> Result<(), CliError> {
+        if session.json() {
+            let steps: Vec<_> = done.iter().map(words).collect();
+            let told = json!({
+                "schema": "countersign.enroll/v1",
+                "repository": git_dir,
+                "dry_run": self.dry_run,
+                "steps": steps,
+            });
+            return Ok(session.print(&format!("{told}\n"))?);
+        }
+        let would = if self.dry_run { "would: " } else { "" };
+        for step in done {
+            session.print(&format!("{would}{}\n", words(step)))?;
+        }
+        let changed = done
+            .iter()
+            .any(|step| !matches!(step, Done::PolicyRead { .. } | Done::RecordFound(_)));
+        if !changed {
+            session.print("nothing to do\n")?;
+        }
+        if self.init.len() == 1 && !self.remove {
+            session.say(
+                "warning: one person alone can land nothing, a second person's keys included; \
+                 name two with --init before anybody depends on it",
+            );
+        }
+        Ok(())
+    }
+}
+
+/// Returns the directory's name without `.git`.
+fn called(git_dir: &Path) -> String {
+    let name = git_dir.file_name().unwrap_or_default().to_string_lossy();
+    name.strip_suffix(".git").unwrap_or(&name).to_owned()
+}
+
+fn failed(error: EnrollError, git_dir: &Path) -> CliError {
+    let hints = error.hints(git_dir);
+    let error = match error {
+        EnrollError::Rulebook(error) => super::repository::unusable(error),
+        EnrollError::Git(_) | EnrollError::File { .. } | EnrollError::Config(_) => {
+            CliError::new(Kind::Undecided, error)
+        }
+        EnrollError::Record(RecordError::Busy { .. }) => CliError::new(Kind::Undecided, error),
+        other => CliError::new(Kind::Usage, other),
+    };
+    error.hint(hints)
+}
+
+/// Says one step in words that fit `would: …` as well as what was done.
+fn words(step: &Done) -> String {
+    match step {
+        Done::PolicyRead {
+            commit,
+            people,
+            rules,
+        } => format!("policy: {people} people, {rules} rules, read at {commit}"),
+        Done::PolicyWritten(name, Some(commit)) => {
+            format!("policy: first commit {commit} on {name}")
+        }
+        Done::PolicyWritten(name, None) => format!("policy: first commit on {name}"),
+        Done::Settings(path) => format!("settings: {}", path.display()),
+        Done::Hook(hook, change) => hook_words(*hook, change),
+        Done::Fsck => "git config: receive.fsckObjects = true".to_owned(),
+        Done::RecordMade(dir, None) => format!("record: new, with a new key, in {}", dir.display()),
+        Done::RecordMade(dir, Some(vkey)) => {
+            format!("record: in {}, its key is {}", dir.display(), vkey.trim())
+        }
+        Done::Genesis(tips) => {
+            let tips: Vec<_> = tips
+                .iter()
+                .map(|(name, oid)| format!("\n  {name} {oid}"))
+                .collect();
+            format!(
+                "record: begins with {} protected refs{}",
+                tips.len(),
+                tips.concat()
+            )
+        }
+        Done::RecordFound(size) => format!("record: there already, {size} entries"),
+    }
+}
+
+fn hook_words(hook: Hook, change: &Change) -> String {
+    let name = hook.name();
+    match change {
+        Change::Nothing => format!("hook {name}: in place"),
+        Change::Written => format!("hook {name}: installed"),
+        Change::Renewed => format!("hook {name}: renewed"),
+        Change::Moved(to) => {
+            format!(
+                "hook {name}: installed; the one there moved to {}",
+                to.display()
+            )
+        }
+        Change::Removed => format!("hook {name}: removed"),
+        Change::Restored => format!("hook {name}: removed, the previous one restored"),
+    }
+}

@@ -1,0 +1,448 @@
+//! Enrolment: from a bare repository to one whose protected refs only move through the gate.
+//!
+//! 1. refuse what cannot be protected: who may write, which hooks git runs, forges with their own way
+//! 2. policy and people at the tip of the policy ref; a first commit where there are none
+//! 3. `server.toml`, then the hooks: from here on every push is refused until the record is there
+//! 4. `receive.fsckObjects`
+//! 5. the record: its key, and the genesis entry with the tips of protected refs
+//!
+//! Each step looks before it writes, so running it again finishes what was interrupted and
+//! changes nothing else.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io;
+use std::os::unix::fs::DirBuilderExt;
+use std::path::{Path, PathBuf};
+
+use jiff::Timestamp;
+
+use super::config::{self, ConfigFailed};
+use super::founding::Founding;
+use super::hooks::{self, Change, Hook, Hooks, HooksError};
+use super::ownership::{OwnershipError, check_ownership};
+use super::pusher::PusherSource;
+use super::server::{Initial, Server, ServerError};
+use crate::gather::{Rulebook, RulebookError};
+use crate::git::{GitError, RefValue, Repo};
+use crate::policy::Mode;
+use crate::record::entry::{Entry, Genesis, PolicyId};
+use crate::record::{Record, RecordError};
+use crate::wire::name::RefName;
+use crate::wire::oid::Oid;
+
+/// What enrolment is given.
+#[derive(Debug)]
+pub struct Enrolment<'a> {
+    /// The installed binary, by absolute path: what the hooks run.
+    pub binary: &'a Path,
+    /// The system-wide settings ([`super::server::SYSTEM_FILE`]).
+    pub system: &'a Path,
+    /// The server's time.
+    pub now: Timestamp,
+    /// `mode` for `server.toml`; as it is unless given.
+    pub mode: Option<Mode>,
+    /// What to write where there is no policy.
+    pub founding: Option<&'a Founding>,
+    /// Only look, and say what would be done.
+    pub dry_run: bool,
+}
+
+/// One thing that was done, would be done, or was found in order.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Done {
+    /// Policy and people were read at this commit.
+    PolicyRead {
+        /// The commit.
+        commit: Oid,
+        /// How many people.
+        people: usize,
+        /// How many rules, the built-in one aside.
+        rules: usize,
+    },
+    /// The first commit of policy and people; no id in a dry run.
+    PolicyWritten(RefName, Option<Oid>),
+    /// `server.toml` was written or changed.
+    Settings(PathBuf),
+    /// A hook.
+    Hook(Hook, Change),
+    /// `receive.fsckObjects` was set.
+    Fsck,
+    /// The record and its key were made; the key's verifier line, none in a dry run.
+    RecordMade(PathBuf, Option<String>),
+    /// The genesis entry was written.
+    Genesis(BTreeMap<RefName, Oid>),
+    /// There is a record with this many entries.
+    RecordFound(u64),
+}
+
+/// Why a repository is not enrolled.
+#[derive(Debug, thiserror::Error)]
+pub enum EnrollError {
+    /// Has a working tree.
+    #[error("{} is not a bare repository", .0.display())]
+    NotBare(PathBuf),
+    /// GitLab runs hooks from a place of its own.
+    #[error("{} belongs to GitLab, whose hooks are set through gitaly: not supported by this version", .0.display())]
+    Gitlab(PathBuf),
+    /// No commit on the policy ref.
+    #[error("{0} does not exist, so there is no policy")]
+    NoPolicyRef(RefName),
+    /// A protected ref that is only another name.
+    #[error("{name} is protected, and a symbolic ref to {target}")]
+    Symbolic {
+        /// The ref.
+        name: RefName,
+        /// What it points to.
+        target: RefName,
+    },
+    /// The policy ref holds something else than a commit.
+    #[error(transparent)]
+    Rulebook(#[from] RulebookError),
+    /// Who may write.
+    #[error(transparent)]
+    Ownership(#[from] OwnershipError),
+    /// The hooks.
+    #[error(transparent)]
+    Hooks(#[from] HooksError),
+    /// `server.toml`.
+    #[error(transparent)]
+    Server(#[from] ServerError),
+    /// The record.
+    #[error(transparent)]
+    Record(#[from] RecordError),
+    /// git's configuration.
+    #[error(transparent)]
+    Config(#[from] ConfigFailed),
+    /// git.
+    #[error(transparent)]
+    Git(#[from] GitError),
+    /// A file.
+    #[error("{}: {source}", path.display())]
+    File {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+}
+
+impl EnrollError {
+    /// Returns what to do about it.
+    pub fn hints(&self, git_dir: &Path) -> Vec<String> {
+        match self {
+            Self::Hooks(error) => error.hints(git_dir),
+            Self::Ownership(error) => error.hints(git_dir),
+            Self::NoPolicyRef(_) | Self::Rulebook(RulebookError::Missing { .. }) => vec![
+                "push a commit with .countersign/people.toml and .countersign/policy.toml first"
+                    .to_owned(),
+                "or let enrolment write them: --init <person> --key <their key>.pub, for two \
+                 people or more"
+                    .to_owned(),
+            ],
+            Self::Symbolic { name, .. } => vec![format!(
+                "git -C {} symbolic-ref --delete {name}",
+                hooks::quote(git_dir.as_os_str())
+            )],
+            _ => Vec::new(),
+        }
+    }
+}
+
+impl Enrolment<'_> {
+    /// Enrols the repository; in a dry run everything is checked and nothing written.
+    pub fn run(&self, repo: &Repo) -> Result<Vec<Done>, EnrollError> {
+        let git_dir = repo.git_dir();
+        check_place(repo)?;
+        let mut done = Vec::new();
+        let policy_ref = self.policy_ref(git_dir)?;
+        let rulebook = self.rulebook(repo, &policy_ref, &mut done)?;
+        self.settings(git_dir, &mut done)?;
+        self.hooks(git_dir, &mut done)?;
+        self.fsck(git_dir, &mut done)?;
+        if let Some(rulebook) = rulebook {
+            self.record(repo, &policy_ref, &rulebook, &mut done)?;
+        }
+        Ok(done)
+    }
+
+    /// Returns the policy ref of existing settings, else the default.
+    fn policy_ref(&self, git_dir: &Path) -> Result<RefName, EnrollError> {
+        match Server::load(git_dir, self.system) {
+            Ok(server) => Ok(server.policy_ref),
+            Err(ServerError::NotEnrolled(_)) => Ok(RefName::from("refs/heads/main")),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Reads the rulebook, after writing the first one where there is none; nothing to read only
+    /// in a dry run that would have written it.
+    fn rulebook(
+        &self,
+        repo: &Repo,
+        policy_ref: &RefName,
+        done: &mut Vec<Done>,
+    ) -> Result<Option<Rulebook>, EnrollError> {
+        let tip = tip(repo, policy_ref)?;
+        let found = match &tip {
+            Some(tip) => Rulebook::at(repo, tip, self.limit(repo)?),
+            None => return self.found(repo, policy_ref, None, done),
+        };
+        let has_folder = |tip: &Oid| -> Result<bool, GitError> {
+            let tree = repo.commit(tip)?.tree;
+            let folder = crate::gather::rulebook::FOLDER.as_bytes();
+            Ok(repo.file_at(&tree, folder)?.is_some())
+        };
+        match (found, &tip) {
+            (Err(RulebookError::Missing { .. }), Some(tip))
+                if self.founding.is_some() && !has_folder(tip)? =>
+            {
+                self.found(repo, policy_ref, Some(tip), done)
+            }
+            (found, _) => {
+                let rulebook = found?;
+                done.push(read(&rulebook));
+                Ok(Some(rulebook))
+            }
+        }
+    }
+
+    fn found(
+        &self,
+        repo: &Repo,
+        policy_ref: &RefName,
+        parent: Option<&Oid>,
+        done: &mut Vec<Done>,
+    ) -> Result<Option<Rulebook>, EnrollError> {
+        let founding = self
+            .founding
+            .ok_or_else(|| EnrollError::NoPolicyRef(policy_ref.clone()))?;
+        if self.dry_run {
+            done.push(Done::PolicyWritten(policy_ref.clone(), None));
+            return Ok(None);
+        }
+        let commit = founding.commit(repo, policy_ref, parent, self.now)?;
+        // Read before the ref moves: nothing unusable gets there.
+        let rulebook = Rulebook::at(repo, &commit, self.limit(repo)?)?;
+        repo.set_reference(policy_ref, &commit, parent)?;
+        done.push(Done::PolicyWritten(policy_ref.clone(), Some(commit)));
+        done.push(read(&rulebook));
+        Ok(Some(rulebook))
+    }
+
+    fn limit(&self, repo: &Repo) -> Result<u64, EnrollError> {
+        match Server::load(repo.git_dir(), self.system) {
+            Ok(server) => Ok(server.limits.bytes),
+            Err(ServerError::NotEnrolled(_)) => Ok(super::Limits::default().bytes),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    fn settings(&self, git_dir: &Path, done: &mut Vec<Done>) -> Result<(), EnrollError> {
+        let path = Server::path(git_dir);
+        let existing = path.exists();
+        if self.dry_run {
+            if !existing || self.mode.is_some() {
+                done.push(Done::Settings(path));
+            }
+            return Ok(());
+        }
+        private_folder(&git_dir.join("countersign"))?;
+        let initial = Initial {
+            pusher: (!existing).then(|| host_pusher(git_dir)),
+            mode: self.mode,
+            policy_ref: None,
+        };
+        if Server::write_initial(git_dir, &initial)? {
+            done.push(Done::Settings(path));
+        }
+        Ok(())
+    }
+
+    fn hooks(&self, git_dir: &Path, done: &mut Vec<Done>) -> Result<(), EnrollError> {
+        let hooks = Hooks::of(git_dir);
+        for hook in Hook::ALL {
+            let change = match self.dry_run {
+                true => hooks.would_install(hook, self.binary)?,
+                false => hooks.install(hook, self.binary)?,
+            };
+            if change != Change::Nothing {
+                done.push(Done::Hook(hook, change));
+            }
+        }
+        Ok(())
+    }
+
+    fn fsck(&self, git_dir: &Path, done: &mut Vec<Done>) -> Result<(), EnrollError> {
+        let found = config::value(git_dir, "receive.fsckObjects")?;
+        if found.as_deref() != Some("true") {
+            if !self.dry_run {
+                config::set(git_dir, "receive.fsckObjects", "true")?;
+            }
+            done.push(Done::Fsck);
+        }
+        Ok(())
+    }
+
+    fn record(
+        &self,
+        repo: &Repo,
+        policy_ref: &RefName,
+        rulebook: &Rulebook,
+        done: &mut Vec<Done>,
+    ) -> Result<(), EnrollError> {
+        let (dir, mode) = match Server::load(repo.git_dir(), self.system) {
+            Ok(server) => (server.record, self.mode.unwrap_or(server.mode)),
+            Err(ServerError::NotEnrolled(_)) if self.dry_run => (
+                repo.git_dir().join("countersign"),
+                self.mode.unwrap_or_default(),
+            ),
+            Err(error) => return Err(error.into()),
+        };
+        let exists = Record::exists(&dir);
+        if self.dry_run {
+            let genesis = self.genesis(repo, policy_ref, rulebook, mode)?;
+            done.extend(match exists {
+                true => vec![Done::RecordFound(Record::open(&dir)?.size())],
+                false => vec![Done::RecordMade(dir, None), Done::Genesis(genesis.tips)],
+            });
+            return Ok(());
+        }
+        private_folder(&dir)?;
+        let record = match exists {
+            true => Record::open(&dir)?,
+            false => Record::create(&dir, &rulebook.policy.repository)?,
+        };
+        if !exists {
+            done.push(Done::RecordMade(dir, Some(record.vkey())));
+        }
+        let lock = record.lock()?;
+        if record.size() > 0 {
+            done.push(Done::RecordFound(record.size()));
+            return Ok(());
+        }
+        let genesis = self.genesis(repo, policy_ref, rulebook, mode)?;
+        let tips = genesis.tips.clone();
+        record.append(&lock, &[Entry::Genesis(genesis)])?;
+        done.push(Done::Genesis(tips));
+        Ok(())
+    }
+
+    fn genesis(
+        &self,
+        repo: &Repo,
+        policy_ref: &RefName,
+        rulebook: &Rulebook,
+        mode: Mode,
+    ) -> Result<Genesis, EnrollError> {
+        let mut tips = BTreeMap::new();
+        let mut dry_run = Vec::new();
+        for (name, value) in repo.references()? {
+            let Some(protection) = rulebook.policy.protection(&name, policy_ref) else {
+                continue;
+            };
+            match value {
+                RefValue::Symbolic(target) => return Err(EnrollError::Symbolic { name, target }),
+                RefValue::Oid(oid) => {
+                    if mode == Mode::DryRun || protection.mode == Mode::DryRun {
+                        dry_run.push(name.clone());
+                    }
+                    tips.insert(name, oid);
+                }
+            }
+        }
+        let keys = rulebook.people.persons.values().map(|person| {
+            let keys = person.keys.iter().map(|key| key.fingerprint.clone());
+            (person.name.clone(), keys.collect())
+        });
+        Ok(Genesis {
+            at: self.now,
+            repository: rulebook.policy.repository.clone(),
+            format: repo.format(),
+            policy_ref: policy_ref.clone(),
+            tips,
+            dry_run,
+            policy: PolicyId {
+                commit: rulebook.commit,
+                digest: rulebook.digest.clone(),
+            },
+            keys: keys.collect(),
+        })
+    }
+}
+
+/// Takes the hooks away again; the record, its key and `server.toml` stay.
+pub fn remove(git_dir: &Path, dry_run: bool) -> Result<Vec<Done>, EnrollError> {
+    let hooks = Hooks::of(git_dir);
+    let mut done = Vec::new();
+    // Last to come, first to go: without pre-receive, post-receive has nothing to close.
+    for hook in Hook::ALL {
+        let change = match dry_run {
+            true => hooks.would_remove(hook)?,
+            false => hooks.remove(hook)?,
+        };
+        if change != Change::Nothing {
+            done.push(Done::Hook(hook, change));
+        }
+    }
+    Ok(done)
+}
+
+/// Refuses a repository that cannot be protected where it stands.
+fn check_place(repo: &Repo) -> Result<(), EnrollError> {
+    let git_dir = repo.git_dir();
+    let bare = repo.config("core.bare");
+    if !bare.is_some_and(|value| value.eq_ignore_ascii_case("true")) {
+        return Err(EnrollError::NotBare(git_dir.to_owned()));
+    }
+    if repo.config("gitlab.fullpath").is_some() {
+        return Err(EnrollError::Gitlab(git_dir.to_owned()));
+    }
+    let shared = config::matching(git_dir, "^core\\.sharedrepository$")?;
+    let shared: Vec<_> = shared.into_iter().map(|(_, value)| value).collect();
+    check_ownership(git_dir, &shared)?;
+    hooks::check_config(git_dir)?;
+    Ok(())
+}
+
+/// Recognises the host by what it leaves in its repositories.
+fn host_pusher(git_dir: &Path) -> PusherSource {
+    if git_dir.join("gl-conf").exists() {
+        return PusherSource::Gitolite;
+    }
+    if Hooks::of(git_dir).forge_owns(Hook::PreReceive) {
+        return PusherSource::Forgejo;
+    }
+    PusherSource::Env("COUNTERSIGN_PUSHER".to_owned())
+}
+
+fn tip(repo: &Repo, name: &RefName) -> Result<Option<Oid>, EnrollError> {
+    match repo.reference(name)? {
+        None => Ok(None),
+        Some(RefValue::Oid(oid)) => Ok(Some(oid)),
+        Some(RefValue::Symbolic(target)) => Err(EnrollError::Symbolic {
+            name: name.clone(),
+            target,
+        }),
+    }
+}
+
+fn read(rulebook: &Rulebook) -> Done {
+    Done::PolicyRead {
+        commit: rulebook.commit,
+        people: rulebook.people.persons.len(),
+        rules: rulebook.policy.rules.len(),
+    }
+}
+
+/// Makes a folder that only its owner can enter; one that is there stays as it is.
+fn private_folder(path: &Path) -> Result<(), EnrollError> {
+    let made = fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(path);
+    made.map_err(|source| EnrollError::File {
+        path: path.to_owned(),
+        source,
+    })
+}
