@@ -198,6 +198,10 @@ fn unreadable_key() {
     alice.land(&head).refused(&[]);
     fs::remove_dir(&key).unwrap();
     assert_eq!(server.main(), before);
+    // A key that is good, but not this log's.
+    fs::copy(signing_key(&Server::new()), &key).unwrap();
+    alice.land(&head).refused(&[]);
+    assert_eq!(server.main(), before);
     fs::write(&key, &good).unwrap();
     alice.land(&head).accepted();
     server.log_is_good();
@@ -266,31 +270,58 @@ fn full_disk() {
         return;
     };
     let server = Server::with(&policy(crate::support::config::PLAIN_RULE), &People::new());
-    // The record alone moves to the small disk: git itself never gets that far otherwise.
-    let record = server.record("");
-    let there = disk.path().join("countersign");
-    let copied = std::process::Command::new("cp")
-        .arg("-a")
-        .arg(&record)
-        .arg(&there)
-        .status()
-        .unwrap();
-    assert!(copied.success());
-    fs::remove_dir_all(&record).unwrap();
-    std::os::unix::fs::symlink(&there, server.repo().join("countersign")).unwrap();
+    let there = disk.path().join("record");
+    move_record(&server, &there);
+    let checkpoint = || fs::read(there.join("log/checkpoint")).unwrap();
 
     let (alice, bob) = (server.checkout("alice"), server.checkout("bob"));
     let head = approved_topic(&alice, &bob, "a.txt");
-    let (before, size) = (server.main(), server.log_size());
+    let (before, signed) = (server.main(), checkpoint());
     let ballast = disk.path().join("ballast");
-    // Fails when the disk is full, as it should.
-    assert!(fs::write(&ballast, vec![0u8; 64 << 20]).is_err());
+    assert!(
+        fs::write(&ballast, vec![0u8; 64 << 20]).is_err(),
+        "the disk is not small"
+    );
     alice.land(&head).refused(&[]);
-    assert_eq!(server.main(), before);
+    assert_eq!((server.main(), checkpoint()), (before, signed));
     fs::remove_file(&ballast).unwrap();
-    assert_eq!(server.log_size(), size);
     alice.land(&head).accepted();
     server.log_is_good();
+}
+
+/// Moves all of the record but the settings to another folder, as `[record] dir` allows.
+fn move_record(server: &Server, there: &Path) {
+    let here = server.record("");
+    fs::create_dir(there).unwrap();
+    for entry in fs::read_dir(&here).unwrap() {
+        let path = entry.unwrap().path();
+        if path.ends_with("server.toml") {
+            continue;
+        }
+        let mut copy = std::process::Command::new("cp");
+        assert!(
+            copy.arg("-a")
+                .arg(&path)
+                .arg(there)
+                .status()
+                .unwrap()
+                .success()
+        );
+        if path.is_dir() {
+            fs::remove_dir_all(&path).unwrap();
+        } else {
+            fs::remove_file(&path).unwrap();
+        }
+    }
+    let settings = server.record("server.toml");
+    let mut text: String = fs::read_to_string(&settings)
+        .unwrap()
+        .lines()
+        .filter(|line| !line.starts_with("dir = ") && *line != "[record]")
+        .map(|line| format!("{line}\n"))
+        .collect();
+    text += &format!("\n[record]\ndir = \"{}\"\n", there.display());
+    fs::write(settings, text).unwrap();
 }
 
 /// A small file system until it is dropped.

@@ -213,6 +213,61 @@ fn unknown_pusher() {
     assert_ne!(server.main(), head);
 }
 
+/// Each host names the pusher in its own way, by ids and names that its admin gives out.
+#[test]
+fn pusher_presets() {
+    for (preset, good, bad) in [
+        ("gitolite", [("GL_USER", "alice")], [("GL_USER", "mallory")]),
+        (
+            "http",
+            [("REMOTE_USER", "alice")],
+            [("REMOTE_USER", "alice@example.com")],
+        ),
+        ("gitlab", [("GL_ID", "user-42")], [("GL_ID", "key-42")]),
+        (
+            "forgejo",
+            [("GITEA_PUSHER_ID", "7")],
+            [("GITEA_PUSHER_ID", "42")],
+        ),
+    ] {
+        let accounts = "accounts = { gitlab = 42, forgejo = 7 }\n";
+        let people = People::new().lines("alice", accounts);
+        let server = Server::with(&policy(PLAIN_RULE), &people);
+        let (alice, bob) = (server.checkout("alice"), server.checkout("bob"));
+        let head = approved_topic(&alice, &bob, "a.txt");
+        let settings = server.record("server.toml");
+        let text: String = fs::read_to_string(&settings)
+            .unwrap()
+            .lines()
+            .map(|line| match line.starts_with("pusher") {
+                true => format!("pusher = \"{preset}\"\n"),
+                false => format!("{line}\n"),
+            })
+            .collect();
+        assert!(text.contains(preset), "{text}");
+        fs::write(settings, text).unwrap();
+
+        // What the plain preset reads is worth nothing here.
+        alice.land(&head).refused(&["unknown-pusher"]);
+        let [(name, value)] = bad;
+        let stranger = server.checkout("alice").env(name, value);
+        stranger.fetch();
+        stranger.land(&head).refused(&["unknown-pusher"]);
+        let [(name, value)] = good;
+        if preset == "forgejo" {
+            let deploy = server
+                .checkout("alice")
+                .env(name, value)
+                .env("GITEA_DEPLOY_KEY_ID", "3");
+            deploy.fetch();
+            deploy.land(&head).refused(&["unknown-pusher"]);
+        }
+        let known = server.checkout("alice").env(name, value);
+        known.fetch();
+        known.land(&head).accepted();
+    }
+}
+
 /// Main does not go back, not even to a reviewed commit.
 #[test]
 fn rewinds_are_refused() {

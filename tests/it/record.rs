@@ -93,22 +93,24 @@ fn tampered_objects() {
     alice.land(&head).accepted();
     server.cli(&["verify", "history"]).exits(0);
     let tree = server.git(&["rev-parse", &format!("{head}^{{tree}}")]);
+    let blob = server.git(&["rev-parse", &format!("{head}:a.txt")]);
+    let file_of = |oid: &str| {
+        let path = format!("objects/{}/{}", &oid[..2], &oid[2..]);
+        server.repo().join(path)
+    };
+    // git makes loose objects read-only: each is put in place anew.
+    let put = |oid: &str, bytes: &[u8]| {
+        fs::remove_file(file_of(oid)).ok();
+        fs::write(file_of(oid), bytes).unwrap();
+    };
     for oid in [&head, &tree] {
-        let file = server
-            .repo()
-            .join(format!("objects/{}/{}", &oid[..2], &oid[2..]));
-        let good = fs::read(&file).unwrap();
-        fs::remove_file(&file).unwrap();
+        let good = fs::read(file_of(oid)).unwrap();
+        fs::remove_file(file_of(oid)).unwrap();
         server.cli(&["verify", "history"]).refused(&[]);
-        let other = server.git(&["rev-parse", &format!("{MAIN}~0")]);
-        let elsewhere = if *oid == head { &tree } else { &other };
-        let wrong = server
-            .repo()
-            .join(format!("objects/{}/{}", &elsewhere[..2], &elsewhere[2..]));
-        fs::write(&file, fs::read(wrong).unwrap()).unwrap();
+        let other = if *oid == head { &tree } else { &blob };
+        put(oid, &fs::read(file_of(other)).unwrap());
         server.cli(&["verify", "history"]).refused(&[]);
-        fs::remove_file(&file).unwrap();
-        fs::write(&file, &good).unwrap();
+        put(oid, &good);
     }
     server.cli(&["verify", "history"]).exits(0);
 }

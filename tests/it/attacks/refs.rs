@@ -64,8 +64,8 @@ fn ref_04_case_and_homoglyphs() {
             "refs/heads/MAIN",
             "refs/heads/ma\u{200d}in",
             "refs/heads/m\u{430}in",
-            "refs/heads/ma\u{ed}n\u{200c}",
-        ][..4],
+            "refs/heads/main\u{200c}",
+        ],
         &["shadowing-ref", "forbidden-ref"],
     );
 }
@@ -153,15 +153,12 @@ fn ref_13_metacharacters() {
         "refs/heads/a'b",
         "refs/heads/a\"b",
         "refs/heads/a:b",
-        "refs/heads/+a",
         "refs/heads/a*b",
         "refs/heads/a\\b",
     ] {
         let line = format!("{zero} {head} {name}\n");
         let outcome = server.hook("pre-receive", line.as_bytes());
-        if name != "refs/heads/+a" || !outcome.ok() {
-            outcome.refused(&["forbidden-ref"]);
-        }
+        outcome.refused(&["forbidden-ref"]);
     }
     alice
         .push(&[&format!("{head}:refs/heads/-x")])

@@ -63,8 +63,7 @@ impl Checkout {
              [gpg]\n\tformat = ssh\n[advice]\n\tdetachedHead = false\n[commit]\n\tgpgsign = true\n\
              [gc]\n\tauto = 0\n[remote \"origin\"]\n\turl = {url}\n\
              \tfetch = +refs/heads/*:refs/remotes/origin/*\n\
-             \tfetch = +refs/countersign/reviews/*:refs/countersign/reviews/*\n\
-             [merge]\n\tff = false\n[pull]\n\trebase = false\n",
+             \tfetch = +refs/countersign/reviews/*:refs/countersign/reviews/*\n",
             keys::private(person).display()
         );
         let file = this.dir.join(".git/config");

@@ -71,6 +71,12 @@ impl People {
         self
     }
 
+    /// Writes more lines into a person's table.
+    pub(crate) fn lines(mut self, person: &str, lines: &str) -> Self {
+        self.persons.get_mut(person).unwrap().1 += lines;
+        self
+    }
+
     /// Replaces the lines of `[teams]`.
     pub(crate) fn teams(mut self, lines: &str) -> Self {
         lines.clone_into(&mut self.teams);
