@@ -111,17 +111,8 @@ fn raw_tag(at: &Checkout, target: &str, kind: &str, name: &str, message: &str) -
         "object {target}\ntype {kind}\ntag {name}\ntagger {0} <{0}@example.com> 1700000000 +0000\n\n{message}\n",
         at.person
     );
-    let signature = sign(at, &body);
+    let signature = objects::sign(at, "git", &body);
     objects::write(at, "tag", format!("{body}{signature}").as_bytes())
-}
-
-/// Signs bytes as git would, with the person's own key.
-fn sign(at: &Checkout, payload: &str) -> String {
-    let mut command = at.command("ssh-keygen");
-    command.args(["-Y", "sign", "-n", "git", "-f"]);
-    command.arg(crate::support::keys::private(at.person));
-    let outcome = crate::support::Outcome::of(&mut command, payload.as_bytes()).accepted();
-    outcome.stdout
 }
 
 /// A review without a signature, or with one over other words, counts for nobody.
@@ -135,7 +126,9 @@ fn unsigned_and_forged_reviews() {
     let raw = objects::raw(&bob, &good);
     let forged = raw.replace("countersign: reject", "countersign: approve");
     let unsigned = raw.split("-----BEGIN").next().unwrap();
-    for text in [forged.as_str(), unsigned] {
+    // Signed by bob, but for another purpose than git's.
+    let foreign = format!("{unsigned}{}", objects::sign(&bob, "file", unsigned));
+    for text in [forged.as_str(), unsigned, &foreign] {
         let tag = objects::write(&bob, "tag", text.as_bytes());
         bob.push_review(&tag, &head, "bob").refused(&[]);
     }

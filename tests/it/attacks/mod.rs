@@ -4,6 +4,8 @@
 //! refused; git's own object checks are switched off, so that only ours are left to refuse it.
 
 mod history;
+mod host;
+mod limits;
 mod objects;
 mod paths;
 mod refs;

@@ -2,7 +2,7 @@
 
 use super::{approved_and_refused, without_fsck};
 use crate::support::config::{PLAIN_RULE, policy_text};
-use crate::support::objects::{raw, write};
+use crate::support::objects::{raw, sign, write};
 use crate::support::{NewCommit, People, Server, two_people};
 
 /// SIG-01: alice signs what says it is bob's; she contributed, and so by his name did bob.
@@ -59,12 +59,7 @@ fn sig_07_two_signatures() {
     let payload = format!("{}\n\n{body}", plain.trim_end());
     let unsigned = write(&bob, "commit", payload.as_bytes());
     assert_ne!(unsigned, head);
-    let mut sign = bob.command("ssh-keygen");
-    sign.args(["-Y", "sign", "-n", "git", "-f"]);
-    sign.arg(crate::support::keys::private("bob"));
-    let armor = crate::support::Outcome::of(&mut sign, payload.as_bytes())
-        .accepted()
-        .stdout;
+    let armor = sign(&bob, "git", &payload);
     let bobs = format!("gpgsig {}", armor.trim_end().replace('\n', "\n "));
     for (first, second) in [
         (signature, bobs.as_str()),

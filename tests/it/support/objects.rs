@@ -1,6 +1,8 @@
 //! Objects that git itself would not make.
 
 use super::checkout::Checkout;
+use super::keys;
+use super::outcome::Outcome;
 use super::server::Server;
 
 /// Writes any bytes as an object of any kind.
@@ -79,6 +81,15 @@ pub(crate) fn commit_with_entries(at: &Checkout, more: &[(&str, &[u8], &str)]) -
     let tree = tree(at, &entries);
     let head = at.head();
     commit_tree(at, &tree, &[&head])
+}
+
+/// Signs bytes with the person's own key, in a namespace of ssh signatures (git's is `git`).
+pub(crate) fn sign(at: &Checkout, namespace: &str, payload: &str) -> String {
+    let mut command = at.command("ssh-keygen");
+    command.args(["-Y", "sign", "-n", namespace, "-f"]);
+    command.arg(keys::private(at.person));
+    let outcome = Outcome::of(&mut command, payload.as_bytes()).accepted();
+    outcome.stdout
 }
 
 /// Writes a blob.
