@@ -12,27 +12,38 @@
 //!
 //! Modules, in pipeline order. Each imports only those above it; `tests/it/house.rs` holds that.
 
-/// The one path from a proposed update to a decision; push, clone and replay all take it.
-pub mod admit;
-/// The command line.
-pub mod cli;
-/// The doors: bytes from git to `admit` to an exit code.
-pub mod gate;
-/// From tips to facts: commits, contributors, paths and classes, coverage.
-pub mod gather;
-/// The only place that reads git: quarantine, strict objects, walks, tree changes, `merge/v1`.
-pub mod git;
-/// The machine: `server.toml`, hooks on disk, who the pusher is.
-pub mod host;
-/// The pure decision: facts in, verdict out.
-pub mod judge;
-/// `people.toml`: who may vouch, and with which keys.
-pub mod people;
-/// `policy.toml`: which refs are protected, and which rules a change must satisfy.
-pub mod policy;
-/// The signed append-only log, intents, the received notes and the index.
-pub mod record;
-/// Verdicts and entries become words; the only place that makes text.
-pub mod report;
 /// Bytes become structs: hook lines, commits, trees, tags, signatures, reviews. No I/O.
 pub mod wire;
+
+/// `people.toml`: who may vouch, and with which keys.
+pub mod people;
+
+/// `policy.toml`: which refs are protected, and which rules a change must satisfy.
+pub mod policy;
+
+/// The pure decision: facts in, verdict out.
+pub mod judge;
+
+/// The only place that reads git: quarantine, strict objects, walks, tree changes, `merge/v1`.
+pub mod git;
+
+/// From tips to facts: commits, contributors, paths and classes, coverage.
+pub mod gather;
+
+/// The signed append-only log, intents, the received notes and the index.
+pub mod record;
+
+/// The one path from a proposed update to a decision; push, clone and replay all take it.
+pub mod admit;
+
+/// The machine: `server.toml`, hooks on disk, who the pusher is.
+pub mod host;
+
+/// Verdicts and entries become words; the only place that makes text.
+pub mod report;
+
+/// The doors: bytes from git to `admit` to an exit code.
+pub mod gate;
+
+/// The command line.
+pub mod cli;

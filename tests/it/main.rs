@@ -1,0 +1,24 @@
+//! Everything that needs the built binary, real git and real hooks, as one test binary.
+//!
+//! Tests say what is decided by finding codes, exit codes and JSON, never by prose. Each makes its
+//! own server under a temporary folder, so all of them may run at once.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::print_stderr,
+    reason = "a helper of a test fails the test by panicking, and says why it skips"
+)]
+
+mod attacks;
+mod bad_input;
+mod cli;
+mod coverage;
+mod house;
+mod policy;
+mod push;
+mod record;
+mod reviews;
+mod support;
+mod verdict;
