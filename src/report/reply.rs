@@ -58,8 +58,8 @@ fn text(outcome: &ReviewOutcome, context: &Context) -> Vec<String> {
     let did = match outcome.act {
         ReviewAct::Approves => "approves",
         ReviewAct::Rejects => "rejects",
-        ReviewAct::Withdraws => "withdraws their review of",
-        ReviewAct::Known => "already said this of",
+        ReviewAct::Withdraws => "withdraws from",
+        ReviewAct::Known => "already said so of",
     };
     let line = format!(
         "countersign: {} {did} {} for {}",

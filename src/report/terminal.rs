@@ -502,6 +502,43 @@ mod tests {
         "#);
     }
 
+    /// Each act has its words, and a head that could not be judged says so.
+    #[test]
+    fn replies_name_the_act() {
+        for (act, words) in [
+            (ReviewAct::Approves, "approves"),
+            (ReviewAct::Rejects, "rejects"),
+            (ReviewAct::Withdraws, "withdraws from"),
+            (ReviewAct::Known, "already said so of"),
+        ] {
+            let outcome = ReviewOutcome {
+                person: "bob".to_owned(),
+                act,
+                head: oid(N),
+                target: "refs/heads/main".into(),
+                now: None,
+            };
+            let text = review_reply(&[outcome], &context());
+            let line = format!("countersign: bob {words} 000000000000 for refs/heads/main\n");
+            assert!(text.starts_with(&line), "{text}");
+            assert!(text.contains("could not be computed"), "{text}");
+        }
+    }
+
+    /// Without a known pusher a refused commit is shared on a topic branch; a ref that a shell
+    /// would read as more than a name is in no command.
+    #[test]
+    fn shares_safely() {
+        let mut push = Push::new("");
+        let nobody = Context::default();
+        let text = verdict(&push.judge().verdict, &nobody);
+        assert!(text.contains("refs/heads/review-000000000000"), "{text}");
+        push.update.name = "refs/heads/$(id)".into();
+        let text = verdict(&push.judge().verdict, &nobody);
+        assert!(!text.contains("countersign/ok"), "{text}");
+        assert!(text.contains("[missing-approvals]"), "{text}");
+    }
+
     /// Even with every code there is, and many of each, each is named.
     #[test]
     fn every_code_at_once() {

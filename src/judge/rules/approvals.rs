@@ -160,7 +160,7 @@ fn uncovering(review: &ReviewFacts) -> Why {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::judge::sample::{N, Push, oid, rule};
+    use crate::judge::sample::{N, Push, hand, oid, rule};
     use crate::judge::verdict::{Decision, Evidence, Role};
     use crate::wire::name::RepoPath;
 
@@ -303,5 +303,20 @@ mod tests {
         let other = Push::new("").with("bob", &[Role::Signer]);
         let other = other.reviewed("bob", 9, |review| review.coverage = Coverage::Residual);
         assert_eq!(why(&other).0, Code::UnreviewedResidual);
+    }
+
+    /// The coverage shown is that of the place where the approval counted.
+    #[test]
+    fn shows_where_it_counted() {
+        let mut push = Push::new("").approved(&["bob"]);
+        let mut first = push.update.steps[0].clone();
+        first.sequences[0][0].approvals = vec![(0, Coverage::Replay)];
+        first.sequences[0][0]
+            .contributors
+            .push(hand("bob", &[Role::Author]));
+        push.update.steps.insert(0, first);
+        let approvals = push.verdict().approvals;
+        assert!(approvals[0].counted);
+        assert_eq!(approvals[0].coverage, Coverage::Identity);
     }
 }

@@ -64,11 +64,7 @@ pub(crate) fn hear<'a>(
     }
     best.unwrap_or_else(|| {
         let whole = std::iter::once((&step.whole, [].as_slice()));
-        Landing {
-            // Nothing that covers the step was listened to, so nothing can hold.
-            holds: false,
-            ..landing(law, update, None, whole)
-        }
+        landing(law, update, None, whole)
     })
 }
 
@@ -92,8 +88,7 @@ fn landing<'a>(
 
 #[cfg(test)]
 mod tests {
-    use crate::judge::facts::ReviewState;
-    use crate::judge::facts::StepFacts;
+    use crate::judge::facts::{ReviewState, StepFacts, Verb};
     use crate::judge::sample::{N, P, Push, oid, rule};
     use crate::judge::verdict::{Code, Decision, Role};
 
@@ -246,5 +241,8 @@ mod tests {
         let mut push = Push::new("").approved(&["bob"]);
         push.update.reviews[0].head = oid(77);
         assert_eq!(push.decision(), Decision::Refuse, "of another head");
+        let mut push = Push::new("").approved(&["bob"]);
+        push.update.reviews[0].verb = Verb::Reject;
+        assert_eq!(push.decision(), Decision::Refuse, "a reject is no approval");
     }
 }

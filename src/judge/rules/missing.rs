@@ -155,4 +155,14 @@ mod tests {
             Decision::Accept
         );
     }
+
+    /// Who counts at one failing head alone is not told as counting.
+    #[test]
+    fn got_counts_everywhere() {
+        let mut push = Push::new(&rule("three", r#"["3 of @maintainers|frank|dana"]"#, ""));
+        let heads = [N, 5].map(|head| push.head(head, &["a"], "alice"));
+        push.update.steps[0].sequences = vec![heads.to_vec()];
+        let push = push.approved(&["bob", "frank"]).reviewed("bob", 5, |_| ());
+        assert_eq!(push.found(Code::MissingApprovals)[0].got, ["bob"]);
+    }
 }
