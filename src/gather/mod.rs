@@ -19,6 +19,8 @@ pub mod protected;
 pub mod rulebook;
 pub mod scope;
 
+pub use rulebook::{Rulebook, RulebookError};
+
 use std::cell::RefCell;
 use std::collections::{BTreeMap, HashMap};
 
@@ -35,7 +37,6 @@ use crate::wire::object::ObjectFault;
 use crate::wire::oid::Oid;
 
 use self::hands::CommitHands;
-use self::rulebook::Rulebook;
 
 /// How much work one question may cause; every overrun is `over-budget`, never an accept.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -296,11 +297,15 @@ pub(crate) fn notice(code: Code, about: impl IntoIterator<Item = String>) -> Not
 
 /// Says as a notice what kept facts from being gathered.
 pub(crate) fn notice_of(error: &GatherError) -> Notice {
-    let git = match error {
-        GatherError::Time(_) => return notice(Code::OverBudget, [error.to_string()]),
-        GatherError::Record(_) => return notice(Code::Undecidable, [error.to_string()]),
-        GatherError::Git(git) => git,
-    };
+    match error {
+        GatherError::Time(_) => notice(Code::OverBudget, [error.to_string()]),
+        GatherError::Record(_) => notice(Code::Undecidable, [error.to_string()]),
+        GatherError::Git(git) => git_notice(git),
+    }
+}
+
+/// Says as a notice what git could not give.
+pub(crate) fn git_notice(git: &GitError) -> Notice {
     match git {
         GitError::Malformed { oid, fault, .. } => {
             let code = match fault {

@@ -19,7 +19,7 @@ use super::candidates;
 use super::coverage::{self, Step};
 use super::hands::{self, Hands};
 use super::rulebook::{Rulebook, RulebookError};
-use super::{Desk, GatherError, Proposed, notice, notice_of};
+use super::{Desk, GatherError, Proposed, git_notice, notice};
 
 /// The kind of move, once its shape is found sound.
 enum Move {
@@ -474,6 +474,6 @@ pub(crate) fn rulebook_notice(error: &RulebookError) -> Notice {
             at: Some(format!("{}:{}", config.file, config.line)),
         },
         RulebookError::TooMany => plain(Code::OverBudget),
-        RulebookError::Git(git) => notice_of(&GatherError::from(git.clone())),
+        RulebookError::Git(git) => git_notice(git),
     }
 }
