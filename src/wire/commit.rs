@@ -3,7 +3,7 @@
 //! `tree`, `parent`*, `author`, `committer`, then only `encoding`, `mergetag`, `change-id` and one
 //! signature. Source: git's `commit.c` (`parse_commit_buffer`, `parse_signed_commit`), made strict.
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::HashSet;
 
 use bstr::{BString, ByteSlice};
 
@@ -95,30 +95,6 @@ impl Commit {
             message: headers.rest().into(),
         })
     }
-
-    /// Returns the e-mails of `Co-authored-by` lines, sorted, each once.
-    ///
-    /// Every line of the message that looks like one is taken, trailer block or not, in any case:
-    /// co-authors are only ever excluded, so too many is the safe side. A line without `<…>`
-    /// gives its whole value.
-    pub fn co_authors(&self) -> Vec<BString> {
-        let mut found = BTreeSet::new();
-        let mut lines = self.message.lines().peekable();
-        while let Some(line) = lines.next() {
-            let Some(value) = co_author_value(line) else {
-                continue;
-            };
-            let mut value = value.to_vec();
-            // A trailer may be folded: lines that begin with blanks belong to it.
-            while let Some(more) =
-                lines.next_if(|line| line.starts_with_str(" ") || line.starts_with_str("\t"))
-            {
-                value.extend_from_slice(more);
-            }
-            emails(&value, &mut found);
-        }
-        found.into_iter().collect()
-    }
 }
 
 fn parse_parents(headers: &mut Headers, format: ObjectFormat) -> Result<Vec<Oid>, CommitError> {
@@ -202,30 +178,252 @@ fn unfold(first: &[u8], headers: &mut Headers) -> Result<Vec<u8>, CommitError> {
     Ok(armor)
 }
 
-/// Returns what follows `Co-authored-by:`, whatever the case and the blanks around it.
-fn co_author_value(line: &[u8]) -> Option<&[u8]> {
-    const KEY: &[u8] = b"co-authored-by";
-    let line = line.trim_start();
-    let (key, rest) = (line.get(..KEY.len())?, line.get(KEY.len()..)?);
-    if !key.eq_ignore_ascii_case(KEY) {
-        return None;
-    }
-    rest.trim_start().strip_prefix(b":")
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-fn emails(value: &[u8], found: &mut BTreeSet<BString>) {
-    let mut rest = value;
-    let mut bracketed = false;
-    while let Some((_, tail)) = rest.split_once_str("<") {
-        let end = tail.find_byteset(b"<>").unwrap_or(tail.len());
-        let (email, after) = tail.split_at(end);
-        if !email.trim().is_empty() {
-            found.insert(email.trim().into());
-            bracketed = true;
-        }
-        rest = after;
+    macro_rules! sample {
+        ($name:literal) => {
+            include_bytes!(concat!("../../tests/data/wire/", $name)).as_slice()
+        };
     }
-    if !bracketed && !value.trim().is_empty() {
-        found.insert(value.trim().into());
+
+    const TREE: &str = "tree 1111111111111111111111111111111111111111\n";
+    const PARENT: &str = "parent 2222222222222222222222222222222222222222\n";
+    const WHO: &str = "author A <a@x> 1 +0000\ncommitter C <c@x> 2 +0000\n";
+
+    fn parse(text: &str) -> Result<Commit, CommitError> {
+        Commit::parse(text.as_bytes(), ObjectFormat::Sha1)
+    }
+
+    /// What git itself commits is read, in both formats, with every header it writes.
+    #[test]
+    fn reads_what_git_writes() {
+        use ObjectFormat::{Sha1, Sha256};
+        for (raw, format, parents, signature, message) in [
+            (sample!("sha1-commit-plain"), Sha1, 0, "", "root\n"),
+            (sample!("sha256-commit-plain"), Sha256, 0, "", "root\n"),
+            (
+                sample!("sha1-commit-ssh"),
+                Sha1,
+                1,
+                "SSH",
+                "Signed with ssh\n\nCo-authored-by: B <b@example.com>\n",
+            ),
+            (
+                sample!("sha256-commit-ssh"),
+                Sha256,
+                1,
+                "SSH",
+                "Signed with ssh\n\nCo-authored-by: B <b@example.com>\n",
+            ),
+            (
+                sample!("sha1-commit-openpgp"),
+                Sha1,
+                1,
+                "PGP",
+                "Signed with openpgp\n\nCo-authored-by: B <b@example.com>\n",
+            ),
+            (
+                sample!("sha256-commit-openpgp"),
+                Sha256,
+                1,
+                "PGP",
+                "Signed with openpgp\n\nCo-authored-by: B <b@example.com>\n",
+            ),
+            (
+                sample!("sha1-commit-encoding-ssh"),
+                Sha1,
+                1,
+                "SSH",
+                "latin\n",
+            ),
+            (
+                sample!("sha256-commit-encoding-openpgp"),
+                Sha256,
+                1,
+                "PGP",
+                "latin\n",
+            ),
+            (
+                sample!("sha1-commit-mergetag-openpgp"),
+                Sha1,
+                2,
+                "PGP",
+                "Merge\n",
+            ),
+            (
+                sample!("sha256-commit-mergetag-ssh"),
+                Sha256,
+                2,
+                "SSH",
+                "Merge\n",
+            ),
+            (sample!("sha1-commit-empty-message"), Sha1, 1, "", ""),
+            (sample!("sha256-commit-empty-message"), Sha256, 1, "", ""),
+            (
+                sample!("sha1-commit-no-line-feed"),
+                Sha1,
+                1,
+                "",
+                "no line feed",
+            ),
+        ] {
+            let commit = Commit::parse(raw, format).unwrap();
+            assert_eq!(
+                (commit.parents.len(), commit.message.to_str().unwrap()),
+                (parents, message)
+            );
+            assert_eq!(
+                (commit.author.seconds, commit.committer.offset_minutes),
+                (1_700_000_000, -480)
+            );
+            let other = if format == Sha1 { Sha256 } else { Sha1 };
+            assert!(Commit::parse(raw, other).is_err());
+            match commit.signed {
+                None => assert_eq!(signature, ""),
+                Some(signed) => {
+                    let begin = format!("-----BEGIN {signature} SIGNATURE-----\n");
+                    let end = format!("-----END {signature} SIGNATURE-----\n");
+                    assert!(
+                        signed.armor.starts_with_str(&begin) && signed.armor.ends_with_str(&end)
+                    );
+                    assert!(
+                        !signed.payload.contains_str("\ngpgsig")
+                            && signed.payload.ends_with_str(message)
+                    );
+                }
+            }
+        }
+    }
+
+    /// The payload is the commit without the signature's lines, wherever they stand.
+    #[test]
+    fn takes_the_signature_out() {
+        let text =
+            format!("{TREE}{PARENT}{WHO}gpgsig A\n B\n \n  C\nchange-id zz\n\ngpgsig D\n E\n");
+        let signed = parse(&text).unwrap().signed.unwrap();
+        assert_eq!(signed.armor.as_bstr(), "A\nB\n\n C\n");
+        assert_eq!(
+            signed.payload.as_bstr(),
+            format!("{TREE}{PARENT}{WHO}change-id zz\n\ngpgsig D\n E\n").as_str()
+        );
+        let body = format!("{TREE}{WHO}\ngpgsig A\n B\n");
+        assert_eq!(parse(&body).unwrap().signed, None);
+    }
+
+    /// OBJ-07, OBJ-08, OBJ-14: a header that two readers could read differently is refused.
+    #[test]
+    fn refuses_smuggled_headers() {
+        let other = TREE.replace('1', "3");
+        let unknown = |line: &str| Err(CommitError::UnknownHeader(line.into()));
+        for (text, error) in [
+            (
+                format!("{TREE}{WHO}{other}\n"),
+                unknown(&other.trim_end()[..40]),
+            ),
+            (
+                format!("{TREE}{WHO}{PARENT}\n"),
+                unknown(&PARENT.trim_end()[..40]),
+            ),
+            (
+                format!("{TREE}{WHO}committer D <d@x> 3 +0000\n\n"),
+                unknown("committer D <d@x> 3 +0000"),
+            ),
+            (
+                format!("{TREE}{WHO}author D <d@x> 3 +0000\n\n"),
+                unknown("author D <d@x> 3 +0000"),
+            ),
+            (format!("{TREE}{WHO}HG:extra a\n\n"), unknown("HG:extra a")),
+            (format!("{TREE}{WHO}GPGSIG a\n\n"), unknown("GPGSIG a")),
+            (format!("{TREE}{WHO}gpgsig\n\n"), unknown("gpgsig")),
+            (format!("{TREE}{WHO} a\n\n"), unknown(" a")),
+            (format!("{TREE}{WHO}encoding x\n y\n\n"), unknown(" y")),
+            (
+                format!("{TREE}{WHO}encoding x\nencoding y\n\n"),
+                Err(CommitError::Repeated("encoding")),
+            ),
+            (
+                format!("{TREE}{WHO}encoding \n\n"),
+                Err(CommitError::Value("encoding")),
+            ),
+            (
+                format!("{TREE}{WHO}encoding x y\n\n"),
+                Err(CommitError::Value("encoding")),
+            ),
+            (
+                format!("{TREE}{WHO}change-id a\nchange-id a\n\n"),
+                Err(CommitError::Repeated("change-id")),
+            ),
+            (
+                format!("{TREE}{WHO}gpgsig A\ngpgsig B\n\n"),
+                Err(CommitError::Repeated("gpgsig")),
+            ),
+            (
+                format!("{TREE}{WHO}gpgsig-sha256 A\n\n"),
+                Err(CommitError::ForeignSignature),
+            ),
+            (
+                format!("{TREE}{WHO}gpgsig A\ngpgsig-sha256 B\n\n"),
+                Err(CommitError::ForeignSignature),
+            ),
+            (
+                format!("{TREE}{WHO}gpgsig \n \n\n"),
+                Err(CommitError::Armor),
+            ),
+            (
+                format!("{TREE}{WHO}gpgsig A\n {}\n\n", "x".repeat(MAX_ARMOR)),
+                Err(CommitError::Armor),
+            ),
+            (
+                format!("{TREE}{WHO}gpgsig {}\n\n", "x".repeat(MAX_ARMOR)),
+                Err(CommitError::Armor),
+            ),
+            (format!("{TREE}{WHO}\na\0b"), Err(CommitError::Nul)),
+            (format!("{TREE}{WHO}"), Err(HeaderError::Truncated.into())),
+            (
+                format!("{TREE}{WHO}gpgsig A\n B"),
+                Err(HeaderError::Truncated.into()),
+            ),
+            (String::new(), Err(HeaderError::Truncated.into())),
+        ] {
+            assert_eq!(parse(&text), error, "{text:?}");
+        }
+    }
+
+    /// The fixed lines stand in their order, each once, with ids of this repository.
+    #[test]
+    fn refuses_other_orders() {
+        let (author, committer) = WHO.split_at(WHO.find("committer").unwrap());
+        for text in [
+            format!("{PARENT}{TREE}{WHO}\n"),
+            format!("{TREE}{TREE}{WHO}\n"),
+            format!("{TREE}{author}{author}{committer}\n"),
+            format!("{TREE}{committer}{author}\n"),
+            format!("{TREE}{author}\n"),
+            format!("{TREE}{author}{PARENT}{committer}\n"),
+            format!("\n{TREE}{WHO}\n"),
+            format!("{TREE}\n{WHO}\n"),
+            format!("{}{WHO}\n", TREE.replace(' ', "  ")),
+            format!("{}{WHO}\n", TREE.replace('\n', " \n")),
+            format!("{}{WHO}\n", TREE.replace('\n', "\r\n")),
+            format!("{}{WHO}\n", TREE.replace('1', "A")),
+            format!("tree 11\n{WHO}\n"),
+        ] {
+            assert!(
+                matches!(parse(&text), Err(CommitError::Header(_))),
+                "{text:?}"
+            );
+        }
+        let twice = format!("{TREE}{PARENT}{PARENT}{WHO}\n");
+        assert!(matches!(parse(&twice), Err(CommitError::RepeatedParent(_))));
+        let parents = |n: usize| {
+            (0..n)
+                .map(|i| format!("parent {i:040x}\n"))
+                .collect::<String>()
+        };
+        assert!(parse(&format!("{TREE}{}{WHO}\n", parents(MAX_PARENTS))).is_ok());
+        let many = format!("{TREE}{}{WHO}\n", parents(MAX_PARENTS + 1));
+        assert_eq!(parse(&many), Err(CommitError::TooManyParents));
     }
 }

@@ -4,8 +4,10 @@
 //! what it does not know and whatever trails, and does no I/O.
 
 pub mod commit;
+pub mod entry_name;
 pub mod fold;
 pub mod ident;
+mod look_alike;
 pub mod name;
 pub mod object;
 pub mod oid;
@@ -13,4 +15,10 @@ pub mod push;
 pub mod refname;
 pub mod review;
 pub mod tag;
+mod trailer;
 pub mod tree;
+
+#[cfg(test)]
+mod against_git2;
+#[cfg(test)]
+mod fuzz;

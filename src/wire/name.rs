@@ -1,4 +1,4 @@
-//! Ref names and paths: bytes, shown percent-encoded where they are not UTF-8.
+//! Ref names and paths: bytes, shown percent-encoded where they are not plain text.
 
 use std::fmt;
 
@@ -68,9 +68,14 @@ bytes_name!(RefName);
 bytes_name!(RepoPath);
 
 /// Writes UTF-8 as it is and anything else with every byte outside printable ASCII as `%xx`.
+///
+/// Text that would steer a terminal (control characters, changes of direction) is anything else.
 fn show(bytes: &BStr, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-    if let Ok(text) = bytes.to_str() {
-        return f.write_str(text);
+    let steers =
+        |c: char| c.is_control() || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    match bytes.to_str() {
+        Ok(text) if !text.contains(steers) => return f.write_str(text),
+        _ => {}
     }
     for byte in bytes.iter() {
         match byte {
@@ -93,5 +98,8 @@ mod tests {
             RepoPath::new(b"a\xff b%".to_vec()).to_string(),
             "a%FF%20b%25"
         );
+        assert_eq!(RefName::from("a\x1b[2J").to_string(), "a%1B[2J");
+        assert_eq!(RefName::from("a\nb").to_string(), "a%0Ab");
+        assert_eq!(RepoPath::from("\u{202e}x").to_string(), "%E2%80%AEx");
     }
 }

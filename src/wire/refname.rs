@@ -3,9 +3,8 @@
 //! Sources: git-check-ref-format(1); gitrevisions(7) for what short names mean.
 
 use unicode_normalization::UnicodeNormalization;
-use unicode_normalization::char::is_combining_mark;
 
-use super::fold::{fold_case, is_hfs_ignorable};
+use super::look_alike::{is_invisible, plain_text, skeleton};
 use super::name::RefName;
 use super::oid::Oid;
 
@@ -102,11 +101,19 @@ pub fn imitates(name: &RefName, protected: &RefName) -> bool {
         return false;
     }
     let (name, protected) = (skeleton(name), skeleton(protected));
-    let name = name.as_str();
-    name == protected
-        || short_forms(&protected)
-            .iter()
-            .any(|form| resolves(form, name))
+    let forms = short_forms(&protected);
+    let mut name = name.as_str();
+    loop {
+        if name == protected || forms.iter().any(|form| resolves(form, name)) {
+            return true;
+        }
+        // `refs/tags/refs/…`: judged again by what stands inside.
+        let inner = NESTING.iter().find_map(|prefix| name.strip_prefix(prefix));
+        match inner.filter(|inner| inner.starts_with("refs/")) {
+            Some(inner) => name = inner,
+            None => return false,
+        }
+    }
 }
 
 /// Returns the plain name of which this one is a twin: without case, marks and look-alikes.
@@ -181,92 +188,251 @@ fn short_forms(full: &str) -> Vec<&str> {
     forms
 }
 
+/// Where git looks for a short name (gitrevisions(7)), then where it finds `origin/<form>` in a
+/// clone before the remote-tracking branch.
+const PLACES: [(&str, &str); 10] = [
+    ("", ""),
+    ("refs/", ""),
+    ("refs/tags/", ""),
+    ("refs/heads/", ""),
+    ("refs/remotes/", ""),
+    ("refs/remotes/", "/head"),
+    ("refs/tags/origin/", ""),
+    ("refs/heads/origin/", ""),
+    ("refs/tags/remotes/origin/", ""),
+    ("refs/heads/remotes/origin/", ""),
+];
+
+const NESTING: [&str; 4] = ["refs/heads/", "refs/tags/", "refs/remotes/", "refs/"];
+
 /// Returns whether git may take `form` for `name`, in this repository or in a clone of it.
 fn resolves(form: &str, name: &str) -> bool {
-    let rest = name.strip_prefix("refs/").unwrap_or(name);
-    let tails = ["tags/", "heads/", "remotes/"].map(|prefix| rest.strip_prefix(prefix));
-    let tail_of = |tail: &str| {
-        // `origin/main` in a clone is this before it is the remote-tracking branch.
-        tail == form
-            || tail.strip_suffix("/head") == Some(form)
-            || tail
-                .strip_prefix("refs/")
-                .is_some_and(|nested| nested == form)
-            || tail
-                .strip_prefix("remotes/")
-                .unwrap_or(tail)
-                .strip_prefix("origin/")
-                == Some(form)
-    };
-    name == form
-        || rest == form
-        || tails[..2].iter().flatten().any(|tail| tail_of(tail))
-        || remote(tails[2], form)
+    PLACES.iter().any(|(prefix, suffix)| {
+        let inner = name
+            .strip_prefix(prefix)
+            .and_then(|rest| rest.strip_suffix(suffix));
+        inner == Some(form)
+    })
 }
 
-fn remote(tail: Option<&str>, form: &str) -> bool {
-    tail.is_some_and(|tail| tail == form || tail.strip_suffix("/head") == Some(form))
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-/// Returns the plain form with single characters and pairs that look alike made one.
-fn skeleton(name: &RefName) -> String {
-    plain_text(name)
-        .replace("rn", "m")
-        .replace("vv", "w")
-        .replace('0', "o")
-        .replace('1', "l")
-}
+    const H: &str = "0123456789abcdef0123456789abcdef01234567";
 
-fn plain_text(name: &RefName) -> String {
-    let text = name.to_string();
-    let visible = text
-        .nfkd()
-        .filter(|c| !is_invisible(*c) && !is_combining_mark(*c));
-    fold_case(&visible.map(look_alike).collect::<String>())
-}
+    /// Names that teams use are allowed, in any script.
+    #[test]
+    fn allows_real_names() {
+        for name in [
+            "refs/heads/main",
+            "refs/heads/feature/#123-fix_it",
+            "refs/heads/dependabot/npm_and_yarn/@types/node-18.0.0",
+            "refs/heads/renovate/foo-1.x+build,a=b",
+            "refs/heads/功能/登录",
+            "refs/heads/caf\u{e9}",
+            "refs/heads/हिन्दी",
+            "refs/tags/v1.0.0-rc.1",
+            "refs/stash",
+            "refs/notes/commits",
+            "refs/heads/@",
+            "refs/heads/headless",
+        ] {
+            assert_eq!(check(&RefName::from(name)), Ok(()), "{name}");
+        }
+    }
 
-/// Returns whether readers cannot see the character, or it moves those around it.
-const fn is_invisible(c: char) -> bool {
-    is_hfs_ignorable(c)
-        || matches!(c, '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}'
-            | '\u{180b}'..='\u{180f}' | '\u{200b}' | '\u{2060}'..='\u{2069}' | '\u{2800}' | '\u{3164}'
-            | '\u{fe00}'..='\u{fe0f}' | '\u{ffa0}' | '\u{fff0}'..='\u{fffd}' | '\u{e0000}'..='\u{e0fff}'
-            | '\u{e000}'..='\u{f8ff}' | '\u{1d173}'..='\u{1d17a}')
-}
+    /// REF-13: options, refspecs, metacharacters and what git refuses, each with its reason.
+    #[test]
+    fn refuses_dangerous_names() {
+        use RefNameError::*;
+        let (long, part) = ("a/".repeat(600), "a".repeat(251));
+        for (name, error) in [
+            ("main", Prefix),
+            ("HEAD", Prefix),
+            ("heads/main", Prefix),
+            ("refs/", Git),
+            ("refs/heads/", Git),
+            ("refs//main", Git),
+            ("refs/heads/a..b", Git),
+            ("refs/heads/a.", Git),
+            ("refs/heads/.a", Git),
+            ("refs/heads/a.lock", Git),
+            ("refs/heads/a.lock/b", Git),
+            ("refs/heads/a@{0}", Git),
+            ("refs/heads/a b", Git),
+            ("refs/heads/a\nb", Git),
+            ("refs/heads/+a:refs/heads/main", Git),
+            ("refs/heads/a~1", Git),
+            ("refs/heads/*", Git),
+            ("refs/heads/a\\b", Git),
+            ("refs/heads/a.LOCK", Part),
+            ("refs/heads/a./b", Part),
+            ("refs/heads/-x", Part),
+            ("refs/heads/--upload-pack=x", Part),
+            ("refs/heads/a/-x", Part),
+            ("refs/heads/+main", Part),
+            ("refs/heads/$(id)", Character('$')),
+            ("refs/heads/a;id", Character(';')),
+            ("refs/heads/a`id`", Character('`')),
+            ("refs/heads/a|id", Character('|')),
+            ("refs/heads/a&b", Character('&')),
+            ("refs/heads/a\"b", Character('"')),
+            ("refs/heads/a'b", Character('\'')),
+            ("refs/heads/a>b", Character('>')),
+            ("refs/heads/%6dain", Character('%')),
+            ("refs/heads/{a,b}", Character('{')),
+            ("refs/heads/a!b", Character('!')),
+            ("refs/heads/ma\u{200d}in", Character('\u{200d}')),
+            ("refs/heads/ma\u{202e}ni", Character('\u{202e}')),
+            ("refs/heads/a\u{a0}b", Character('\u{a0}')),
+            ("refs/heads/a\u{85}b", Character('\u{85}')),
+            ("refs/heads/cafe\u{301}", Normal),
+            ("refs/heads/HEAD", Reserved),
+            ("refs/tags/head", Reserved),
+            (&format!("refs/heads/{H}"), Reserved),
+            (&format!("refs/heads/{}", long.trim_end_matches('/')), Long),
+            (&format!("refs/heads/{part}"), Long),
+        ] {
+            assert_eq!(check(&RefName::from(name)), Err(error), "{name:?}");
+        }
+        assert_eq!(
+            check(&RefName::new(b"refs/heads/a\xff".to_vec())),
+            Err(Utf8)
+        );
+    }
 
-/// Returns the ASCII character that this one looks like, in the case it has; else itself.
-///
-/// The letters of other scripts that common fonts draw the same. Full-width and mathematical
-/// letters are gone already: compatibility decomposition takes them.
-const fn look_alike(c: char) -> char {
-    match c {
-        'а' | 'α' | 'ɑ' => 'a',
-        'А' | 'Α' => 'a',
-        'В' | 'Β' | 'Ь' | 'ь' | 'β' => 'b',
-        'с' | 'С' | 'ϲ' | 'Ϲ' => 'c',
-        'ԁ' | 'Ԁ' => 'd',
-        'е' | 'Е' | 'ε' | 'Ε' | 'ҽ' | 'є' => 'e',
-        'ɡ' | 'ց' => 'g',
-        'һ' | 'Һ' | 'Н' | 'Η' | 'հ' => 'h',
-        'і' | 'І' | 'ι' | 'Ι' | 'ӏ' | 'Ӏ' | 'ı' | 'ɩ' => 'i',
-        'ј' | 'Ј' | 'ϳ' => 'j',
-        'к' | 'К' | 'κ' | 'Κ' => 'k',
-        'м' | 'М' | 'Μ' => 'm',
-        'п' | 'ո' | 'η' | 'Ν' => 'n',
-        'о' | 'О' | 'ο' | 'Ο' | 'օ' | 'Օ' | 'σ' => 'o',
-        'р' | 'Р' | 'ρ' | 'Ρ' => 'p',
-        'ԛ' | 'Ԛ' => 'q',
-        'г' => 'r',
-        'ѕ' | 'Ѕ' => 's',
-        'т' | 'Т' | 'τ' | 'Τ' => 't',
-        'υ' | 'ս' | 'μ' => 'u',
-        'ν' | 'ѵ' | 'Ѵ' => 'v',
-        'ԝ' | 'Ԝ' | 'ω' | 'ѡ' => 'w',
-        'х' | 'Х' | 'χ' | 'Χ' => 'x',
-        'у' | 'У' | 'γ' | 'Υ' | 'ү' | 'Ү' => 'y',
-        'Ζ' => 'z',
-        '\u{2010}'..='\u{2015}' | '\u{2212}' | '\u{2043}' => '-',
-        '\u{2044}' | '\u{2215}' | '\u{29f8}' => '/',
-        c => c,
+    /// REF-01, REF-02, REF-04: everything that git, a file system or a reader takes for main.
+    #[test]
+    fn finds_imitations() {
+        let main = RefName::from("refs/heads/main");
+        for name in [
+            "refs/tags/main",
+            "refs/main",
+            "refs/remotes/main",
+            "refs/remotes/main/HEAD",
+            "refs/heads/heads/main",
+            "refs/tags/heads/main",
+            "refs/remotes/heads/main",
+            "refs/heads/refs/heads/main",
+            "refs/tags/refs/heads/main",
+            "refs/refs/heads/main",
+            "refs/tags/refs/tags/main",
+            "refs/heads/refs/heads/refs/heads/main",
+            "refs/tags/origin/main",
+            "refs/heads/origin/main",
+            "refs/heads/Main",
+            "refs/heads/MAIN",
+            "refs/Heads/main",
+            "refs/tags/MAIN",
+            "refs/heads/ma\u{200d}in",
+            "refs/heads/ma\u{ad}in",
+            "refs/heads/m\u{430}in",
+            "refs/heads/\u{39c}\u{391}\u{399}\u{39d}",
+            "refs/heads/\u{43c}\u{430}\u{456}\u{578}",
+            "refs/heads/\u{ff4d}\u{ff41}\u{ff49}\u{ff4e}",
+            "refs/heads/\u{1d426}ain",
+            "refs/heads/ma\u{131}n",
+            "refs/heads/ma\u{130}n",
+            "refs/heads/m\u{e1}in",
+            "refs/heads/\u{1e43}ain",
+            "refs/heads/rnain",
+            "refs\u{2215}heads\u{2044}main",
+        ] {
+            assert!(imitates(&RefName::from(name), &main), "{name:?}");
+        }
+        for (name, protected) in [
+            ("refs/heads/v1.0", "refs/tags/v1.0"),
+            ("refs/tags/vl.o", "refs/tags/v1.0"),
+            ("refs/heads/release\u{2010}1", "refs/heads/release-1"),
+            ("refs/tags/release/1", "refs/heads/release/1"),
+            ("refs/heads/cafe\u{301}", "refs/heads/caf\u{e9}"),
+        ] {
+            assert!(
+                imitates(&RefName::from(name), &RefName::from(protected)),
+                "{name:?}"
+            );
+        }
+    }
+
+    /// The ref itself and names that merely contain its name are nobody's twins.
+    #[test]
+    fn leaves_others_alone() {
+        let main = RefName::from("refs/heads/main");
+        for name in [
+            "refs/heads/main",
+            "refs/heads/main2",
+            "refs/heads/feature/main",
+            "refs/heads/main/x",
+            "refs/remotes/origin/main",
+            "refs/heads/domain",
+            "refs/heads/mian",
+            "refs/heads/mann",
+            "refs/tags/main-v1",
+            "refs/heads/refs/heads/other",
+            "refs/heads/refs",
+            "refs/countersign/proposals/alice/main",
+            "refs/for/main",
+        ] {
+            assert!(!imitates(&RefName::from(name), &main), "{name:?}");
+        }
+    }
+
+    /// A twin of a name that only a pattern protects shows by its plain form.
+    #[test]
+    fn plain_forms() {
+        for (name, plain_name) in [
+            ("refs/heads/Release/2", "refs/heads/release/2"),
+            ("refs/heads/rele\u{430}se/10", "refs/heads/release/10"),
+            ("refs/heads/release/2", "refs/heads/release/2"),
+        ] {
+            assert_eq!(plain(&RefName::from(name)), RefName::from(plain_name));
+        }
+    }
+
+    /// Countersign's own names are read whole or not at all.
+    #[test]
+    fn own_refs() {
+        let head = Oid::from_hex(H.as_bytes()).unwrap();
+        let review =
+            |tail: &str| review_ref(&RefName::new(format!("refs/countersign/reviews/{tail}")));
+        assert_eq!(review(&format!("{H}/bob")), Some((head, "bob".into())));
+        assert_eq!(
+            review(&format!("{H}/2-b.o_b")),
+            Some((head, "2-b.o_b".into()))
+        );
+        for leaf in [
+            "", "Bob", "-b", ".b", "_b", "b/c", "b..c", "b.", "b.lock", "b\u{e9}", "b c",
+        ] {
+            assert_eq!(review(&format!("{H}/{leaf}")), None, "{leaf:?}");
+        }
+        for head in [
+            "0".repeat(40),
+            H.to_uppercase(),
+            H[1..].to_owned(),
+            String::new(),
+        ] {
+            assert_eq!(review(&format!("{head}/bob")), None, "{head}");
+        }
+        assert_eq!(review(H), None);
+
+        let proposal =
+            |tail: &str| proposal_ref(&RefName::new(format!("refs/countersign/proposals/{tail}")));
+        assert_eq!(proposal("alice/fix"), Some(("alice".into(), "fix".into())));
+        assert_eq!(proposal("a-1/x/y"), Some(("a-1".into(), "x/y".into())));
+        for tail in [
+            "alice",
+            "alice/",
+            "Alice/x",
+            "-a/x",
+            "a_b/x",
+            "/x",
+            "alice/-x",
+            "alice/a b",
+            "alice/..",
+        ] {
+            assert_eq!(proposal(tail), None, "{tail:?}");
+        }
+        assert_eq!(proposal(&format!("{}/x", "a".repeat(40))), None);
     }
 }

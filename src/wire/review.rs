@@ -240,3 +240,163 @@ fn add(list: &mut Vec<Oid>, oid: Oid) -> bool {
     list.push(oid);
     fresh
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const FIRST: &str = "countersign: approve refs/heads/main of git.example.com/payments";
+    const A: &str = "1111111111111111111111111111111111111111";
+    const B: &str = "2222222222222222222222222222222222222222";
+
+    fn parse(text: &str) -> Result<ReviewMessage, ReviewError> {
+        ReviewMessage::parse(text.as_bytes(), ObjectFormat::Sha1)
+    }
+
+    /// The three verbs, every line of the block, and free text, with or without a last line feed.
+    #[test]
+    fn reads_reviews() {
+        let (a, b) = (A.parse().unwrap(), B.parse().unwrap());
+        for verb in [
+            ReviewVerb::Approve,
+            ReviewVerb::Reject,
+            ReviewVerb::Withdraw,
+        ] {
+            for end in ["", "\n", "\n\n", "\n\n\n"] {
+                let text =
+                    format!("countersign: {verb} refs/heads/release/1.0 of My Repo of tools{end}");
+                let review = parse(&text).unwrap();
+                assert_eq!(
+                    (review.verb, review.target.to_string().as_str()),
+                    (verb, "refs/heads/release/1.0")
+                );
+                assert_eq!(
+                    (review.repository.as_str(), review.text.as_str()),
+                    ("My Repo of tools", "")
+                );
+            }
+        }
+        let block = format!(
+            "Keeps: {A}\nBase: {A}\nReplaces: {A}\nOverride: {B}\nTree: {B}\nKeeps: {B}\nOverride: {A}"
+        );
+        let review = parse(&format!("{FIRST}\n{block}\n\n\nBase: x\n\nLooks good.\n\n")).unwrap();
+        assert_eq!((review.base, review.tree), (Some(a), Some(b)));
+        assert_eq!(
+            (review.keeps, review.replaces, review.overrides),
+            (vec![a, b], vec![a], vec![b, a])
+        );
+        assert_eq!(review.text, "Base: x\n\nLooks good.");
+    }
+
+    /// A first line that is not exactly right is no review.
+    #[test]
+    fn refuses_other_first_lines() {
+        for text in [
+            "",
+            "\n",
+            "Looks good",
+            "Countersign: approve refs/heads/main of r",
+            " countersign: approve refs/heads/main of r",
+            "\u{feff}countersign: approve refs/heads/main of r",
+            "countersign:approve refs/heads/main of r",
+            "countersign: Approve refs/heads/main of r",
+            "countersign: approved refs/heads/main of r",
+            "countersign: approve refs/heads/main",
+            "countersign: approve refs/heads/main of ",
+            "countersign: approve refs/heads/main of  r",
+            "countersign: approve refs/heads/main of r ",
+            "countersign: approve refs/heads/main of r\r\n",
+            "countersign: approve refs/heads/main of r\tx",
+            "\ncountersign: approve refs/heads/main of r",
+        ] {
+            assert_eq!(parse(text), Err(ReviewError::FirstLine), "{text:?}");
+        }
+        for target in [
+            "main",
+            " refs/heads/main",
+            "heads/main",
+            "refs/heads/ma*n",
+            "refs/heads/main refs/heads/x",
+            "refs/heads/ma\u{200d}in",
+        ] {
+            let text = format!("countersign: approve {target} of r");
+            assert!(
+                matches!(parse(&text), Err(ReviewError::Target(_))),
+                "{target:?}"
+            );
+        }
+    }
+
+    /// Anything in the block that is not one of the five lines, exactly, is an error with its line.
+    #[test]
+    fn refuses_other_blocks() {
+        use ReviewError::*;
+        let expected = ObjectFormat::Sha1;
+        for (block, error) in [
+            ("Looks good.".to_owned(), Block { line: 2 }),
+            (format!("Base: {A}\nLooks good."), Block { line: 3 }),
+            (format!("base: {A}"), Block { line: 2 }),
+            (format!("Base:{A}"), Block { line: 2 }),
+            (format!(" Base: {A}"), Block { line: 2 }),
+            (format!("Overrides: {A}"), Block { line: 2 }),
+            (format!("Base: {A}\n \nx"), Block { line: 3 }),
+            (
+                format!("Base: {A} "),
+                Id {
+                    line: 2,
+                    source: OidError::Length(41),
+                },
+            ),
+            (
+                format!("Base: {A}\r"),
+                Id {
+                    line: 2,
+                    source: OidError::Length(41),
+                },
+            ),
+            (
+                "Base: 1111111".to_owned(),
+                Id {
+                    line: 2,
+                    source: OidError::Length(7),
+                },
+            ),
+            (
+                format!("Base: {}", A.replace('1', "A")),
+                Id {
+                    line: 2,
+                    source: OidError::Digit(b'A'),
+                },
+            ),
+            (
+                format!("Base: {}", "0".repeat(40)),
+                Format { line: 2, expected },
+            ),
+            (
+                format!("Base: {}", "1".repeat(64)),
+                Format { line: 2, expected },
+            ),
+            (format!("Base: {A}\nBase: {B}"), Repeated { line: 3 }),
+            (format!("Tree: {A}\nTree: {A}"), Repeated { line: 3 }),
+            (format!("Keeps: {A}\nKeeps: {A}"), Repeated { line: 3 }),
+            (
+                (0..=MAX_BLOCK)
+                    .map(|i| format!("Keeps: {:040x}\n", i + 1))
+                    .collect(),
+                TooMany,
+            ),
+        ] {
+            assert_eq!(
+                parse(&format!("{FIRST}\n{block}\n")),
+                Err(error),
+                "{block:?}"
+            );
+        }
+        assert_eq!(
+            parse(&format!("{FIRST}\n\n{}", "x".repeat(MAX_MESSAGE))),
+            Err(Long)
+        );
+        let bytes = [FIRST.as_bytes(), b"\n\n\xff"].concat();
+        assert_eq!(ReviewMessage::parse(&bytes, ObjectFormat::Sha1), Err(Utf8));
+    }
+}

@@ -134,3 +134,136 @@ fn split_signature(raw: &[u8], body: usize) -> Result<(&[u8], Option<Signed>), T
     };
     Ok((message, Some(signed)))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    macro_rules! sample {
+        ($name:literal) => {
+            include_bytes!(concat!("../../tests/data/wire/", $name)).as_slice()
+        };
+    }
+
+    const OBJECT: &str = "object 1111111111111111111111111111111111111111\n";
+    const REST: &str = "type commit\ntag v1\ntagger T <t@x> 1 +0000\n";
+
+    fn parse(text: &str) -> Result<Tag, TagError> {
+        Tag::parse(text.as_bytes(), ObjectFormat::Sha1)
+    }
+
+    /// What `git tag` writes is read, in both formats; the review in it parses.
+    #[test]
+    fn reads_what_git_writes() {
+        use ObjectFormat::{Sha1, Sha256};
+        let review =
+            "countersign: approve refs/heads/main of git.example.com/payments\n\nLooks good.\n";
+        for (raw, format, name, signature, message) in [
+            (sample!("sha1-tag-ssh"), Sha1, "v1-ssh", "SSH", review),
+            (sample!("sha256-tag-ssh"), Sha256, "v1-ssh", "SSH", review),
+            (
+                sample!("sha1-tag-openpgp"),
+                Sha1,
+                "v1-openpgp",
+                "PGP",
+                review,
+            ),
+            (
+                sample!("sha256-tag-openpgp"),
+                Sha256,
+                "v1-openpgp",
+                "PGP",
+                review,
+            ),
+            (sample!("sha1-tag-plain"), Sha1, "plain", "", "Not signed\n"),
+            (
+                sample!("sha256-tag-plain"),
+                Sha256,
+                "plain",
+                "",
+                "Not signed\n",
+            ),
+            (sample!("sha1-tag-empty"), Sha1, "empty", "", ""),
+            (sample!("sha256-tag-empty"), Sha256, "empty", "", ""),
+        ] {
+            let tag = Tag::parse(raw, format).unwrap();
+            assert_eq!(
+                (tag.name.to_str().unwrap(), tag.message.to_str().unwrap()),
+                (name, message)
+            );
+            assert_eq!(
+                (tag.kind, tag.tagger.unwrap().seconds),
+                (ObjectKind::Commit, 1_700_000_001)
+            );
+            match tag.signed {
+                None => assert_eq!(signature, ""),
+                Some(signed) => {
+                    assert_eq!([signed.payload.as_slice(), &signed.armor].concat(), raw);
+                    assert!(signed.payload.ends_with_str(message));
+                    assert!(
+                        signed
+                            .armor
+                            .starts_with_str(format!("-----BEGIN {signature} SIGNATURE-----\n"))
+                    );
+                    let review =
+                        crate::wire::review::ReviewMessage::parse(&tag.message, format).unwrap();
+                    assert_eq!(review.text, "Looks good.");
+                }
+            }
+        }
+    }
+
+    /// Old tags without a tagger, names with dots and slashes, and every kind are tags.
+    #[test]
+    fn reads_other_tags() {
+        for kind in ["commit", "tree", "blob", "tag"] {
+            let tag = parse(&format!(
+                "{OBJECT}type {kind}\ntag countersign/v1.0-rc.1\n\nx"
+            ))
+            .unwrap();
+            assert_eq!(
+                (tag.kind.as_str(), tag.tagger, tag.message.to_str().unwrap()),
+                (kind, None, "x")
+            );
+        }
+    }
+
+    /// Two signatures, other headers, other orders: what is signed must not depend on the reader.
+    #[test]
+    fn refuses_what_readers_differ_in() {
+        let ssh = "-----BEGIN SSH SIGNATURE-----\nx\n";
+        let pgp = "-----BEGIN PGP MESSAGE-----";
+        for text in [
+            format!("{OBJECT}{REST}\nm\n{ssh}{ssh}"),
+            format!("{OBJECT}{REST}\n{ssh}m\n{pgp}"),
+        ] {
+            assert_eq!(parse(&text), Err(TagError::SecondSignature), "{text:?}");
+        }
+        let mid = parse(&format!("{OBJECT}{REST}\nm {ssh}")).unwrap();
+        assert_eq!(mid.signed, None);
+        for text in [
+            format!("{OBJECT}{REST}tagger U <u@x> 1 +0000\n\n"),
+            format!("{OBJECT}{REST}gpgsig-sha256 A\n\n"),
+            format!("{OBJECT}{REST} A\n\n"),
+            format!("{OBJECT}{REST}"),
+            format!("{OBJECT}tag v1\ntype commit\n\n"),
+            format!("{OBJECT}{OBJECT}{REST}\n"),
+            format!("type commit\n{OBJECT}tag v1\n\n"),
+            format!("{}{REST}\n", OBJECT.replace('1', "F")),
+            format!("{OBJECT}type commit\ntag v1\ntagger T <t@x> <u@x> 1 +0000\n\n"),
+        ] {
+            assert!(matches!(parse(&text), Err(TagError::Header(_))), "{text:?}");
+        }
+        for name in ["", "a b", "a..b", "-", "a\tb", "a.lock", "/a"] {
+            let result = parse(&format!("{OBJECT}type commit\ntag {name}\n\n"));
+            assert_eq!(result.is_ok(), name == "-", "{name:?}");
+        }
+        assert_eq!(
+            parse(&format!("{OBJECT}type Commit\ntag v1\n\n")),
+            Err(TagError::Kind)
+        );
+        assert_eq!(parse(&format!("{OBJECT}{REST}\na\0b")), Err(TagError::Nul));
+        let large = format!("{OBJECT}{REST}\n{ssh}{}", "x".repeat(MAX_ARMOR));
+        assert_eq!(parse(&large), Err(TagError::Armor));
+    }
+}

@@ -1,19 +1,16 @@
 //! Trees, entry by entry, and nothing that two readers could take for different things.
 //!
-//! Sources: git's `tree.c` and `fsck_tree`; `is_ntfs_dotgit` and `is_hfs_dotgit` for names that a
-//! checkout writes elsewhere than they say.
+//! Sources: git's `tree.c` and `fsck_tree`.
 
 use std::borrow::Cow;
 use std::collections::HashSet;
 
 use bstr::{BString, ByteSlice};
 
+use super::entry_name::{MAX_NAME, NameFault, check_name};
 use super::fold::fold;
 use super::object::ObjectFault;
 use super::oid::{ObjectFormat, Oid};
-
-/// Longest name of one entry, in bytes; what fsck calls large.
-pub const MAX_NAME: usize = 4096;
 
 /// What an entry is; no other mode is allowed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -110,41 +107,6 @@ pub enum TreeError {
     },
 }
 
-/// Why a name is unsafe.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum NameFault {
-    /// Nothing at all.
-    #[error("an empty name")]
-    Empty,
-    /// Longer than [`MAX_NAME`].
-    #[error("longer than {MAX_NAME} bytes")]
-    Long,
-    /// `.` or `..`.
-    #[error("stands for a directory itself or the one above")]
-    Dots,
-    /// `/` or `\`.
-    #[error("a slash or backslash in a name")]
-    Separator,
-    /// Line feeds, escapes and their like.
-    #[error("a control character in a name")]
-    Control,
-    /// Tools would replace what they cannot read.
-    #[error("not UTF-8")]
-    Utf8,
-    /// `.git` or what a file system takes for it.
-    #[error("some file systems take it for .git")]
-    DotGit,
-    /// NTFS drops them.
-    #[error("a trailing dot or space, which Windows drops")]
-    Trailing,
-    /// `GIT~1`: stands for a long name that cannot be told.
-    #[error("a short name, which Windows takes for another file")]
-    ShortName,
-    /// `x::$DATA`, `x:$I30:$INDEX_ALLOCATION`.
-    #[error("a stream of another file, to Windows")]
-    Stream,
-}
-
 impl TreeError {
     /// Returns which finding this is.
     pub const fn fault(&self) -> ObjectFault {
@@ -188,42 +150,6 @@ pub fn parse(raw: &[u8], format: ObjectFormat) -> Result<Vec<TreeEntry>, TreeErr
     }
     check_collisions(&entries)?;
     Ok(entries)
-}
-
-/// Checks one name by itself; see [`NameFault`].
-pub fn check_name(name: &[u8]) -> Result<(), NameFault> {
-    match name {
-        b"" => return Err(NameFault::Empty),
-        b"." | b".." => return Err(NameFault::Dots),
-        _ if name.len() > MAX_NAME => return Err(NameFault::Long),
-        _ => {}
-    }
-    if name.find_byteset(b"/\\").is_some() {
-        return Err(NameFault::Separator);
-    }
-    let text = name.to_str().map_err(|_| NameFault::Utf8)?;
-    if text.chars().any(char::is_control) {
-        return Err(NameFault::Control);
-    }
-    let folded = fold(name);
-    // What NTFS leaves of a name with a stream, and of blanks before the colon.
-    let file = folded
-        .split(|byte| *byte == b':')
-        .next()
-        .unwrap_or_default();
-    if matches!(fold(file).as_ref(), b".git" | b"git~1" | b"") {
-        return Err(NameFault::DotGit);
-    }
-    if folded.contains_str(":$") {
-        return Err(NameFault::Stream);
-    }
-    if is_short_name(file) {
-        return Err(NameFault::ShortName);
-    }
-    if name.ends_with_str(".") || name.ends_with_str(" ") {
-        return Err(NameFault::Trailing);
-    }
-    Ok(())
 }
 
 fn parse_entry(raw: &[u8], format: ObjectFormat) -> Result<(TreeEntry, &[u8]), TreeError> {
@@ -285,19 +211,148 @@ fn check_collisions(entries: &[TreeEntry]) -> Result<(), TreeError> {
     Ok(())
 }
 
-/// Returns whether NTFS could have made this up for a longer name: `GITHUB~1`, `gi7eba~1.yml`.
-fn is_short_name(name: &[u8]) -> bool {
-    let (base, extension) = match name.rsplit_once_str(".") {
-        Some((base, extension)) => (base, extension),
-        None => (name, b"".as_slice()),
-    };
-    let Some((start, number)) = base.rsplit_once_str("~") else {
-        return false;
-    };
-    base.len() <= 8
-        && extension.len() <= 3
-        && !start.is_empty()
-        && !start.contains(&b'.')
-        && !number.is_empty()
-        && number.iter().all(u8::is_ascii_digit)
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn entry(mode: &str, name: impl AsRef<[u8]>) -> Vec<u8> {
+        [mode.as_bytes(), b" ", name.as_ref(), b"\0", &[7; 20]].concat()
+    }
+
+    fn parse_all(entries: &[(&str, &str)]) -> Result<Vec<TreeEntry>, TreeError> {
+        let raw: Vec<u8> = entries
+            .iter()
+            .flat_map(|(mode, name)| entry(mode, name))
+            .collect();
+        parse(&raw, ObjectFormat::Sha1)
+    }
+
+    /// git's own trees are read, in both formats, odd but harmless names included.
+    #[test]
+    fn reads_good_trees() {
+        for (raw, format) in [
+            (
+                include_bytes!("../../tests/data/wire/sha1-tree").as_slice(),
+                ObjectFormat::Sha1,
+            ),
+            (
+                include_bytes!("../../tests/data/wire/sha256-tree"),
+                ObjectFormat::Sha256,
+            ),
+        ] {
+            let entries = parse(raw, format).unwrap();
+            let shown: Vec<String> = entries
+                .iter()
+                .map(|e| format!("{} {}", e.mode.octal(), e.name))
+                .collect();
+            assert_eq!(
+                shown,
+                [
+                    "40000 .github",
+                    "100644 a-b",
+                    "40000 a.b",
+                    "40000 a",
+                    "120000 link",
+                    "100755 run",
+                    "100644 é.yml"
+                ]
+            );
+        }
+        assert_eq!(parse(b"", ObjectFormat::Sha1), Ok(Vec::new()));
+    }
+
+    /// An unsafe name refuses the tree, and says which.
+    #[test]
+    fn refuses_unsafe_names() {
+        let error = parse_all(&[("40000", ".GIT")]).unwrap_err();
+        assert_eq!(error.fault(), ObjectFault::UnsafePath);
+        let (name, why) = (BString::from(".GIT"), NameFault::DotGit);
+        assert_eq!(error, TreeError::Name { name, why });
+    }
+
+    /// OBJ-12: exactly five spellings of modes, and no symlink for git's own settings.
+    #[test]
+    fn refuses_other_modes() {
+        for mode in [
+            "100664", "100777", "0100644", "040000", "100600", "0", "", "160001", "+100644",
+        ] {
+            let error = parse_all(&[(mode, "a")]).unwrap_err();
+            assert_eq!(error.fault(), ObjectFault::UnsafeMode, "{mode:?}");
+        }
+        for name in [".gitmodules", ".GitModules", ".g\u{200c}itmodules"] {
+            assert_eq!(
+                parse_all(&[("120000", name)]),
+                Err(TreeError::Symlink(name.into()))
+            );
+        }
+    }
+
+    /// OBJ-01, OBJ-02, PATH-01, PATH-02: one name, one entry, on every file system.
+    #[test]
+    fn refuses_twins() {
+        let repeated = |name: &str| TreeError::Repeated(name.into());
+        let collision = |one: &str, other: &str| TreeError::Collision {
+            one: one.into(),
+            other: other.into(),
+        };
+        for (entries, error) in [
+            (vec![("100644", "a"), ("100644", "a")], repeated("a")),
+            (vec![("100644", "a"), ("40000", "a")], repeated("a")),
+            (
+                vec![("100644", "a"), ("100644", "a.b"), ("40000", "a")],
+                repeated("a"),
+            ),
+            (
+                vec![("40000", ".GitHub"), ("40000", ".github")],
+                collision(".GitHub", ".github"),
+            ),
+            (
+                vec![("40000", ".github"), ("40000", ".git\u{200c}hub")],
+                collision(".github", ".git\u{200c}hub"),
+            ),
+            (
+                vec![("100644", "cafe\u{301}"), ("100644", "caf\u{e9}")],
+                collision("cafe\u{301}", "caf\u{e9}"),
+            ),
+            (
+                vec![("100644", "K"), ("100644", "\u{212a}")],
+                collision("K", "\u{212a}"),
+            ),
+            (vec![("120000", "A"), ("40000", "a")], collision("A", "a")),
+        ] {
+            assert_eq!(parse_all(&entries), Err(error), "{entries:?}");
+        }
+    }
+
+    /// git searches by order, so out of order is another tree to another reader.
+    #[test]
+    fn refuses_disorder() {
+        for (entries, at) in [
+            (vec![("100644", "b"), ("100644", "a")], "a"),
+            (vec![("40000", "a"), ("100644", "a.b")], "a.b"),
+            (vec![("100644", "a0"), ("40000", "a")], "a"),
+        ] {
+            assert_eq!(parse_all(&entries), Err(TreeError::Order(at.into())));
+        }
+    }
+
+    /// Every cut is seen, and an entry that points at nothing.
+    #[test]
+    fn refuses_cuts() {
+        let raw = [entry("100644", "a"), entry("100644", "b")].concat();
+        for end in 1..raw.len() {
+            let whole = end == raw.len() / 2;
+            assert_eq!(
+                parse(&raw[..end], ObjectFormat::Sha1).is_ok(),
+                whole,
+                "{end}"
+            );
+        }
+        assert!(parse(&raw, ObjectFormat::Sha256).is_err());
+        let zero = [b"100644 a\0".as_slice(), &[0; 20]].concat();
+        assert_eq!(
+            parse(&zero, ObjectFormat::Sha1),
+            Err(TreeError::ZeroId("a".into()))
+        );
+    }
 }
