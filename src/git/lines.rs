@@ -40,6 +40,29 @@ pub(super) fn merge_lines(base: &[u8], ours: &[u8], theirs: &[u8]) -> Option<Vec
     Some(merged)
 }
 
+/// Returns how many lines the two diffs have to tell apart: those between what base and a side
+/// have in common at the beginning and at the end. Histogram diffs of unlike texts with few
+/// different lines take more than linear time. Line feeds are counted.
+pub(super) fn effort(base: &[u8], ours: &[u8], theirs: &[u8]) -> usize {
+    let side = |side: &[u8]| {
+        let same = |(a, b): &(&u8, &u8)| a == b;
+        let head = base.iter().zip(side).take_while(same).count();
+        let (base, side) = (
+            base.get(head..).unwrap_or_default(),
+            side.get(head..).unwrap_or_default(),
+        );
+        let (a, b) = (base.iter().rev(), side.iter().rev());
+        let tail = a.zip(b).take_while(same).count();
+        let lines = |bytes: &[u8]| {
+            let end = bytes.len().saturating_sub(tail);
+            let bytes = bytes.iter().take(end);
+            bytes.filter(|byte| **byte == b'\n').count()
+        };
+        lines(base).saturating_add(lines(side))
+    };
+    side(ours).saturating_add(side(theirs))
+}
+
 fn is_binary(bytes: &[u8]) -> bool {
     bytes.iter().take(BINARY_PROBE).any(|byte| *byte == 0)
 }
@@ -248,6 +271,20 @@ mod tests {
         compare(true, |mine, git| {
             mine == git || mine.is_none() || git.is_none()
         });
+    }
+
+    /// What costs is what lies between the first and the last difference, not the file.
+    #[test]
+    fn effort_is_what_differs() {
+        let base = "same\n".repeat(1000);
+        let end = format!("{base}more\n");
+        let middle = format!("{base}1\n2\n{base}");
+        let twice = base.repeat(2);
+        let effort = |a: &str, b: &str, c: &str| effort(a.as_bytes(), b.as_bytes(), c.as_bytes());
+        assert_eq!(effort(&base, &base, &base), 0);
+        assert_eq!(effort(&base, &end, &base), 1);
+        assert_eq!(effort(&twice, &middle, &twice), 2);
+        assert_eq!(effort(&base, &"x\n".repeat(500), &end), 999 + 499 + 1);
     }
 
     /// Each rule once: one side, the same on both, apart, touching, ends without a line feed.

@@ -16,7 +16,7 @@
 use std::collections::HashMap;
 
 use super::changes::{align, git_order};
-use super::lines::merge_lines;
+use super::lines::{effort, merge_lines};
 use super::{BLOB_LIMIT, DEPTH_LIMIT, GitError, PATH_LIMIT, Repo};
 use crate::wire::name::RepoPath;
 use crate::wire::object::ObjectKind;
@@ -27,6 +27,8 @@ use crate::wire::tree::{self, FileMode, TreeEntry};
 const DIRECTORY_LIMIT: usize = 100_000;
 /// Most files whose content one merge merges.
 const CONTENT_LIMIT: usize = 10_000;
+/// Most lines that the diffs of one merge tell apart ([`effort`]): some seconds at worst.
+const EFFORT_LIMIT: usize = 200_000;
 /// Most conflicts that are told of; the merge stops there.
 const CONFLICT_LIMIT: usize = 1_000;
 /// Most bytes of contents, all sides together, that one merge merges.
@@ -54,6 +56,7 @@ pub fn merge_trees(repo: &Repo, base: &Oid, ours: &Oid, theirs: &Oid) -> Result<
         directories: 0,
         contents: 0,
         content_bytes: 0,
+        effort: 0,
         path: Vec::new(),
         depth: 0,
         conflicts: Vec::new(),
@@ -77,6 +80,7 @@ struct Merge<'r> {
     directories: usize,
     contents: usize,
     content_bytes: usize,
+    effort: usize,
     path: Vec<u8>,
     depth: usize,
     conflicts: Vec<RepoPath>,
@@ -164,6 +168,8 @@ impl Merge<'_> {
             self.content_bytes = self.content_bytes.saturating_add(side.len());
         }
         count(self.content_bytes, "bytes in a merge", CONTENT_BYTES)?;
+        self.effort = self.effort.saturating_add(effort(&base, &ours, &theirs));
+        count(self.effort, "lines to tell apart in a merge", EFFORT_LIMIT)?;
         match merge_lines(&base, &ours, &theirs) {
             Some(bytes) => {
                 let oid = self.repo.overlay(ObjectKind::Blob, bytes)?;
@@ -400,6 +406,27 @@ mod tests {
         let error = merge_trees(&scratch.repo, &deep[0], &deep[1], &deep[2]).unwrap_err();
         assert!(matches!(error, GitError::Budget { .. }), "{error}");
         assert!(started.elapsed() < Duration::from_secs(5));
+    }
+
+    /// Texts that take a diff too long are over budget; a long file with a short change is not.
+    #[test]
+    fn long_texts_are_over_budget() {
+        let scratch = Scratch::new(ObjectFormat::Sha1);
+        let noise = |seed: u64| -> String {
+            let bit = |n: u64| (n * n + seed).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 63;
+            (0..90_000).map(|n| format!("{}\n", bit(n))).collect()
+        };
+        let base = noise(1);
+        let (above, below) = (format!("a\n{base}"), format!("{base}b\n"));
+        let both = format!("a\n{base}b\n");
+        let trees = [&base, &above, &below, &both, &noise(2), &noise(3)]
+            .map(|text| scratch.tree(&[(F, "a", text)]));
+        let merge = |ours: usize, theirs: usize| {
+            merge_trees(&scratch.repo, &trees[0], &trees[ours], &trees[theirs])
+        };
+        assert_eq!(merge(1, 2).unwrap(), Merged::Clean(trees[3]));
+        let error = merge(4, 5).unwrap_err();
+        assert!(matches!(error, GitError::Budget { .. }), "{error}");
     }
 
     /// git's own merge of trees agrees where it follows no renames: contents here are all unlike.
