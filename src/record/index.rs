@@ -88,12 +88,17 @@ impl Record {
                 found: target.size,
             });
         }
+        let known = state(&tx);
+        if matches!(&known, Ok(Some((size, root))) if (*size, root) == (target.size, &hex(&target.root)))
+        {
+            return Ok(());
+        }
         let log = self.log_dir();
         let tiles = Tiles {
             dir: &log,
             size: target.size,
         };
-        let mut edge = match state(&tx) {
+        let mut edge = match known {
             Ok(Some((size, root))) if size <= target.size => {
                 Some(Frontier::at(&tiles, size)?).filter(|edge| edge.root_hex() == root)
             }

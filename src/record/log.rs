@@ -205,6 +205,36 @@ impl Record {
         String::from_utf8(bytes).map_err(|_| RecordError::damaged("log/checkpoint", "not UTF-8"))
     }
 
+    /// Returns the proof that entry `index` is in the log of `size` entries (RFC 6962 2.1.1).
+    pub fn inclusion(&self, index: u64, size: u64) -> Result<Vec<Hash>, RecordError> {
+        self.within(index.saturating_add(1).max(size))?;
+        proof::inclusion(&self.tiles(&self.log_dir()), index, size)
+    }
+
+    /// Returns the proof that the log of `old` entries is a prefix of that of `size` entries
+    /// (RFC 6962 2.1.2).
+    pub fn consistency(&self, old: u64, size: u64) -> Result<Vec<Hash>, RecordError> {
+        self.within(old.max(size))?;
+        proof::consistency(&self.tiles(&self.log_dir()), old, size)
+    }
+
+    fn within(&self, size: u64) -> Result<(), RecordError> {
+        if size > self.size() {
+            return Err(RecordError::Beyond {
+                size: self.size(),
+                index: size.saturating_sub(1),
+            });
+        }
+        Ok(())
+    }
+
+    fn tiles<'a>(&self, log: &'a Path) -> Tiles<'a> {
+        Tiles {
+            dir: log,
+            size: self.size(),
+        }
+    }
+
     /// Returns one entry, checked against its leaf hash.
     pub fn entry(&self, index: u64) -> Result<Entry, RecordError> {
         self.entries(index..index.saturating_add(1))

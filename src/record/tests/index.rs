@@ -164,3 +164,22 @@ fn is_private() {
         assert_eq!(mode & 0o077, 0, "{:?}", file.path());
     }
 }
+
+/// Many who find no index at once each get their answers.
+#[test]
+fn is_built_once_by_many() {
+    let (dir, record) = new_record();
+    append(&record, &sample());
+    drop(record);
+    let dir = dir.path().join("countersign");
+    for _ in 0..10 {
+        for end in ["index.db", "index.db-wal", "index.db-shm"] {
+            fs::remove_file(dir.join(end)).ok();
+        }
+        std::thread::scope(|scope| {
+            for _ in 0..8 {
+                scope.spawn(|| assert_answers(&dir, 10));
+            }
+        });
+    }
+}

@@ -55,21 +55,19 @@ fn grows_over_a_border() {
         assert_sound(&dir);
     }
     let log = dir.join("log");
-    let tiles = Tiles {
-        dir: &log,
-        size: record.size(),
-    };
     let last = record.checkpoint();
     for old in &seen {
-        let steps = proof::consistency(&tiles, old.size, last.size).unwrap();
+        let steps = record.consistency(old.size, last.size).unwrap();
         assert!(proof::verify_consistency(
             (old.size, &old.root),
             (last.size, &last.root),
             &steps
         ));
     }
+    assert!(record.consistency(1, last.size + 1).is_err());
+    assert!(record.inclusion(last.size, last.size).is_err());
     let bytes = small(0).encode().unwrap();
-    let path = proof::inclusion(&tiles, 300, last.size).unwrap();
+    let path = record.inclusion(300, last.size).unwrap();
     assert!(proof::verify_inclusion(
         &leaf_hash(&bytes),
         300,
