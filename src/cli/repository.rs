@@ -48,7 +48,7 @@ pub(super) fn rulebook(repo: &Repo, name: Option<&str>) -> Result<Rulebook, CliE
         }
         Err(error) => return Err(CliError::new(Kind::Undecided, error)),
     };
-    Rulebook::at(repo, &tip, limits.bytes).map_err(unusable)
+    Rulebook::at(repo, &tip).map_err(unusable)
 }
 
 /// Returns the error of a rulebook that cannot be used; a fault in a file shows its line.

@@ -185,7 +185,7 @@ impl Enrolment<'_> {
     ) -> Result<Option<Rulebook>, EnrollError> {
         let tip = tip(repo, policy_ref)?;
         let found = match &tip {
-            Some(tip) => Rulebook::at(repo, tip, self.limit(repo)?),
+            Some(tip) => Rulebook::at(repo, tip),
             None => return self.found(repo, policy_ref, None, done),
         };
         let has_folder = |tip: &Oid| -> Result<bool, GitError> {
@@ -223,7 +223,7 @@ impl Enrolment<'_> {
         }
         let commit = founding.commit(repo, policy_ref, parent, self.now)?;
         // Read before the ref moves: nothing unusable gets there.
-        let rulebook = Rulebook::at(repo, &commit, self.limit(repo)?)?;
+        let rulebook = Rulebook::at(repo, &commit)?;
         repo.set_reference(policy_ref, &commit, parent)?;
         done.push(Done::PolicyWritten(policy_ref.clone(), Some(commit)));
         done.push(read(&rulebook));
@@ -363,7 +363,7 @@ impl Enrolment<'_> {
             tips,
             dry_run,
             policy: PolicyId {
-                commit: rulebook.commit,
+                commit: rulebook.id.commit,
                 digest: rulebook.digest.clone(),
             },
             keys: keys.collect(),
@@ -429,7 +429,7 @@ fn tip(repo: &Repo, name: &RefName) -> Result<Option<Oid>, EnrollError> {
 
 fn read(rulebook: &Rulebook) -> Done {
     Done::PolicyRead {
-        commit: rulebook.commit,
+        commit: rulebook.id.commit,
         people: rulebook.people.persons.len(),
         rules: rulebook.policy.rules.len(),
     }
