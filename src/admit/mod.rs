@@ -74,6 +74,8 @@ pub struct Admission {
 /// A protected ref that would move.
 #[derive(Debug)]
 pub struct Landing {
+    /// `repository` of the policy.
+    pub repository: String,
     /// The ref.
     pub name: RefName,
     /// P.
@@ -228,6 +230,7 @@ fn landings(
             sha256.insert(*oid, digest(repo, oid)?);
         }
         landings.push(Landing {
+            repository: facts.repository.clone(),
             name: update.name.clone(),
             old: update.from,
             new: update.to,

@@ -5,6 +5,7 @@
 
 mod enroll;
 mod error;
+mod hook;
 mod people;
 mod policy;
 mod repository;
@@ -37,6 +38,7 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     Enroll(enroll::Enroll),
+    Hook(hook::Hook),
     #[command(subcommand)]
     Policy(policy::Policy),
     #[command(subcommand)]
@@ -47,6 +49,7 @@ impl Command {
     fn run(&self, session: &mut Session<'_>) -> Result<Exit, CliError> {
         match self {
             Self::Enroll(command) => command.run(session),
+            Self::Hook(command) => command.run(session),
             Self::Policy(command) => command.run(session),
             Self::People(command) => command.run(session),
         }

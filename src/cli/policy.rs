@@ -27,15 +27,15 @@ impl Policy {
         if session.json() {
             let found = json!({
                 "schema": "countersign.policy-check/v1",
-                "commit": rulebook.commit,
-                "digest": rulebook.digest,
+                "commit": rulebook.id.commit,
+                "digest": rulebook.id.digest,
                 "repository": rulebook.policy.repository,
                 "rules": rulebook.policy.rules.iter().map(|rule| &rule.name).collect::<Vec<_>>(),
                 "warnings": warnings,
             });
             session.print(&format!("{found}\n"))?;
         } else {
-            let Rulebook { policy, commit, .. } = &rulebook;
+            let (policy, commit) = (&rulebook.policy, rulebook.id.commit);
             session.print(&format!(
                 "{}: {} people, {} rules, read at {commit}\n",
                 policy.repository,

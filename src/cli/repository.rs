@@ -5,8 +5,8 @@ use std::path::Path;
 use super::{CliError, Kind, Session};
 use crate::gather::{Rulebook, RulebookError};
 use crate::git::{RefValue, Repo};
+use crate::host::Server;
 use crate::host::server::{SYSTEM_FILE, ServerError};
-use crate::host::{Limits, Server};
 use crate::wire::name::RefName;
 
 /// Opens the repository that the session's directory lies in.
@@ -26,9 +26,6 @@ pub(super) fn server(repo: &Repo) -> Result<Option<Server>, CliError> {
 /// Reads policy and people at the tip of `name`, else of the policy ref.
 pub(super) fn rulebook(repo: &Repo, name: Option<&str>) -> Result<Rulebook, CliError> {
     let server = server(repo)?;
-    let limits = server
-        .as_ref()
-        .map_or(Limits::default(), |server| server.limits);
     let name = match (name, server) {
         (Some(name), _) => full_name(name),
         (None, Some(server)) => server.policy_ref,

@@ -217,7 +217,7 @@ fn replacing(desk: &Desk<'_>, head: &Oid, later: &[Candidate]) -> Result<Vec<Oid
         let replaces = message.replaces.contains(head)
             || (!message.keeps.contains(head)
                 && desk.repo.exists(&other.review.head)
-                && walk::is_ancestor(desk.repo, head, &other.review.head, desk.limits.objects)?);
+                && walk::is_ancestor(desk.repo, head, &other.review.head, desk.limits.objects())?);
         if replaces {
             heads.push(other.review.head);
         }
@@ -240,7 +240,7 @@ fn spent(desk: &Desk<'_>, name: &RefName, head: &Oid) -> Result<bool, GatherErro
         desk.repo,
         head,
         &tip,
-        desk.limits.objects,
+        desk.limits.objects(),
     )?)
 }
 

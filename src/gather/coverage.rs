@@ -173,7 +173,7 @@ fn leftover(
         return Ok(Default::default());
     };
     let hidden: Vec<Oid> = [std::slice::from_ref(from), heads].concat();
-    let outside = walk::new_commits(desk.repo, to, &hidden, desk.limits.objects)?;
+    let outside = walk::new_commits(desk.repo, to, &hidden, desk.limits.objects())?;
     let mut landing = BTreeSet::new();
     let mut residue = Vec::new();
     for commit in outside {
@@ -231,7 +231,7 @@ fn head_facts(
         }
     };
     let (old, new) = (tree(edge.from)?, tree(edge.to)?);
-    let changed = changes::changes(desk.repo, Some(&old), &new, desk.limits.paths)
+    let changed = changes::changes(desk.repo, Some(&old), &new, desk.limits.paths())
         .map_err(GatherError::from)?;
     Ok(HeadFacts {
         head: edge.head,
@@ -413,7 +413,7 @@ pub(crate) fn base(
     prior: &[Oid],
 ) -> Result<Option<Oid>, GatherError> {
     let head = candidate.review.head;
-    let limit = desk.limits.objects;
+    let limit = desk.limits.objects();
     let counted = desk.view.counted_since(name, candidate.index)?;
     let mut nearest: Vec<Oid> = Vec::new();
     for other in prior
@@ -465,7 +465,7 @@ pub(crate) fn describe(
     steps: &mut [StepFacts],
 ) -> Result<Vec<ReviewFacts>, GatherError> {
     let chain = [*from, *to];
-    let new = walk::new_commits(desk.repo, to, &[*from], desk.limits.objects)?;
+    let new = walk::new_commits(desk.repo, to, &[*from], desk.limits.objects())?;
     let step = Step {
         chain: &chain,
         new: &new,
@@ -547,7 +547,7 @@ fn unused(
         Landing::Tree(tree) if tree == *end => Coverage::Replay,
         Landing::Tree(tree) => {
             let desk = landings.desk;
-            let limit = desk.limits.paths;
+            let limit = desk.limits.paths();
             let differs = changes::changes(desk.repo, Some(&tree), end, limit)?;
             let paths = differs.into_iter().map(|change| change.path);
             let residual = paths.take(RESIDUAL_PATHS).collect();

@@ -39,7 +39,10 @@ impl CommitHands {
     /// Reads a commit, its signature and, where that proves no human, who first brought it.
     fn read(desk: &Desk<'_>, oid: &Oid) -> Result<Self, GatherError> {
         let commit = desk.repo.commit(oid)?;
-        let noted = || -> Result<Option<Bringer>, GatherError> { Ok(desk.bringers.bringer(oid)?) };
+        let noted = || -> Result<Option<Bringer>, GatherError> {
+            let known = desk.bringers.bringer(oid)?;
+            Ok(known.or_else(|| arriving(desk, oid)))
+        };
         let Some(signed) = &commit.signed else {
             let bringer = noted()?;
             return Ok(Self::new(desk, oid, commit, Signature::None, bringer));
@@ -90,6 +93,17 @@ impl CommitHands {
                 .and_then(|bringer| bringer.person.as_ref())
                 .is_some_and(|person| is_human(desk, person))
     }
+}
+
+/// Returns whoever is at the door, where the commit comes with them.
+fn arriving(desk: &Desk<'_>, oid: &Oid) -> Option<Bringer> {
+    desk.bringers.arrives(oid).then(|| Bringer {
+        person: match desk.pusher {
+            Pusher::Person(person) => Some(person.clone()),
+            Pusher::Unknown(_) | Pusher::Nobody => None,
+        },
+        at: desk.now,
+    })
 }
 
 impl Signature {
@@ -216,7 +230,7 @@ pub(crate) fn range(
     trusted: &[Oid],
 ) -> Result<Vec<Oid>, GatherError> {
     let hidden: Vec<Oid> = [seen, earlier, trusted].concat();
-    let mut commits = walk::new_commits(desk.repo, head, &hidden, desk.limits.objects)?;
+    let mut commits = walk::new_commits(desk.repo, head, &hidden, desk.limits.objects())?;
     let mut spent = Vec::new();
     for commit in &commits {
         if commit != head && desk.view.spent(name, commit)?.is_some() {
@@ -225,7 +239,7 @@ pub(crate) fn range(
     }
     if !spent.is_empty() {
         let hidden: Vec<Oid> = [hidden, spent].concat();
-        commits = walk::new_commits(desk.repo, head, &hidden, desk.limits.objects)?;
+        commits = walk::new_commits(desk.repo, head, &hidden, desk.limits.objects())?;
     }
     Ok(commits)
 }

@@ -247,7 +247,7 @@ fn untrue(
 
 /// Returns the tree that landing `head` on `base` gives, if it is clean.
 fn landing(desk: &Desk<'_>, head: &Oid, base: &Oid) -> Result<Option<Oid>, GatherError> {
-    let common = walk::merge_bases(desk.repo, head, base, desk.limits.objects)?;
+    let common = walk::merge_bases(desk.repo, head, base, desk.limits.objects())?;
     let [common] = common.as_slice() else {
         return Ok(None);
     };
@@ -310,7 +310,7 @@ pub(crate) fn proposal(
         .into_values()
         .filter_map(|tip| tip.oid)
         .collect();
-    let commits = walk::new_commits(desk.repo, &new, &tips, desk.limits.objects)?;
+    let commits = walk::new_commits(desk.repo, &new, &tips, desk.limits.objects())?;
     facts.commits = commits.len();
     strict_trees(desk, &commits)?;
     Ok(facts)

@@ -15,10 +15,12 @@ pub mod candidates;
 pub mod coverage;
 pub mod hands;
 pub mod incoming;
+mod limits;
 pub mod protected;
 pub mod rulebook;
 pub mod scope;
 
+pub use limits::Limits;
 pub use rulebook::{Rulebook, RulebookError};
 
 use std::cell::RefCell;
@@ -38,61 +40,6 @@ use crate::wire::oid::Oid;
 
 use self::hands::CommitHands;
 
-/// How much work one question may cause; every overrun is `over-budget`, never an accept.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Limits {
-    /// Ref updates in one push.
-    pub refs: usize,
-    /// Commits and trees visited for one ref.
-    pub objects: usize,
-    /// Changed paths of one step.
-    pub paths: usize,
-    /// Bytes of one object that is read.
-    pub bytes: u64,
-    /// Seconds for one push.
-    pub seconds: u64,
-}
-
-impl Default for Limits {
-    fn default() -> Self {
-        Self {
-            refs: 1_000,
-            objects: 2_000_000,
-            paths: 200_000,
-            bytes: 32 << 20,
-            seconds: 60,
-        }
-    }
-}
-
-impl Limits {
-    /// Returns the limits by name, as an entry carries them.
-    pub fn by_name(&self) -> BTreeMap<String, u64> {
-        let wide = |n: usize| u64::try_from(n).unwrap_or(u64::MAX);
-        BTreeMap::from([
-            ("bytes".to_owned(), self.bytes),
-            ("objects".to_owned(), wide(self.objects)),
-            ("paths".to_owned(), wide(self.paths)),
-            ("refs".to_owned(), wide(self.refs)),
-            ("seconds".to_owned(), self.seconds),
-        ])
-    }
-
-    /// Reads what [`Self::by_name`] wrote; nothing for unknown or missing names.
-    pub fn from_names(names: &BTreeMap<String, u64>) -> Option<Self> {
-        let get = |name: &str| names.get(name).copied();
-        let narrow = |name: &str| usize::try_from(get(name)?).ok();
-        (names.len() == 5).then_some(())?;
-        Some(Self {
-            refs: narrow("refs")?,
-            objects: narrow("objects")?,
-            paths: narrow("paths")?,
-            bytes: get("bytes")?,
-            seconds: get("seconds")?,
-        })
-    }
-}
-
 /// Who first brought a commit to this server, and when.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Bringer {
@@ -106,6 +53,11 @@ pub struct Bringer {
 pub trait Bringers {
     /// Returns the first bringer of `commit`.
     fn bringer(&self, commit: &Oid) -> Result<Option<Bringer>, RecordError>;
+
+    /// Returns whether whoever is at the door brings `commit` right now.
+    fn arrives(&self, _commit: &Oid) -> bool {
+        false
+    }
 }
 
 /// What could not be gathered.

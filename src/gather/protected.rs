@@ -150,7 +150,7 @@ fn create(
     let Some(policy_tip) = policy_tip.filter(|_| !is_tag) else {
         return Ok(unrecorded);
     };
-    let bases = walk::merge_bases(desk.repo, &policy_tip, to, desk.limits.objects)?;
+    let bases = walk::merge_bases(desk.repo, &policy_tip, to, desk.limits.objects())?;
     Ok(match bases.as_slice() {
         [base] if base == to => Ok(Move::Inside(*to)),
         [base] => Ok(Move::Step(*base, *to)),
@@ -186,7 +186,7 @@ fn advance(
     from: &Oid,
     to: &Oid,
 ) -> Result<Result<Move, Notice>, GatherError> {
-    if walk::is_ancestor(desk.repo, from, to, desk.limits.objects)? {
+    if walk::is_ancestor(desk.repo, from, to, desk.limits.objects())? {
         return Ok(Ok(Move::Step(*from, *to)));
     }
     let about = [from.to_string(), to.to_string()];
@@ -197,7 +197,7 @@ fn advance(
     if let Some(movement) = recorded_or(desk, name, to)? {
         return Ok(Ok(movement));
     }
-    let bases = walk::merge_bases(desk.repo, from, to, desk.limits.objects)?;
+    let bases = walk::merge_bases(desk.repo, from, to, desk.limits.objects())?;
     Ok(match bases.as_slice() {
         [base] if base != to => Ok(Move::Step(*base, *to)),
         _ => Err(notice(Code::RewoundBranch, about)),
@@ -261,7 +261,7 @@ fn step(
     to: &Oid,
     facts: &mut UpdateFacts,
 ) -> Result<(), GatherError> {
-    let new = walk::new_commits(desk.repo, to, &[*from], desk.limits.objects)?;
+    let new = walk::new_commits(desk.repo, to, &[*from], desk.limits.objects())?;
     facts.commits = new.len();
     strict_trees(desk, &new)?;
     facts
@@ -283,7 +283,7 @@ fn step(
     let trusted = trusted_tips(desk, protection)?;
     let new: BTreeSet<Oid> = new.into_iter().collect();
     let candidates = candidates::gather(desk, &facts.name, &paths, &new, new_rules.as_ref())?;
-    let chain = walk::first_parents(desk.repo, to, from, desk.limits.objects)?;
+    let chain = walk::first_parents(desk.repo, to, from, desk.limits.objects())?;
     let pieces: Vec<Vec<Oid>> = match &chain {
         Some(chain) if protection.every_commit => chain.windows(2).map(<[Oid]>::to_vec).collect(),
         Some(chain) => vec![chain.clone()],
@@ -314,7 +314,7 @@ fn steps(
         let (Some(from), Some(to)) = (chain.first(), chain.last()) else {
             continue;
         };
-        let new = walk::new_commits(desk.repo, to, &[*from], desk.limits.objects)?;
+        let new = walk::new_commits(desk.repo, to, &[*from], desk.limits.objects())?;
         let step = Step {
             chain,
             new: &new,
@@ -389,7 +389,12 @@ pub(crate) fn strict_trees(desk: &Desk<'_>, new: &[Oid]) -> Result<(), GatherErr
             None => None,
         };
         if seen.insert((parent, commit.tree)) {
-            changes::changes(desk.repo, parent.as_ref(), &commit.tree, desk.limits.paths)?;
+            changes::changes(
+                desk.repo,
+                parent.as_ref(),
+                &commit.tree,
+                desk.limits.paths(),
+            )?;
         }
     }
     Ok(())
@@ -403,7 +408,7 @@ fn changed_paths(desk: &Desk<'_>, from: &Oid, to: &Oid) -> Result<Vec<PathFacts>
 fn raw_changes(desk: &Desk<'_>, from: &Oid, to: &Oid) -> Result<Vec<Change>, GatherError> {
     let old = desk.repo.commit(from)?.tree;
     let new = desk.repo.commit(to)?.tree;
-    let limit = desk.limits.paths;
+    let limit = desk.limits.paths();
     Ok(changes::changes(desk.repo, Some(&old), &new, limit)?)
 }
 

@@ -140,6 +140,11 @@ impl Repo {
         })
     }
 
+    /// Returns a commit's parents, as its own bytes name them.
+    pub fn parents(&self, oid: &Oid) -> Result<Vec<Oid>, GitError> {
+        Ok(self.links(oid)?.parents)
+    }
+
     /// Returns the id of the tree without entries.
     pub fn empty_tree(&self) -> Oid {
         *self.empty_tree.get_or_init(|| {

@@ -230,14 +230,6 @@ impl Enrolment<'_> {
         Ok(Some(rulebook))
     }
 
-    fn limit(&self, repo: &Repo) -> Result<u64, EnrollError> {
-        match Server::load(repo.git_dir(), self.system) {
-            Ok(server) => Ok(server.limits.bytes),
-            Err(ServerError::NotEnrolled(_)) => Ok(super::Limits::default().bytes),
-            Err(error) => Err(error.into()),
-        }
-    }
-
     fn settings(&self, git_dir: &Path, done: &mut Vec<Done>) -> Result<(), EnrollError> {
         let path = Server::path(git_dir);
         let existing = path.exists();
@@ -364,7 +356,7 @@ impl Enrolment<'_> {
             dry_run,
             policy: PolicyId {
                 commit: rulebook.id.commit,
-                digest: rulebook.digest.clone(),
+                digest: rulebook.id.digest.clone(),
             },
             keys: keys.collect(),
         })

@@ -7,7 +7,6 @@ pub mod config;
 pub mod enroll;
 pub mod founding;
 pub mod hooks;
-pub mod limits;
 pub mod ownership;
 pub mod place;
 pub mod previous;
@@ -15,6 +14,5 @@ pub mod pusher;
 pub mod server;
 mod settings;
 
-pub use limits::Limits;
 pub use pusher::{PusherSource, pusher};
 pub use server::Server;

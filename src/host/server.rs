@@ -7,10 +7,10 @@ use std::fs::{self, File};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
-use super::limits::Limits;
 use super::place::place;
 use super::pusher::PusherSource;
 use super::settings::Settings;
+use crate::gather::Limits;
 use crate::people::ConfigError;
 use crate::policy::Mode;
 use crate::wire::name::RefName;

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
-use super::limits::Limits;
 use super::pusher::PusherSource;
+use crate::gather::Limits;
 use crate::people::ConfigError;
 use crate::people::document::{Field, Source, Table};
 use crate::policy::Mode;

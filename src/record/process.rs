@@ -28,6 +28,27 @@ impl Process {
         Self::of(pid)
     }
 
+    /// Returns git's receive-pack: the nearest ancestor of that name, else the parent.
+    ///
+    /// Some hosts start hooks through scripts of their own, whose shells end before git does.
+    pub fn receive_pack() -> Result<Self, RecordError> {
+        let parent = Self::parent()?;
+        let mut at = parent.pid;
+        for _ in 0..8 {
+            let Ok(stat) = fs::read(format!("/proc/{at}/stat")) else {
+                break;
+            };
+            if is_receive_pack(at) {
+                return Self::of(at);
+            }
+            match parse_parent(&stat) {
+                Some(next) if next > 1 => at = next,
+                _ => break,
+            }
+        }
+        Ok(parent)
+    }
+
     fn of(pid: u32) -> Result<Self, RecordError> {
         let stat = fs::read(format!("/proc/{pid}/stat"))
             .map_err(|error| RecordError::Process(format!("process {pid}: {error}")))?;
@@ -52,6 +73,28 @@ impl Process {
             }
         }
     }
+}
+
+/// Returns whether a process was started as `git-receive-pack` or `git receive-pack`.
+fn is_receive_pack(pid: u32) -> bool {
+    let Ok(line) = fs::read(format!("/proc/{pid}/cmdline")) else {
+        return false;
+    };
+    let mut words = line.split(|byte| *byte == 0).take(2);
+    let first = words.next().unwrap_or_default();
+    let program = first
+        .rsplit(|byte| *byte == b'/')
+        .next()
+        .unwrap_or_default();
+    program == b"git-receive-pack"
+        || (program == b"git" && words.next() == Some(b"receive-pack".as_slice()))
+}
+
+/// Returns the parent's id, field 4.
+fn parse_parent(stat: &[u8]) -> Option<u32> {
+    let end = stat.iter().rposition(|byte| *byte == b')')?;
+    let rest = std::str::from_utf8(stat.get(end.checked_add(1)?..)?).ok()?;
+    rest.split_ascii_whitespace().nth(1)?.parse().ok()
 }
 
 /// Returns state and start time. The name in field 2 may hold anything, also `)`.

@@ -30,6 +30,16 @@ impl Default for Limits {
 }
 
 impl Limits {
+    /// Returns how many commits a walk may read.
+    pub(crate) fn objects(&self) -> usize {
+        usize::try_from(self.objects).unwrap_or(usize::MAX)
+    }
+
+    /// Returns how many changed paths a comparison may find.
+    pub(crate) fn paths(&self) -> usize {
+        usize::try_from(self.paths).unwrap_or(usize::MAX)
+    }
+
     /// Returns each limit by its name, as a `landed` entry carries them.
     pub fn by_name(&self) -> BTreeMap<String, u64> {
         [

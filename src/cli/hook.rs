@@ -1,0 +1,86 @@
+//! `countersign hook <name>`: what git runs.
+
+use std::ffi::OsString;
+use std::io::{self, Read};
+
+use clap::Args;
+
+use super::{CliError, Exit, Kind, Session};
+use crate::gate::{Answer, Call, GateError, push};
+use crate::host::hooks::Hook as Name;
+
+/// More than any limit allows; what lies beyond is read and thrown away.
+const MOST: u64 = 256 << 20;
+
+/// Answer git's hook; git runs this, people do not
+#[derive(Debug, Args)]
+pub(super) struct Hook {
+    /// Which hook
+    name: String,
+    /// What git gives the hook
+    args: Vec<OsString>,
+}
+
+impl Hook {
+    pub(super) fn run(&self, session: &mut Session<'_>) -> Result<Exit, CliError> {
+        // All of it first: no child may swallow a line, and git must not write into the void.
+        let input = read_all(io::stdin().lock())?;
+        let env = session.environment();
+        let mut words = Vec::new();
+        let mut call = Call {
+            dir: session.dir().to_owned(),
+            env,
+            args: self.args.clone(),
+            input,
+            words: &mut words,
+        };
+        let answer = match Name::named(&self.name) {
+            Some(Name::PreReceive) => push::pre_receive(&mut call),
+            Some(Name::PostReceive) => push::post_receive(&mut call),
+            None => {
+                let message = format!("no hook of ours is called {:?}", self.name);
+                return Err(CliError::words(Kind::Usage, message));
+            }
+        };
+        for line in String::from_utf8_lossy(&words).lines() {
+            session.say(line);
+        }
+        match answer {
+            Ok(Answer::Accepted) => Ok(Exit::Fine),
+            Ok(Answer::Refused) => Ok(Exit::Refused),
+            Ok(Answer::Undecided) => Ok(Exit::Undecided),
+            Err(error) => Err(no_answer(error)),
+        }
+    }
+}
+
+fn read_all(mut from: impl Read) -> Result<Vec<u8>, CliError> {
+    let mut input = Vec::new();
+    let read = from.by_ref().take(MOST).read_to_end(&mut input);
+    let drained = read.and_then(|_| io::copy(&mut from, &mut io::sink()));
+    drained.map_err(|error| {
+        let error = anyhow::Error::from(error).context("cannot read what git sends");
+        CliError::new(Kind::Undecided, error)
+    })?;
+    Ok(input)
+}
+
+/// Nothing was decided, so nothing passes; the words say whom to call.
+fn no_answer(error: GateError) -> CliError {
+    let (kind, code) = match &error {
+        GateError::Previous(_) => (Kind::Refused, None),
+        GateError::Namespace => (Kind::Refused, Some("forbidden-ref")),
+        GateError::Input { .. } => (Kind::Refused, Some("over-budget")),
+        GateError::Server(_) | GateError::NoRecord(_) | GateError::Hooks(_) => {
+            (Kind::Usage, Some("undecidable"))
+        }
+        _ => (Kind::Undecided, Some("undecidable")),
+    };
+    let code = code.map_or_else(String::new, |code| format!(" [{code}]"));
+    let error = CliError::words(kind, format!("refused: {error}{code}"));
+    match kind {
+        Kind::Undecided | Kind::Usage => error
+            .hint(["this is the server's fault, not the push's: tell whoever runs it".to_owned()]),
+        Kind::Refused => error,
+    }
+}

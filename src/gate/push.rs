@@ -1,0 +1,370 @@
+//! The push gate: `pre-receive` decides, `post-receive` records what took effect.
+//!
+//! What a crash after each step of `pre-receive` leaves:
+//!
+//! 1. settle what earlier pushes left open — an entry, or an intent that the next run finds;
+//! 2. judge, without the lock — nothing;
+//! 3. take the lock; if the record moved meanwhile, judge again — nothing;
+//! 4. note who brought which commits — a note about objects that are not there: harmless;
+//! 5. append the reviews of the push — reviews on record whose refs never came to be: they were
+//!    signed, and count;
+//! 6. write the intent, durably — an intent whose process is gone: it lapses;
+//! 7. exit 0 — git moves the refs; if `post-receive` never runs, the next hook closes the intent.
+
+use std::time::Instant;
+
+use jiff::Timestamp;
+
+use crate::admit::settle::{Outcome, Settling};
+use crate::admit::{Admission, Asked, Landing, admit};
+use crate::gather::Proposed;
+use crate::git::RefValue;
+use crate::host::hooks::{Hook, Hooks};
+use crate::host::previous::run_previous;
+use crate::host::pusher;
+use crate::judge::facts::Pusher;
+use crate::judge::verdict::Decision;
+use crate::people::People;
+use crate::record::entry::{DecisionId, Entry, Landed, PolicyId, PusherId, Received};
+use crate::record::{Intent, Lock, Process, View};
+use crate::report::{self, Context};
+use crate::wire::name::RefName;
+use crate::wire::oid::Oid;
+use crate::wire::push::{Push, PushError, RefUpdate};
+
+use super::received::{Noted, arriving};
+use super::{Answer, Call, GateError, Site, clock, reply};
+
+/// Decides a push.
+///
+/// `Err` means that the question could not even be asked; like everything but
+/// [`Answer::Accepted`] it must end in a non-zero exit.
+pub fn pre_receive(call: &mut Call<'_>) -> Result<Answer, GateError> {
+    let started = Instant::now();
+    let site = Site::of_hook(&call.dir, call.env)?;
+    let limit = site.server.limits.bytes;
+    if call.input.len() as u64 > limit {
+        return Err(GateError::Input { limit });
+    }
+    let hooks = Hooks::of(site.repo.git_dir()).previous(Hook::PreReceive)?;
+    run_previous(&hooks, &call.args, &call.input)?;
+    let refs = usize::try_from(site.server.limits.refs).unwrap_or(usize::MAX);
+    let push = match Push::parse(&call.input, site.repo.format(), refs) {
+        Ok(push) => push,
+        Err(error) => return Ok(garbled(call, &error)),
+    };
+    let door = Door {
+        site: &site,
+        env: call.env,
+        push: &push,
+        started,
+    };
+    let (admission, words) = door.decide()?;
+    drop(call.words.write_all(words.as_bytes()));
+    Ok(
+        match (admission.verdict.admits(), admission.verdict.decision) {
+            (true, _) => Answer::Accepted,
+            (false, Decision::Refuse) => Answer::Refused,
+            (false, _) => Answer::Undecided,
+        },
+    )
+}
+
+/// Says what is wrong with lines that git itself would never write, or too many of them.
+fn garbled(call: &mut Call<'_>, error: &PushError) -> Answer {
+    let code = match error {
+        PushError::TooMany { .. } => "over-budget",
+        _ => "undecidable",
+    };
+    drop(writeln!(
+        call.words,
+        "countersign: refused: {error} [{code}]"
+    ));
+    Answer::Refused
+}
+
+/// One push at the door.
+struct Door<'a> {
+    site: &'a Site,
+    env: &'a dyn Fn(&str) -> Option<std::ffi::OsString>,
+    push: &'a Push,
+    started: Instant,
+}
+
+impl Door<'_> {
+    /// Judges, records what an accept needs, and finds the words.
+    fn decide(&self) -> Result<(Admission, String), GateError> {
+        let Site { repo, record, .. } = self.site;
+        let now = {
+            let lock = record.lock()?;
+            let now = self.now(&record.view()?)?;
+            self.settle(&lock, now)?;
+            now
+        };
+        let view = record.view()?;
+        let judged_at = view.size();
+        let mut admission = self.judge(view, now)?;
+        if !admission.verdict.admits() {
+            return self.refused(admission);
+        }
+        let commits = arriving(repo, &self.push.updates, self.site.server.limits.objects)?;
+        let lock = record.lock()?;
+        let mut now = now;
+        if record.size() != judged_at {
+            now = self.now(&record.view()?)?;
+            admission = self.judge(record.view()?, now)?;
+            if !admission.verdict.admits() {
+                return self.refused(admission);
+            }
+        }
+        self.record(&lock, &admission, commits, now)?;
+        drop(lock);
+        let words = self.accepted(&admission, now)?;
+        Ok((admission, words))
+    }
+
+    /// Reads the clock, and refuses to go back behind the record.
+    fn now(&self, view: &View) -> Result<Timestamp, GateError> {
+        let now = clock();
+        match view.last_time()? {
+            Some(last) if now < last => Err(GateError::Clock { last, now }),
+            _ => Ok(now),
+        }
+    }
+
+    fn settle(&self, lock: &Lock, now: Timestamp) -> Result<(), GateError> {
+        let Site {
+            repo,
+            record,
+            server,
+        } = self.site;
+        Settling {
+            repo,
+            record,
+            lock,
+            policy_ref: &server.policy_ref,
+            now,
+            mine: None,
+        }
+        .settle()?;
+        Ok(())
+    }
+
+    fn judge(&self, view: View, now: Timestamp) -> Result<Admission, GateError> {
+        let mut updates = Vec::with_capacity(self.push.updates.len());
+        for update in &self.push.updates {
+            updates.push(proposed(update, self.site.current(&update.name)?));
+        }
+        self.ask(view, now, &updates, &|people| {
+            pusher(&self.site.server.pusher, self.env, people)
+        })
+    }
+
+    fn ask(
+        &self,
+        view: View,
+        now: Timestamp,
+        updates: &[Proposed],
+        pusher: &dyn Fn(&People) -> Pusher,
+    ) -> Result<Admission, GateError> {
+        let Site {
+            repo,
+            record,
+            server,
+        } = self.site;
+        let seconds = server.limits.seconds;
+        Ok(admit(Asked {
+            repo,
+            view,
+            policy_ref: &server.policy_ref,
+            limits: &server.limits,
+            mode: server.mode,
+            now,
+            pusher,
+            bringers: &Noted { repo, record },
+            expired: &|| self.started.elapsed().as_secs() >= seconds,
+            updates,
+        })?)
+    }
+
+    /// Writes down everything an accept rests on, durably, before it exists.
+    fn record(
+        &self,
+        lock: &Lock,
+        admission: &Admission,
+        commits: Vec<Oid>,
+        now: Timestamp,
+    ) -> Result<(), GateError> {
+        let record = &self.site.record;
+        let mut first = Vec::with_capacity(commits.len());
+        for commit in commits {
+            if record.bringer(&commit)?.is_none() {
+                first.push(commit);
+            }
+        }
+        if !first.is_empty() {
+            record.note_received(
+                lock,
+                &Received {
+                    at: now,
+                    pusher: match &admission.pusher {
+                        Pusher::Person(person) => Some(person.clone()),
+                        Pusher::Unknown(_) | Pusher::Nobody => None,
+                    },
+                    commits: first,
+                },
+            )?;
+        }
+        let reviews: Vec<Entry> = admission
+            .reviews
+            .iter()
+            .cloned()
+            .map(Entry::Review)
+            .collect();
+        if !reviews.is_empty() {
+            record.append(lock, &reviews)?;
+        }
+        let Some(policy) = &admission.policy else {
+            return Ok(());
+        };
+        if admission.landings.is_empty() {
+            return Ok(());
+        }
+        let id = Intent::new_id()?;
+        let size = record.size();
+        let landed = admission
+            .landings
+            .iter()
+            .map(|landing| self.landed(&id, size, policy, &admission.pusher, landing, now))
+            .collect();
+        record.write_intent(&Intent {
+            id: id.clone(),
+            at: now,
+            size,
+            process: Process::receive_pack()?,
+            landed,
+        })?;
+        Ok(())
+    }
+
+    fn landed(
+        &self,
+        intent: &str,
+        size: u64,
+        policy: &PolicyId,
+        pusher: &Pusher,
+        landing: &Landing,
+        now: Timestamp,
+    ) -> Landed {
+        Landed {
+            at: now,
+            judged: now,
+            size,
+            judge: env!("CARGO_PKG_VERSION").to_owned(),
+            limits: self.site.server.limits.by_name(),
+            repository: landing.repository.clone(),
+            name: landing.name.clone(),
+            old: landing.old,
+            new: landing.new,
+            pusher: match pusher {
+                Pusher::Person(person) => PusherId::Person(person.clone()),
+                Pusher::Unknown(name) => PusherId::Unknown(name.clone()),
+                Pusher::Nobody => PusherId::Unknown(String::new()),
+            },
+            mode: landing.mode,
+            policy: policy.clone(),
+            intent: intent.to_owned(),
+            sha256: landing.sha256.clone(),
+            rejudged: false,
+            decision: DecisionId::Inline(Box::new(landing.decided.clone())),
+        }
+    }
+
+    fn refused(&self, admission: Admission) -> Result<(Admission, String), GateError> {
+        let context = self.context(&admission);
+        let event = serde_json::json!({
+            "at": clock().to_string(),
+            "event": "refused",
+            "pusher": context.pusher,
+            "verdict": report::json::verdict(&admission.verdict),
+        });
+        // The trail is for people; a refusal stands whether or not it could be written there.
+        drop(self.site.record.audit(&event));
+        let words = report::terminal::verdict(&admission.verdict, &context);
+        Ok((admission, words))
+    }
+
+    fn accepted(&self, admission: &Admission, now: Timestamp) -> Result<String, GateError> {
+        let context = self.context(admission);
+        let mut words = String::new();
+        if !admission.landings.is_empty() {
+            words.push_str(&report::terminal::verdict(&admission.verdict, &context));
+        }
+        let ask = |name: &RefName, head: &Oid| {
+            let update = proposed_landing(name, head);
+            let view = self.site.record.view()?;
+            self.ask(view, now, &[update], &|_| Pusher::Nobody)
+        };
+        let outcomes = reply::outcomes(&self.site.repo, admission, &ask);
+        words.push_str(&report::terminal::review_reply(&outcomes, &context));
+        Ok(words)
+    }
+
+    fn context(&self, admission: &Admission) -> Context {
+        Context {
+            help_url: self.site.server.help.clone(),
+            pusher: match &admission.pusher {
+                Pusher::Person(person) => Some(person.to_string()),
+                Pusher::Unknown(_) | Pusher::Nobody => None,
+            },
+            ..Context::default()
+        }
+    }
+}
+
+/// Turns a line of the hook's input into a question.
+fn proposed(update: &RefUpdate, current: Option<RefValue>) -> Proposed {
+    let some = |oid: Oid| (!oid.is_zero()).then_some(oid);
+    Proposed {
+        name: update.name.clone(),
+        old: some(update.old),
+        new: some(update.new),
+        current: Some(current),
+    }
+}
+
+fn proposed_landing(name: &RefName, head: &Oid) -> Proposed {
+    Proposed {
+        name: name.clone(),
+        old: None,
+        new: Some(*head),
+        current: None,
+    }
+}
+
+/// Records what a push did to protected refs.
+///
+/// git ignores how this ends; whatever is left open is closed by the next hook.
+pub fn post_receive(call: &mut Call<'_>) -> Result<Answer, GateError> {
+    let site = Site::of_hook(&call.dir, call.env)?;
+    let lock = site.record.lock()?;
+    let settled = Settling {
+        repo: &site.repo,
+        record: &site.record,
+        lock: &lock,
+        policy_ref: &site.server.policy_ref,
+        now: clock(),
+        mine: Some(&Process::receive_pack()?),
+    }
+    .settle()?;
+    drop(lock);
+    for (name, outcome) in &settled.closed {
+        if let Outcome::Landed(index) = outcome {
+            let text = format!("countersign: recorded {name} as entry {index}");
+            drop(writeln!(call.words, "{text}"));
+        }
+    }
+    let hooks = Hooks::of(site.repo.git_dir()).previous(Hook::PostReceive)?;
+    run_previous(&hooks, &call.args, &call.input)?;
+    Ok(Answer::Accepted)
+}
