@@ -3,9 +3,9 @@
 pub mod document;
 pub mod error;
 pub mod key;
-pub mod parse;
 pub mod openpgp;
 mod openpgp_statement;
+pub mod parse;
 pub mod ssh;
 pub mod verify;
 

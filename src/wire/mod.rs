@@ -3,10 +3,10 @@
 //! Every parser here takes a byte slice, allocates no more than a small multiple of it, rejects
 //! what it does not know and whatever trails, and does no I/O.
 
+pub mod armor;
 pub mod commit;
 pub mod fold;
 pub mod ident;
-pub mod armor;
 pub mod name;
 pub mod note;
 pub mod object;
@@ -15,6 +15,6 @@ pub mod openpgp;
 pub mod push;
 pub mod refname;
 pub mod review;
+pub mod sshsig;
 pub mod tag;
 pub mod tree;
-pub mod sshsig;
