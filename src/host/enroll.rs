@@ -438,3 +438,106 @@ fn private_folder(path: &Path) -> Result<(), EnrollError> {
         source,
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use std::process::Command;
+
+    use super::super::founding::Founder;
+    use super::*;
+    use crate::people::PersonName;
+
+    const KEYS: [&str; 2] = [
+        "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIB7jRpllicTB7b6Yh1wUDmeEc1Nsb0eHHKljo5Sg3VNG",
+        "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAILdNWEHLgHVeHBsNU0W4AEdy+S1fgKdDfyJmR6HoZ5ho",
+    ];
+
+    fn founding() -> Founding {
+        let founder = |(name, key): (&str, &str)| Founder {
+            name: PersonName::new(name).unwrap(),
+            email: Some(format!("{name}@example.com")),
+            key: key.to_owned(),
+        };
+        Founding {
+            founders: ["alice", "bob"]
+                .into_iter()
+                .zip(KEYS)
+                .map(founder)
+                .collect(),
+            repository: "git.example.com/x".to_owned(),
+            author: ("An <Admin>\n".to_owned(), "admin@example.com".to_owned()),
+        }
+    }
+
+    fn bare(format: &str) -> tempfile::TempDir {
+        let dir = tempfile::tempdir().unwrap();
+        let git = Command::new("git")
+            .args(["init", "-q", "--bare", "--object-format", format])
+            .arg(dir.path())
+            .status();
+        assert!(git.unwrap().success());
+        let git = Command::new("chmod")
+            .arg("-R")
+            .arg("go-w")
+            .arg(dir.path())
+            .status();
+        assert!(git.unwrap().success());
+        dir
+    }
+
+    fn enrol(dir: &Path, founding: Option<&Founding>) -> Result<Vec<Done>, EnrollError> {
+        let enrolment = Enrolment {
+            binary: Path::new("/opt/countersign"),
+            system: Path::new("/nonexistent"),
+            now: "2026-01-02T00:00:00Z".parse().unwrap(),
+            mode: None,
+            founding,
+            dry_run: false,
+        };
+        enrolment.run(&Repo::open(dir, None).unwrap())
+    }
+
+    /// An empty repository of either format gets policy, hooks and genesis; again changes nothing.
+    #[test]
+    fn founds_and_is_idempotent() {
+        for format in ["sha1", "sha256"] {
+            let dir = bare(format);
+            let none = enrol(dir.path(), None).unwrap_err();
+            assert!(matches!(none, EnrollError::NoPolicyRef(_)), "{none}");
+            assert!(!Server::path(dir.path()).exists());
+            let done = enrol(dir.path(), Some(&founding())).unwrap();
+            assert!(matches!(done.last(), Some(Done::Genesis(tips)) if tips.len() == 1));
+            let again = enrol(dir.path(), Some(&founding())).unwrap();
+            assert!(
+                matches!(
+                    again.as_slice(),
+                    [Done::PolicyRead { .. }, Done::RecordFound(1)]
+                ),
+                "{again:?}"
+            );
+            remove(dir.path(), false).unwrap();
+            assert!(Record::exists(&dir.path().join("countersign")));
+            let back = enrol(dir.path(), None).unwrap();
+            assert!(back.contains(&Done::Hook(Hook::PreReceive, Change::Written)));
+            assert!(back.contains(&Done::RecordFound(1)));
+        }
+    }
+
+    /// What cannot be protected is refused before anything is written.
+    #[test]
+    fn refuses_places() {
+        for (key, value) in [
+            ("core.bare", "false"),
+            ("core.sharedRepository", "group"),
+            ("core.hooksPath", "/elsewhere"),
+            ("receive.procReceiveRefs", "refs/for"),
+            ("gitlab.fullpath", "a/b"),
+        ] {
+            let dir = bare("sha1");
+            config::set(dir.path(), key, value).unwrap();
+            assert!(enrol(dir.path(), Some(&founding())).is_err(), "{key}");
+            assert!(!dir.path().join("countersign").exists(), "{key}");
+            assert!(!dir.path().join("hooks/pre-receive").exists(), "{key}");
+        }
+    }
+}
