@@ -27,11 +27,11 @@ pub mod judge;
 /// The only place that reads git: quarantine, strict objects, walks, tree changes, `merge/v1`.
 pub mod git;
 
-/// From tips to facts: commits, contributors, paths and classes, coverage.
-pub mod gather;
-
 /// The signed append-only log, intents, the received notes and the index.
 pub mod record;
+
+/// From tips to facts: commits, contributors, paths and classes, coverage.
+pub mod gather;
 
 /// The one path from a proposed update to a decision; push, clone and replay all take it.
 pub mod admit;

@@ -115,6 +115,7 @@ impl Push {
             PathFacts { path, classes }
         });
         HeadFacts {
+            only_naming: false,
             head: oid(head),
             paths: paths.collect(),
             contributors: vec![hand(author, &[Role::Author])],

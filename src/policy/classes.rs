@@ -453,6 +453,9 @@ mod tests {
     fn classes_of_twins() {
         assert_eq!(classes(b".GITHUB/Workflows/ci.yml"), [Class::Pipeline]);
         assert_eq!(classes(b"codeowners"), [Class::Policy]);
+        assert_eq!(classes(b".github /workflows./ci.yml"), [Class::Pipeline]);
+        assert_eq!(classes(".gitmodul\u{200d}es".as_bytes()), [Class::Policy]);
+        assert_eq!(classes("\u{212a}8s/a.yaml".as_bytes()), [Class::Config]);
         assert_eq!(classes(b".github/workflows/\xff"), [Class::Pipeline]);
     }
 

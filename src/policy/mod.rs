@@ -14,6 +14,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::people::{People, Person, PersonName};
+use crate::wire::fold::fold_path;
 use crate::wire::name::{RefName, RepoPath};
 
 use pattern::Names;
@@ -280,7 +281,7 @@ impl Rule {
 
 /// Returns a path as a checkout that ignores case and the like would see it.
 fn folded(path: &RepoPath) -> Vec<u8> {
-    pattern::fold_path(path.as_bstr())
+    fold_path(path.as_bstr())
 }
 
 fn any_match(patterns: &[Pattern], names: &Names<'_>) -> bool {

@@ -17,6 +17,8 @@
 
 use std::fmt;
 
+use crate::wire::fold::fold_component;
+
 /// The longest pattern.
 pub const MAX_PATTERN: usize = 4096;
 /// The most wildcards in one pattern.
@@ -164,7 +166,7 @@ pub(super) struct Names<'p> {
 }
 
 impl<'p> Names<'p> {
-    /// Takes a path apart; `folded` is what [`fold_path`] makes of it.
+    /// Takes a path apart; `folded` is what [`crate::wire::fold::fold_path`] makes of it.
     pub(super) fn new(path: &'p [u8], folded: &'p [u8]) -> Self {
         Self {
             plain: components(path),
@@ -183,16 +185,6 @@ impl<'p> Names<'p> {
 
 fn components(path: &[u8]) -> Vec<&[u8]> {
     path.split(|byte| *byte == b'/').collect()
-}
-
-/// Folds a path so that names which one checkout could take for another come out equal.
-pub(super) fn fold_path(path: &[u8]) -> Vec<u8> {
-    path.to_ascii_lowercase()
-}
-
-/// Folds one component, or a piece of one.
-fn fold_component(text: &[u8]) -> Vec<u8> {
-    text.to_ascii_lowercase()
 }
 
 fn parse_parts(text: &str) -> Result<Vec<Part>, PatternError> {

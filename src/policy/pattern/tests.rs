@@ -1,6 +1,7 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::wire::fold::fold_path;
 
 fn matched(pattern: &str, path: &[u8]) -> bool {
     Pattern::parse(pattern).unwrap().is_match(path)

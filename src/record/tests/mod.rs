@@ -125,6 +125,7 @@ fn verdict(name: &str, old: u64, new: u64) -> UpdateVerdict {
 fn landed(second: i64, size: u64, old: u64, new: u64) -> Landed {
     Landed {
         at: time(second),
+        judged: time(second),
         size,
         judge: "0.1.0".to_owned(),
         limits: BTreeMap::from([("objects".to_owned(), 1000)]),
