@@ -4,11 +4,11 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
-use jiff::Timestamp;
 use serde_json::json;
 
 use super::{CliError, Exit, Kind, Session};
 use crate::git::Repo;
+use crate::host::clock;
 use crate::host::config;
 use crate::host::enroll::{Done, EnrollError, Enrolment, remove};
 use crate::host::founding::{Founder, Founding};
@@ -83,7 +83,7 @@ impl Enroll {
         let enrolment = Enrolment {
             binary: &binary,
             system: Path::new(SYSTEM_FILE),
-            now: Timestamp::now(),
+            now: clock(),
             mode: self.mode.map(|mode| match mode {
                 ModeArg::Enforce => Mode::Enforce,
                 ModeArg::DryRun => Mode::DryRun,

@@ -5,11 +5,11 @@ use std::fmt::Write as _;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use clap::Subcommand;
-use jiff::Timestamp;
 use serde_json::json;
 
 use super::{CliError, Exit, Kind, Session, repository};
 use crate::host::PusherSource;
+use crate::host::clock;
 use crate::people::{KeyMaterial, Person, PersonKind};
 
 /// The people: who may vouch, and with which keys
@@ -44,7 +44,7 @@ impl People {
 fn check(name: Option<&str>, session: &mut Session<'_>) -> Result<Exit, CliError> {
     let repo = repository::discover(session)?;
     let people = repository::rulebook(&repo, name)?.people;
-    let now = Timestamp::now();
+    let now = clock();
     let valid = |person: &Person| person.keys.iter().filter(|key| key.counts_at(now)).count();
     if session.json() {
         let all = people.persons.values().map(|person| {
@@ -95,7 +95,7 @@ fn export(name: Option<&str>, session: &mut Session<'_>) -> Result<Exit, CliErro
         }
         None => "COUNTERSIGN_PUSHER".to_owned(),
     };
-    let now = Timestamp::now();
+    let now = clock();
     let mut text = String::new();
     for person in people.persons.values() {
         if person.kind == PersonKind::Forge {

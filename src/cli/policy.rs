@@ -6,6 +6,7 @@ use serde_json::json;
 
 use super::{CliError, Exit, Session, repository};
 use crate::gather::Rulebook;
+use crate::host::clock;
 
 /// The policy: refs, rules, classes
 #[derive(Debug, Subcommand)]
@@ -23,7 +24,7 @@ impl Policy {
         let Self::Check { name } = self;
         let repo = repository::discover(session)?;
         let rulebook = repository::rulebook(&repo, name.as_deref())?;
-        let warnings = warnings(&rulebook, Timestamp::now());
+        let warnings = warnings(&rulebook, clock());
         if session.json() {
             let found = json!({
                 "schema": "countersign.policy-check/v1",

@@ -145,13 +145,3 @@ fn quarantine(dir: &Path, env: &dyn Fn(&str) -> Option<OsString>) -> Option<Quar
         alternates,
     })
 }
-
-/// Returns the server's time in whole seconds, as the record counts.
-#[allow(
-    clippy::disallowed_methods,
-    reason = "the doors are where time comes in; everything behind them is told"
-)]
-pub fn clock() -> Timestamp {
-    let now = Timestamp::now();
-    Timestamp::from_second(now.as_second()).unwrap_or(now)
-}

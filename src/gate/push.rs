@@ -19,6 +19,7 @@ use crate::admit::settle::{Outcome, Settling};
 use crate::admit::{Admission, Asked, Landing, admit};
 use crate::gather::Proposed;
 use crate::git::RefValue;
+use crate::host::clock;
 use crate::host::hooks::{Hook, Hooks};
 use crate::host::previous::run_previous;
 use crate::host::pusher;
@@ -33,7 +34,7 @@ use crate::wire::oid::Oid;
 use crate::wire::push::{Push, PushError, RefUpdate};
 
 use super::received::{Noted, arriving};
-use super::{Answer, Call, GateError, Site, clock, reply};
+use super::{Answer, Call, GateError, Site, reply};
 
 /// Decides a push.
 ///

@@ -3,6 +3,7 @@
 //! What is here belongs to the host's admin, never to a pusher: nothing in a pushed object can
 //! change it.
 
+mod clock;
 pub mod config;
 pub mod enroll;
 pub mod founding;
@@ -14,5 +15,6 @@ pub mod pusher;
 pub mod server;
 mod settings;
 
+pub use clock::clock;
 pub use pusher::{PusherSource, pusher};
 pub use server::Server;
