@@ -197,6 +197,7 @@ impl Door<'_> {
         now: Timestamp,
     ) -> Result<(), GateError> {
         let record = &self.site.record;
+        record.check_key()?;
         let mut first = Vec::with_capacity(commits.len());
         for commit in commits {
             if record.bringer(&commit)?.is_none() {

@@ -103,8 +103,12 @@ impl Repo {
             return Ok(Rc::default());
         }
         let (tree, size) = self.with_raw(oid, ObjectKind::Tree, TREE_LIMIT, |raw| {
-            let tree = tree::parse(raw, self.format)
-                .map_err(|error| malformed(oid, error.fault(), &error))?;
+            let tree = tree::parse(raw, self.format).map_err(|error| GitError::Malformed {
+                oid: *oid,
+                fault: error.fault(),
+                name: error.name().cloned(),
+                detail: error.to_string(),
+            })?;
             Ok((Rc::new(tree), raw.len()))
         })?;
         let entries = tree.len().saturating_mul(size_of::<TreeEntry>());
@@ -339,6 +343,7 @@ fn malformed(oid: &Oid, fault: ObjectFault, detail: &impl ToString) -> GitError 
     GitError::Malformed {
         oid: *oid,
         fault,
+        name: None,
         detail: detail.to_string(),
     }
 }

@@ -72,7 +72,6 @@ fn obj_05_dot_git_and_its_equivalents() {
         b".git::$INDEX_ALLOCATION",
         b".git\\config",
         b"a/b",
-        b"",
     ] {
         let head = commit_with_entries(&alice, &[("40000", name, &dir)]);
         approved_and_refused(
