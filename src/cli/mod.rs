@@ -3,12 +3,17 @@
 //! Data goes to stdout, words to stderr. Whatever goes wrong, a panic too, ends in an exit code
 //! that accepts nothing.
 
+mod check;
 mod enroll;
 mod error;
+mod fetched;
+mod git;
+mod ground;
 mod hook;
 mod people;
 mod policy;
 mod repository;
+mod reviews;
 mod session;
 
 use std::ffi::OsString;
@@ -37,6 +42,8 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    Check(check::Check),
+    Reviews(reviews::Reviews),
     Enroll(enroll::Enroll),
     Hook(hook::Hook),
     #[command(subcommand)]
@@ -48,6 +55,8 @@ enum Command {
 impl Command {
     fn run(&self, session: &mut Session<'_>) -> Result<Exit, CliError> {
         match self {
+            Self::Check(command) => command.run(session),
+            Self::Reviews(command) => command.run(session),
             Self::Enroll(command) => command.run(session),
             Self::Hook(command) => command.run(session),
             Self::Policy(command) => command.run(session),
