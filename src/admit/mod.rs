@@ -8,6 +8,7 @@
 //! 3. gather every other update;
 //! 4. judge the whole.
 
+pub mod rehearse;
 pub mod replay;
 pub mod settle;
 
@@ -31,6 +32,7 @@ use crate::wire::object::ObjectKind;
 use crate::wire::oid::Oid;
 
 /// What is asked, against which state of things.
+#[derive(Clone)]
 pub struct Asked<'a> {
     /// The objects.
     pub repo: &'a Repo,
@@ -99,6 +101,9 @@ pub enum AdmitError {
     /// Objects that were just judged cannot be read again.
     #[error(transparent)]
     Git(#[from] GitError),
+    /// Facts beyond a verdict cannot be gathered.
+    #[error(transparent)]
+    Gather(#[from] gather::GatherError),
 }
 
 /// Decides.

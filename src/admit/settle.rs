@@ -19,7 +19,7 @@ use crate::policy::Mode;
 use crate::record::entry::{Decided, DecisionId, Entry, Genesis, Landed};
 use crate::record::{Intent, Lock, Process, Record};
 use crate::wire::name::RefName;
-use crate::wire::oid::Oid;
+use crate::wire::oid::{ObjectFormat, Oid};
 
 use super::{AdmitError, replay};
 
@@ -221,10 +221,22 @@ pub fn baseline(
     policy_ref: &RefName,
     now: Timestamp,
 ) -> Result<Genesis, AdmitError> {
+    let refs = repo.references()?;
+    Ok(baseline_of(refs, repo.format(), rules, policy_ref, now))
+}
+
+/// Returns the genesis of those of `refs` that are protected.
+pub fn baseline_of(
+    refs: impl IntoIterator<Item = (RefName, RefValue)>,
+    format: ObjectFormat,
+    rules: &Rulebook,
+    policy_ref: &RefName,
+    now: Timestamp,
+) -> Genesis {
     let mut genesis = Genesis {
         at: now,
         repository: rules.policy.repository.clone(),
-        format: repo.format(),
+        format,
         policy_ref: policy_ref.clone(),
         tips: BTreeMap::new(),
         dry_run: Vec::new(),
@@ -235,7 +247,7 @@ pub fn baseline(
         let keys = person.keys.iter().map(|key| key.fingerprint.clone());
         genesis.keys.insert(person.name.clone(), keys.collect());
     }
-    for (name, value) in repo.references()? {
+    for (name, value) in refs {
         let (Some(protection), RefValue::Oid(oid)) =
             (rules.policy.protection(&name, policy_ref), value)
         else {
@@ -246,7 +258,7 @@ pub fn baseline(
         }
         genesis.tips.insert(name, oid);
     }
-    Ok(genesis)
+    genesis
 }
 
 /// Returns whether anything that could change the decision entered the log since it was made.

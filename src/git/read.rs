@@ -18,7 +18,7 @@ use crate::wire::tree::{self, FileMode, TreeEntry};
 /// Most bytes of merge results that one [`Repo`] keeps.
 const OVERLAY_LIMIT: usize = 32 << 20;
 
-/// Objects that exist in memory only: what `merge/v1` makes.
+/// Objects that exist in memory only: what `merge/v1` makes, and commits that are rehearsed.
 #[derive(Default)]
 pub(super) struct Overlay {
     objects: HashMap<Oid, (ObjectKind, Rc<[u8]>)>,
@@ -215,6 +215,20 @@ impl Repo {
         overlay.bytes = total;
         overlay.objects.insert(oid, (kind, Rc::from(bytes)));
         Ok(oid)
+    }
+
+    /// Keeps a commit that nobody made in memory, to see what judging it would say.
+    ///
+    /// Where such a commit is stored already, that one is meant, and it is no rehearsal.
+    pub fn rehearse(&self, commit: Vec<u8>) -> Result<Oid, GitError> {
+        self.overlay(ObjectKind::Commit, commit)
+    }
+
+    /// Returns whether a commit exists only because [`Repo::rehearse`] was asked to.
+    pub fn is_rehearsed(&self, oid: &Oid) -> bool {
+        let overlay = self.overlay.borrow();
+        let made = overlay.objects.get(oid);
+        made.is_some_and(|(kind, _)| *kind == ObjectKind::Commit)
     }
 
     /// Returns the id that an object of these bytes has here.

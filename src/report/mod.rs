@@ -11,6 +11,7 @@ mod fits;
 pub mod json;
 pub mod plain;
 pub mod reply;
+pub mod reviews;
 pub mod terminal;
 pub mod words;
 

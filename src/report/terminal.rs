@@ -329,6 +329,7 @@ fn review(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::admit::rehearse::Rehearsal;
     use crate::judge::facts::Scope;
     use crate::judge::sample::{N, Push, oid, protection, rule};
     use crate::judge::verdict::Role;
@@ -512,6 +513,7 @@ mod tests {
             act: ReviewAct::Approves,
             head: oid(N),
             target: push.update.name.clone(),
+            how: Some(Rehearsal::Itself),
             now: Some(push.verdict()),
         };
         let missing = outcome(&pipelines().approved(&["bob"]));
@@ -542,6 +544,7 @@ mod tests {
                 act,
                 head: oid(N),
                 target: "refs/heads/main".into(),
+                how: None,
                 now: None,
             };
             let text = review_reply(&[outcome], &context());
