@@ -4,7 +4,6 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
-use jiff::Timestamp;
 use serde_json::json;
 
 use super::{CliError, Exit, Kind, Session};
@@ -83,7 +82,7 @@ impl Enroll {
         let enrolment = Enrolment {
             binary: &binary,
             system: Path::new(SYSTEM_FILE),
-            now: Timestamp::now(),
+            now: crate::gate::clock(),
             mode: self.mode.map(|mode| match mode {
                 ModeArg::Enforce => Mode::Enforce,
                 ModeArg::DryRun => Mode::DryRun,

@@ -6,10 +6,13 @@
 mod enroll;
 mod error;
 mod hook;
+mod log;
 mod people;
 mod policy;
 mod repository;
 mod session;
+mod site;
+mod verify;
 
 use std::ffi::OsString;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -43,6 +46,10 @@ enum Command {
     Policy(policy::Policy),
     #[command(subcommand)]
     People(people::People),
+    #[command(subcommand)]
+    Log(log::Log),
+    #[command(subcommand)]
+    Verify(verify::Verify),
 }
 
 impl Command {
@@ -52,6 +59,8 @@ impl Command {
             Self::Hook(command) => command.run(session),
             Self::Policy(command) => command.run(session),
             Self::People(command) => command.run(session),
+            Self::Log(command) => command.run(session),
+            Self::Verify(command) => command.run(session),
         }
     }
 }

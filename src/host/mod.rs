@@ -13,6 +13,7 @@ pub mod previous;
 pub mod pusher;
 pub mod server;
 mod settings;
+pub mod user;
 
 pub use pusher::{PusherSource, pusher};
 pub use server::Server;
