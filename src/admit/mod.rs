@@ -8,9 +8,13 @@
 //! 3. gather every other update;
 //! 4. judge the whole.
 
+pub mod adopt;
+pub mod baseline;
+pub mod history;
 pub mod rehearse;
 pub mod replay;
 pub mod settle;
+pub mod standing;
 
 use std::collections::BTreeMap;
 
@@ -19,7 +23,7 @@ use sha2::{Digest, Sha256};
 
 use crate::gather::rulebook::{Rulebook, RulebookError, hex};
 use crate::gather::{self, Bringer, Bringers, Desk, Gathered, Limits, Proposed, candidates};
-use crate::git::{GitError, Repo};
+use crate::git::{GitError, RefValue, Repo};
 use crate::judge::facts::{Facts, HeadFacts, Pusher, Scope, UpdateFacts};
 use crate::judge::verdict::{Decision, SCHEMA, UpdateVerdict, Verdict};
 use crate::judge::{self, Judgement};
@@ -106,24 +110,58 @@ pub enum AdmitError {
     Gather(#[from] gather::GatherError),
 }
 
+/// What a ref is on disk.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum RefState {
+    /// Not there.
+    Absent,
+    /// Holds an object.
+    At(Oid),
+    /// Is another name of a ref.
+    Symbolic(RefName),
+}
+
+impl From<Option<RefValue>> for RefState {
+    fn from(value: Option<RefValue>) -> Self {
+        match value {
+            None => Self::Absent,
+            Some(RefValue::Oid(oid)) => Self::At(oid),
+            Some(RefValue::Symbolic(to)) => Self::Symbolic(to),
+        }
+    }
+}
+
+impl From<Option<Oid>> for RefState {
+    fn from(tip: Option<Oid>) -> Self {
+        tip.map_or(Self::Absent, Self::At)
+    }
+}
+
 /// Decides.
 ///
 /// Everything that could not be established about the updates is in the verdict, as a refusal or as
 /// undecided; an error means that there is no verdict, and is never an accept.
 pub fn admit(asked: Asked<'_>) -> Result<Admission, AdmitError> {
-    let Asked { repo, view, .. } = &asked;
-    let tip = view.tip(asked.policy_ref)?.and_then(|tip| tip.oid);
-    let rules = match tip {
+    match rules(asked.repo, &asked.view, asked.policy_ref)? {
+        Ok(rules) => with_rules(asked, &rules),
+        Err(error) => Ok(without_rules(&asked, &error)),
+    }
+}
+
+/// Reads the policy at the recorded tip of the policy ref.
+fn rules(
+    repo: &Repo,
+    view: &View,
+    policy_ref: &RefName,
+) -> Result<Result<Rulebook, RulebookError>, RecordError> {
+    let tip = view.tip(policy_ref)?.and_then(|tip| tip.oid);
+    Ok(match tip {
         Some(commit) => Rulebook::at(repo, &commit),
         None => Err(RulebookError::Missing {
             file: crate::policy::parse::FILE,
             commit: Oid::zero(repo.format()),
         }),
-    };
-    match rules {
-        Ok(rules) => with_rules(asked, &rules),
-        Err(error) => Ok(without_rules(&asked, &error)),
-    }
+    })
 }
 
 fn with_rules(asked: Asked<'_>, rules: &Rulebook) -> Result<Admission, AdmitError> {

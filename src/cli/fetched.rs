@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::Timestamp;
 
 use super::{CliError, Kind, repository};
-use crate::admit::settle::baseline_of;
+use crate::admit::baseline::baseline_of;
 use crate::admit::{AdmitError, Asked, admit};
 use crate::gather::{Bringer, Bringers, Limits, Proposed, Rulebook};
 use crate::git::{GitError, RefValue, Repo, walk};
@@ -94,7 +94,7 @@ impl Fetched {
         let rules = self.rules(repo, policy_ref)?;
         let refs = self.tips.iter();
         let refs = refs.map(|(name, oid)| (name.clone(), RefValue::Oid(*oid)));
-        let genesis = baseline_of(refs, repo.format(), &rules, policy_ref, now);
+        let genesis = baseline_of(refs, repo.format(), &rules, policy_ref, Mode::Enforce, now);
         let mut reviews = self.readable(repo);
         reviews.sort_by_key(|review| (review.seconds, review.tag));
         let mut base = self.former_tips(repo, &genesis, &reviews)?;

@@ -10,12 +10,15 @@ mod fetched;
 mod git;
 mod ground;
 mod hook;
+mod log;
 mod people;
 mod policy;
 mod repository;
 mod reviews;
 mod session;
 mod sign;
+mod site;
+mod verify;
 
 use std::ffi::OsString;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -59,6 +62,10 @@ enum Command {
     Policy(policy::Policy),
     #[command(subcommand)]
     People(people::People),
+    #[command(subcommand)]
+    Log(log::Log),
+    #[command(subcommand)]
+    Verify(verify::Verify),
 }
 
 impl Command {
@@ -73,6 +80,8 @@ impl Command {
             Self::Hook(command) => command.run(session),
             Self::Policy(command) => command.run(session),
             Self::People(command) => command.run(session),
+            Self::Log(command) => command.run(session),
+            Self::Verify(command) => command.run(session),
         }
     }
 }

@@ -9,6 +9,7 @@ mod entry;
 #[cfg(test)]
 mod fits;
 pub mod json;
+pub mod log;
 pub mod plain;
 pub mod reply;
 pub mod reviews;
