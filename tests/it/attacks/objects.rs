@@ -105,7 +105,6 @@ fn obj_07_header_smuggling() {
         after("x y"),
         after(" continued"),
         text.replacen("tree ", &format!("tree {tree}\ntree "), 1),
-        text.replacen("tree ", "Tree ", 1),
         text.replacen("parent ", &format!("parent {tip}\nparent "), 1),
         text.replacen("parent ", "parent  ", 1),
         format!("{head}\n"),
