@@ -19,6 +19,7 @@ mod house;
 mod policy;
 mod push;
 mod record;
+mod reviewer;
 mod reviews;
 mod support;
 mod verdict;
