@@ -573,4 +573,29 @@ mod tests {
             assert_eq!(at(nothing), None, "{nothing}");
         }
     }
+
+    /// A rehearsed commit is judged like any other and known for what it is; one that is stored is
+    /// no rehearsal, and nothing is written.
+    #[test]
+    fn rehearses_commits() {
+        for format in BOTH {
+            let scratch = Scratch::new(format);
+            let tree = scratch.tree(&[("100644", "a", "1")]);
+            let root = scratch.commit(tree, &[], 1);
+            let before = files_below(&scratch.dir);
+            let who = "A <a@example.com> 2 +0000";
+            let text = format!("tree {tree}\nparent {root}\nauthor {who}\ncommitter {who}\n\nm\n");
+            let made = scratch.repo.rehearse(text.clone().into_bytes()).unwrap();
+            assert!(scratch.repo.is_rehearsed(&made));
+            assert_eq!(scratch.repo.commit(&made).unwrap().parents, [root]);
+            assert_eq!(
+                new_commits(&scratch.repo, &made, &[root], 10).unwrap(),
+                [made]
+            );
+            assert_eq!(files_below(&scratch.dir), before);
+            let raw = scratch.repo.raw(&root, ObjectKind::Commit, 1000).unwrap();
+            assert_eq!(scratch.repo.rehearse(raw.to_vec()).unwrap(), root);
+            assert!(!scratch.repo.is_rehearsed(&root));
+        }
+    }
 }

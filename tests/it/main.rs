@@ -20,6 +20,7 @@ mod house;
 mod policy;
 mod push;
 mod record;
+mod reviewer;
 mod reviews;
 mod support;
 mod verdict;
