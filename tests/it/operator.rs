@@ -124,6 +124,30 @@ fn forged_landings() {
     }
 }
 
+/// A landing whose entry is still to come is no problem if it holds; an intent that does not is one.
+#[test]
+fn pending_landings() {
+    let (server, alice, bob) = two_people();
+    let head = approved_topic(&alice, &bob, "a.txt");
+    fs::remove_file(server.repo().join("hooks/post-receive")).unwrap();
+    alice.land(&head).accepted();
+    server
+        .cli(&["verify", "history"])
+        .exits(0)
+        .says("not recorded yet");
+    server.cli(&["log", "verify"]).exits(0).says("reconcile");
+    server.cli(&["verify", "commit", &head]).exits(1);
+    let record = Record::open(&server.record("")).unwrap();
+    let mut intent = record.open_intents().unwrap().pop().unwrap();
+    let stray = alice.change("stray.txt", "x\n");
+    alice.share(&stray);
+    server.git(&["update-ref", MAIN, &stray]);
+    intent.landed[0].old = Some(head.parse().unwrap());
+    intent.landed[0].new = Some(stray.parse().unwrap());
+    record.write_intent(&intent).unwrap();
+    server.cli(&["verify", "history"]).exits(1).says(&stray);
+}
+
 /// An accept is spent once: another landing in its name is found.
 #[test]
 fn forged_intent() {
