@@ -344,8 +344,10 @@ fn counted_head(
     // A head that N reaches is spent by being history; a squashed one must be remembered.
     let base = base.unwrap_or(head.head);
     let mut hidden = vec![base];
-    hidden.extend(update.to);
-    hidden.extend(update.from);
+    for tip in update.to.iter().chain(&update.from) {
+        // A tag object has no history of its own.
+        hidden.extend(standing::commit_of(repo, tip)?);
+    }
     let spent = crate::git::walk::new_commits(repo, &head.head, &hidden, SPENT_LIMIT)?;
     Ok(CountedHead {
         head: head.head,

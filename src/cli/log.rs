@@ -147,7 +147,7 @@ fn verify(session: &mut Session<'_>) -> Result<Exit, CliError> {
     let site = site::open(session)?;
     let report = site.record.verify().map_err(site::record)?;
     let open = site.record.open_intents().map_err(site::record)?;
-    // What a crash left open is no fault of the log.
+    // A push under way is no fault of the log: said, and no more.
     let fine = report.ok();
     if session.json() {
         let problems: Vec<_> = report

@@ -17,6 +17,7 @@ mod bad_input;
 mod cli;
 mod coverage;
 mod house;
+mod operator;
 mod policy;
 mod push;
 mod record;
