@@ -14,6 +14,7 @@ use std::collections::BTreeSet;
 use jiff::Timestamp;
 
 use crate::git::{RefValue, Repo, walk};
+use crate::policy::Mode;
 use crate::record::entry::{Decided, DecisionId, Entry, Landed};
 use crate::record::{Intent, Lock, Process, Record};
 use crate::wire::name::RefName;
@@ -56,6 +57,8 @@ pub struct Settling<'a> {
     pub lock: &'a Lock,
     /// The policy ref.
     pub policy_ref: &'a RefName,
+    /// Whether the host has everything in dry run.
+    pub mode: Mode,
     /// Server time.
     pub now: Timestamp,
     /// The receive-pack process of a `post-receive`: it has finished moving refs, so what it left at
@@ -127,6 +130,7 @@ impl Settling<'_> {
                 &self.record.view()?,
                 self.policy_ref,
                 new.as_ref(),
+                self.mode,
                 self.now,
             )?,
             None => None,

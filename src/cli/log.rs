@@ -191,6 +191,7 @@ fn settle(site: &Site, lock: &Lock) -> Result<Settled, CliError> {
         record: &site.record,
         lock,
         policy_ref: &site.server.policy_ref,
+        mode: site.server.mode,
         now: clock(),
         mine: None,
     };
@@ -261,6 +262,7 @@ fn adopt(
         record: &site.record,
         lock: &lock,
         policy_ref: &site.server.policy_ref,
+        mode: site.server.mode,
         now: clock(),
         by: &user(),
         reason,

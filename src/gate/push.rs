@@ -144,6 +144,7 @@ impl Door<'_> {
             record,
             lock,
             policy_ref: &server.policy_ref,
+            mode: server.mode,
             now,
             mine: None,
         }
@@ -346,6 +347,7 @@ pub fn post_receive(call: &mut Call<'_>) -> Result<Answer, GateError> {
         record: &site.record,
         lock: &lock,
         policy_ref: &site.server.policy_ref,
+        mode: site.server.mode,
         now: clock(),
         mine: Some(&Process::receive_pack()?),
     }
