@@ -21,7 +21,7 @@ use crate::record::{Intent, Lock, Process, Record};
 use crate::wire::name::RefName;
 use crate::wire::oid::Oid;
 
-use super::{AdmitError, replay};
+use super::{AdmitError, commit_of, replay};
 
 /// Where counted heads and bases are kept reachable.
 const KEEP: &str = "refs/countersign/keep/";
@@ -141,18 +141,25 @@ impl Settling<'_> {
     }
 
     /// Decides again by the log as it is now. The ref has moved already, so whatever comes out is
-    /// what is recorded: a landing that would now be refused is on record as not reviewed.
+    /// what is recorded: a landing that would now be refused is on record as not reviewed. Where
+    /// nothing protects the ref any more, what was decided when it was protected stands.
     fn judge_again(&self, landed: &mut Landed) -> Result<(), AdmitError> {
         let received = self.record.decided(landed)?.received;
         let view = self.record.view()?;
-        landed.size = view.size();
-        landed.judged = self.now;
-        landed.rejudged = true;
-        let again = replay::decide(self.repo, view, self.policy_ref, landed, &received)?;
+        let size = view.size();
+        let asked = Landed {
+            size,
+            judged: self.now,
+            ..landed.clone()
+        };
+        let again = replay::decide(self.repo, view, self.policy_ref, &asked, &received)?;
         let (Some(landing), Some(policy)) = (again.landings.into_iter().next(), again.policy)
         else {
             return Ok(());
         };
+        landed.size = size;
+        landed.judged = self.now;
+        landed.rejudged = true;
         landed.mode = landing.mode;
         landed.policy = policy;
         landed.sha256 = landing.sha256;
@@ -185,9 +192,12 @@ impl Settling<'_> {
 
     /// Keeps reachable what a recorded decision rests on, so that it can be decided again; what N
     /// reaches needs no help.
+    ///
+    /// P is kept where N leaves it behind: by a deletion, or by a rewind that is allowed.
     fn keep(&self, decided: &Decided, landed: &Landed) -> Result<(), AdmitError> {
-        let Some(tip) = landed.new else {
-            return Ok(());
+        let tip = match &landed.new {
+            Some(new) => commit_of(self.repo, new)?,
+            None => None,
         };
         let heads = decided
             .counted
@@ -198,17 +208,27 @@ impl Settling<'_> {
             .approvals
             .iter()
             .map(|approval| approval.commit);
-        let all: BTreeSet<Oid> = heads.chain(candidates).collect();
+        let all: BTreeSet<Oid> = heads.chain(candidates).chain(landed.old).collect();
         for oid in all {
             let name = RefName::new(format!("{KEEP}{oid}"));
             if self.repo.exists(&oid)
                 && self.repo.reference(&name)?.is_none()
-                && !walk::is_ancestor(self.repo, &oid, &tip, WALK_LIMIT)?
+                && !self.reached(&oid, tip.as_ref())?
             {
                 self.repo.set_reference(&name, &oid, None)?;
             }
         }
         Ok(())
+    }
+
+    /// Returns whether `tip` keeps an object by itself; of a tag object it does not.
+    fn reached(&self, oid: &Oid, tip: Option<&Oid>) -> Result<bool, AdmitError> {
+        Ok(match (commit_of(self.repo, oid)?, tip) {
+            (Some(commit), Some(tip)) if commit == *oid => {
+                walk::is_ancestor(self.repo, &commit, tip, WALK_LIMIT)?
+            }
+            _ => false,
+        })
     }
 }
 
@@ -259,7 +279,8 @@ fn moved_meanwhile(
     for index in intent.size..record.size() {
         let matters = match record.entry(index)? {
             Entry::Review(review) => review.target == landed.name,
-            Entry::Landed(other) => other.name == *policy_ref,
+            // Not the policy of the very push: one policy judges all of it.
+            Entry::Landed(other) => other.name == *policy_ref && other.intent != intent.id,
             Entry::Adopted(_) | Entry::Genesis(_) => true,
         };
         if matters {
