@@ -15,6 +15,7 @@ mod attacks;
 mod bad_input;
 mod cli;
 mod coverage;
+mod evasions;
 mod house;
 mod policy;
 mod push;
