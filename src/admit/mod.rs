@@ -21,6 +21,7 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use sha2::{Digest, Sha256};
 
+use crate::gather::incoming::{self, InPush};
 use crate::gather::rulebook::{Rulebook, RulebookError, hex};
 use crate::gather::{self, Bringer, Bringers, Desk, Gathered, Limits, Proposed, candidates};
 use crate::git::{GitError, RefValue, Repo};
@@ -33,7 +34,7 @@ use crate::record::entry::{CountedHead, Decided, Entry, PolicyId, Received, Revi
 use crate::record::{RecordError, View};
 use crate::wire::name::RefName;
 use crate::wire::object::ObjectKind;
-use crate::wire::oid::Oid;
+use crate::wire::oid::{ObjectFormat, Oid};
 
 /// What is asked, against which state of things.
 #[derive(Clone)]
@@ -192,11 +193,10 @@ fn with_rules(asked: Asked<'_>, rules: &Rulebook) -> Result<Admission, AdmitErro
         }
     };
     desk_on(&asked.view, true, &mut gathered);
-    let reviews: Vec<Review> = gathered
-        .iter()
-        .flatten()
-        .filter_map(|work| work.gathered.review.clone())
-        .collect();
+    let mut reviews: Vec<Review> = Vec::new();
+    for work in gathered.iter_mut().flatten() {
+        work.follow(&mut reviews, asked.repo.format());
+    }
     let pending = reviews.iter().cloned().map(Entry::Review).collect();
     let view = asked.view.with_pending(pending)?;
     desk_on(&view, false, &mut gathered);
@@ -238,6 +238,18 @@ impl Work {
         Self {
             gathered,
             rested_on: desk.take_rested_on(),
+        }
+    }
+
+    /// Puts a new review behind those that the same push would log before it.
+    fn follow(&mut self, before: &mut Vec<Review>, format: ObjectFormat) {
+        let Some(review) = self.gathered.review.take() else {
+            return;
+        };
+        match incoming::in_push(before, &review, format) {
+            InPush::New => before.push(review),
+            InPush::Known => self.gathered.known_review = true,
+            InPush::Replayed(notice) => self.gathered.facts.notices.push(notice),
         }
     }
 }

@@ -80,10 +80,11 @@ pub fn decide(
 
 /// Returns whether an entry can change what is decided about a ref: an intent that it overtakes is
 /// judged again.
-pub fn matters(entry: &Entry, name: &RefName, policy_ref: &RefName) -> bool {
+pub fn matters(entry: &Entry, landed: &Landed, policy_ref: &RefName) -> bool {
     match entry {
-        Entry::Review(review) => review.target == *name,
-        Entry::Landed(other) => other.name == *policy_ref,
+        Entry::Review(review) => review.target == landed.name,
+        // Not the policy of the very push: one policy judges all of it.
+        Entry::Landed(other) => other.name == *policy_ref && other.intent != landed.intent,
         Entry::Adopted(_) | Entry::Genesis(_) => true,
     }
 }
@@ -173,7 +174,7 @@ fn overtaken(
         }
     }
     for start in landed.size..end {
-        if matters(&before.entry(start)?, &landed.name, policy_ref) {
+        if matters(&before.entry(start)?, landed, policy_ref) {
             return Ok(Some(start..end));
         }
     }

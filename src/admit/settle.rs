@@ -155,7 +155,8 @@ impl Settling<'_> {
     }
 
     /// Decides again by the log as it is now. The ref has moved already, so whatever comes out is
-    /// what is recorded: a landing that would now be refused is on record as not reviewed.
+    /// what is recorded: a landing that would now be refused is on record as not reviewed. Where
+    /// nothing protects the ref any more, what was decided when it was protected stands.
     fn judge_again(&self, landed: &mut Landed) -> Result<(), AdmitError> {
         let received = self.record.decided(landed)?.received;
         let view = self.record.view()?;
@@ -219,7 +220,7 @@ fn moved_meanwhile(
     landed: &Landed,
 ) -> Result<bool, AdmitError> {
     for index in intent.size..record.size() {
-        if replay::matters(&record.entry(index)?, &landed.name, policy_ref) {
+        if replay::matters(&record.entry(index)?, landed, policy_ref) {
             return Ok(true);
         }
     }

@@ -9,6 +9,7 @@ use jiff::Timestamp;
 use crate::git::walk;
 use crate::judge::facts::{PathFacts, ReviewFacts, ReviewState, Verb};
 use crate::judge::verdict::{Coverage, Evidence};
+use crate::people::verify::SignatureFault;
 use crate::people::{PersonKind, PersonName};
 use crate::record::entry::Review;
 use crate::wire::name::{RefName, RepoPath};
@@ -111,13 +112,16 @@ pub(crate) fn gather(
     );
     let mut all = Vec::new();
     for person in &named {
+        desk.check_time()?;
         all.extend(approvals_of(desk, name, person)?);
     }
-    for (index, review) in desk.view.rejects(name)? {
-        if named.contains(&review.person)
-            && let Some(reject) = reject(desk, name, index, review, new, next)?
-        {
-            all.push(reject);
+    // Of everybody: a head on the way may change paths whose rule names more people. Of each person
+    // and head only the newest can stand.
+    let mut newest = BTreeSet::new();
+    for (index, review) in desk.view.rejects(name)?.into_iter().rev() {
+        desk.check_time()?;
+        if newest.insert((review.person.clone(), review.head)) {
+            all.extend(reject(desk, name, index, review, new, next)?);
         }
     }
     all.sort_by_key(|candidate| candidate.index);
@@ -232,33 +236,48 @@ fn settle(
             _ => ReviewState::Replaced,
         }
     } else {
-        candidate.replaced_by = replacing(desk, &head, later)?;
-        match (
-            candidate.replaced_by.is_empty(),
-            expired(desk, &candidate.review),
-        ) {
+        let replaced = replacing(desk, &head, later)?;
+        let state = match (&replaced, expired(desk, &candidate.review)) {
             (_, true) => ReviewState::Expired,
-            (false, _) => ReviewState::Replaced,
-            (true, _) => ReviewState::Live,
-        }
+            (Some(_), false) => ReviewState::Replaced,
+            (None, false) => ReviewState::Live,
+        };
+        candidate.replaced_by = replaced.unwrap_or_default();
+        state
     };
     Ok(())
 }
 
-/// Returns the heads whose later review takes the place of one of `head`.
-fn replacing(desk: &Desk<'_>, head: &Oid, later: &[Candidate]) -> Result<Vec<Oid>, GatherError> {
-    let mut heads = Vec::new();
+/// Finds whether later reviews take the place of one of `head`; gives the heads of those that land
+/// all that `head` would.
+///
+/// One that names `head` without descending from it is an alternative: it ends `head` for good. So
+/// does one whose head is gone, for nobody can tell what it descended from.
+fn replacing(
+    desk: &Desk<'_>,
+    head: &Oid,
+    later: &[Candidate],
+) -> Result<Option<Vec<Oid>>, GatherError> {
+    let (mut descend, mut ended) = (Vec::new(), false);
     for other in later {
         let message = &other.message;
-        let replaces = message.replaces.contains(head)
-            || (!message.keeps.contains(head)
-                && desk.repo.exists(&other.review.head)
-                && walk::is_ancestor(desk.repo, head, &other.review.head, desk.limits.objects())?);
-        if replaces {
-            heads.push(other.review.head);
+        let (named, newer) = (message.replaces.contains(head), &other.review.head);
+        if !named && message.keeps.contains(head) {
+            continue;
+        }
+        if !desk.repo.exists(newer) || !desk.repo.exists(head) {
+            ended = true;
+        } else if walk::is_ancestor(desk.repo, head, newer, desk.limits.objects())? {
+            descend.push(*newer);
+        } else {
+            ended |= named;
         }
     }
-    Ok(heads)
+    Ok(match (ended, descend.is_empty()) {
+        (true, _) => Some(Vec::new()),
+        (false, false) => Some(descend),
+        (false, true) => None,
+    })
 }
 
 /// Returns whether a head has landed on this ref: by an entry, or by being part of its history.
@@ -290,12 +309,18 @@ fn expired(desk: &Desk<'_>, review: &Review) -> bool {
 }
 
 /// Returns what is wrong with the key or person by the policy in force, if anything.
+///
+/// Asks the signature itself again, as of its receipt: a certificate may carry a revocation of its
+/// own by now.
 fn key_state(desk: &Desk<'_>, review: &Review) -> Option<ReviewState> {
-    match desk.rules.people.key(&review.key) {
-        Some((person, key)) if person.name == review.person => key
-            .revoked
-            .is_some_and(|since| since <= review.at)
-            .then_some(ReviewState::KeyRevoked),
+    let raw = STANDARD.decode(&review.raw).ok();
+    let tag = raw.and_then(|raw| Tag::parse(&raw, desk.repo.format()).ok());
+    let Some(signed) = tag.and_then(|tag| tag.signed) else {
+        return Some(ReviewState::Unknown);
+    };
+    match desk.rules.people.verify(&signed, review.at) {
+        Ok(signer) if signer.person == review.person => None,
+        Err(SignatureFault::Revoked(_)) => Some(ReviewState::KeyRevoked),
         _ => Some(ReviewState::Unknown),
     }
 }

@@ -7,12 +7,14 @@
 //! 1. [`scope`]: what kind of ref is this, and may such a ref be written at all?
 //! 2. [`protected`]: P from the record, shape of the move, strict objects, the steps to cover.
 //! 3. [`candidates`]: which reviews could count, and what has ended the others.
-//! 4. [`coverage`]: which sequences of reviewed heads land exactly as pushed.
+//! 4. [`coverage`]: which sequences of reviewed heads land exactly as pushed; [`described`] says what
+//!    the other reviews come to.
 //! 5. [`hands`]: who made what is in a range, and what proves it.
 //! 6. [`incoming`]: reviews and proposals in the push itself.
 
 pub mod candidates;
 pub mod coverage;
+mod described;
 pub mod hands;
 pub mod incoming;
 mod limits;
@@ -203,6 +205,7 @@ pub fn update(desk: &Desk<'_>, proposed: &Proposed) -> Gathered {
 }
 
 fn try_update(desk: &Desk<'_>, proposed: &Proposed) -> Result<Gathered, GatherError> {
+    desk.check_time()?;
     let (scope, notices) = scope::of(desk, proposed)?;
     let mut facts = bare(desk, proposed, scope);
     facts.notices = notices;
@@ -222,6 +225,8 @@ fn bare(desk: &Desk<'_>, proposed: &Proposed, scope: Scope) -> UpdateFacts {
         _ => None,
     };
     UpdateFacts {
+        // Until it is found that it does not.
+        changes_policy: matches!(scope, Scope::Protected(_)) && proposed.name == *desk.policy_ref,
         name: proposed.name.clone(),
         from: match (&scope, recorded) {
             (Scope::Protected(_), tip) => tip.and_then(|tip| tip.oid),
@@ -230,7 +235,6 @@ fn bare(desk: &Desk<'_>, proposed: &Proposed, scope: Scope) -> UpdateFacts {
         to: proposed.new,
         scope,
         commits: 0,
-        changes_policy: false,
         steps: Vec::new(),
         reviews: Vec::new(),
         notices: Vec::new(),
