@@ -7,7 +7,7 @@
 //! order.
 
 use std::cell::RefCell;
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use crate::git::merge::{Merged, merge_trees};
 use crate::git::{GitError, changes, walk};
@@ -174,10 +174,11 @@ fn leftover(
     };
     let hidden: Vec<Oid> = [std::slice::from_ref(from), heads].concat();
     let outside = walk::new_commits(desk.repo, to, &hidden, desk.limits.objects())?;
+    let chain: HashSet<&Oid> = step.chain.iter().collect();
     let mut landing = BTreeSet::new();
     let mut residue = Vec::new();
     for commit in outside {
-        if !context.on_chain || !step.chain.contains(&commit) {
+        if !context.on_chain || !chain.contains(&commit) {
             residue.push(commit);
             continue;
         }
@@ -414,30 +415,32 @@ pub(crate) fn base(
 ) -> Result<Option<Oid>, GatherError> {
     let head = candidate.review.head;
     let limit = desk.limits.objects();
-    let counted = desk.view.counted_since(name, candidate.index)?;
-    let mut nearest: Vec<Oid> = Vec::new();
-    for other in prior
-        .iter()
-        .copied()
-        .chain(counted.into_iter().map(|(_, oid)| oid))
-    {
-        if other == head
-            || nearest.contains(&other)
-            || !desk.repo.exists(&other)
-            || !walk::is_ancestor(desk.repo, &other, &head, limit)?
-        {
-            continue;
+    let is_ancestor =
+        |older: &Oid, newer: &Oid| desk.ancestry.is_ancestor(desk.repo, older, newer, limit);
+    let since = || {
+        let counted = desk.view.counted_since(name, candidate.index)?;
+        Ok(counted.into_iter().map(|(_, oid)| oid).collect())
+    };
+    let review = (candidate.index, &head);
+    let counted = desk.ancestry.counted(desk.repo, review, since, limit)?;
+    let mut below = counted.to_vec();
+    for other in prior {
+        if *other != head && desk.repo.exists(other) && is_ancestor(other, &head)? {
+            below.push(*other);
         }
+    }
+    let mut nearest: Vec<Oid> = Vec::new();
+    for other in below {
         let mut behind = false;
         for known in &nearest {
-            behind = behind || walk::is_ancestor(desk.repo, &other, known, limit)?;
+            behind = behind || is_ancestor(&other, known)?;
         }
         if behind {
             continue;
         }
         let mut kept = Vec::new();
         for known in nearest {
-            if !walk::is_ancestor(desk.repo, &known, &other, limit)? {
+            if !is_ancestor(&known, &other)? {
                 kept.push(known);
             }
         }
@@ -445,7 +448,9 @@ pub(crate) fn base(
         nearest = kept;
     }
     if nearest.is_empty() {
-        nearest = walk::merge_bases(desk.repo, &head, &candidate.seen(), limit)?;
+        let (repo, seen) = (desk.repo, candidate.seen());
+        let bases = desk.ancestry.merge_bases(repo, &head, &seen, limit)?;
+        nearest.clone_from(&bases);
     }
     Ok(match nearest.as_slice() {
         [one] => Some(*one),
