@@ -7,7 +7,7 @@
 //! order.
 
 use std::cell::RefCell;
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use crate::git::merge::{Merged, merge_trees};
 use crate::git::{GitError, Repo, changes, walk};
@@ -17,6 +17,7 @@ use crate::record::View;
 use crate::wire::name::{RefName, RepoPath};
 use crate::wire::oid::Oid;
 
+use super::ancestry::Ancestry;
 use super::candidates::{Candidate, Candidates};
 use super::hands::{self, Hands};
 use super::protected::classed;
@@ -175,10 +176,11 @@ fn leftover(
     };
     let hidden: Vec<Oid> = [std::slice::from_ref(from), heads].concat();
     let outside = walk::new_commits(desk.repo, to, &hidden, desk.limits.objects())?;
+    let chain: HashSet<&Oid> = step.chain.iter().collect();
     let mut landing = BTreeSet::new();
     let mut residue = Vec::new();
     for commit in outside {
-        if !context.on_chain || !step.chain.contains(&commit) {
+        if !context.on_chain || !chain.contains(&commit) {
             residue.push(commit);
             continue;
         }
@@ -462,13 +464,15 @@ fn base(
         seen: candidate.seen(),
         since: candidate.index,
     };
+    let limit = desk.limits.objects();
     base_of(
         desk.repo,
         desk.view,
         name,
         &reviewed,
         prior,
-        desk.limits.objects(),
+        limit,
+        &desk.ancestry,
     )
 }
 
@@ -482,32 +486,33 @@ pub(crate) fn base_of(
     reviewed: &Reviewed,
     prior: &[Oid],
     limit: usize,
+    ancestry: &Ancestry,
 ) -> Result<Option<Oid>, GatherError> {
     let head = reviewed.head;
-    let counted = view.counted_since(name, reviewed.since)?;
-    let mut nearest: Vec<Oid> = Vec::new();
-    for other in prior
-        .iter()
-        .copied()
-        .chain(counted.into_iter().map(|(_, oid)| oid))
-    {
-        if other == head
-            || nearest.contains(&other)
-            || !repo.exists(&other)
-            || !walk::is_ancestor(repo, &other, &head, limit)?
-        {
-            continue;
+    let is_ancestor = |older: &Oid, newer: &Oid| ancestry.is_ancestor(repo, older, newer, limit);
+    let since = || {
+        let counted = view.counted_since(name, reviewed.since)?;
+        Ok(counted.into_iter().map(|(_, oid)| oid).collect())
+    };
+    let counted = ancestry.counted(repo, (reviewed.since, &head), since, limit)?;
+    let mut below = counted.to_vec();
+    for other in prior {
+        if *other != head && repo.exists(other) && is_ancestor(other, &head)? {
+            below.push(*other);
         }
+    }
+    let mut nearest: Vec<Oid> = Vec::new();
+    for other in below {
         let mut behind = false;
         for known in &nearest {
-            behind = behind || walk::is_ancestor(repo, &other, known, limit)?;
+            behind = behind || is_ancestor(&other, known)?;
         }
         if behind {
             continue;
         }
         let mut kept = Vec::new();
         for known in nearest {
-            if !walk::is_ancestor(repo, &known, &other, limit)? {
+            if !is_ancestor(&known, &other)? {
                 kept.push(known);
             }
         }
@@ -515,7 +520,8 @@ pub(crate) fn base_of(
         nearest = kept;
     }
     if nearest.is_empty() {
-        nearest = walk::merge_bases(repo, &head, &reviewed.seen, limit)?;
+        let bases = ancestry.merge_bases(repo, &head, &reviewed.seen, limit)?;
+        nearest.clone_from(&bases);
     }
     Ok(match nearest.as_slice() {
         [one] => Some(*one),

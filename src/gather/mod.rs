@@ -12,6 +12,7 @@
 //! 5. [`hands`]: who made what is in a range, and what proves it.
 //! 6. [`incoming`]: reviews and proposals in the push itself.
 
+pub(crate) mod ancestry;
 pub mod candidates;
 pub mod coverage;
 mod described;
@@ -25,8 +26,8 @@ pub mod scope;
 pub use limits::Limits;
 pub use rulebook::{Rulebook, RulebookError};
 
-use std::cell::RefCell;
-use std::collections::{BTreeMap, HashMap};
+use std::cell::{OnceCell, RefCell};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use jiff::Timestamp;
 
@@ -40,6 +41,7 @@ use crate::wire::name::RefName;
 use crate::wire::object::ObjectFault;
 use crate::wire::oid::Oid;
 
+use self::ancestry::Ancestry;
 use self::hands::CommitHands;
 
 /// Who first brought a commit to this server, and when.
@@ -113,6 +115,10 @@ pub struct Desk<'a> {
     pub(crate) hands: RefCell<HashMap<Oid, std::rc::Rc<CommitHands>>>,
     /// Answers of `bringers` that facts rest on.
     pub(crate) rested_on: RefCell<BTreeMap<Oid, Bringer>>,
+    /// What is known of who descends from whom.
+    pub(crate) ancestry: Ancestry,
+    /// Refs that no other may imitate, once somebody asked.
+    pub(crate) real: OnceCell<BTreeSet<RefName>>,
 }
 
 impl<'a> Desk<'a> {
@@ -144,6 +150,8 @@ impl<'a> Desk<'a> {
             expired,
             hands: RefCell::default(),
             rested_on: RefCell::default(),
+            ancestry: Ancestry::default(),
+            real: OnceCell::new(),
         }
     }
 

@@ -329,7 +329,7 @@ fn step(
     let trusted = trusted_tips(desk, protection)?;
     let new: BTreeSet<Oid> = new.into_iter().collect();
     let candidates = candidates::gather(desk, &facts.name, &paths, &new, new_rules.as_ref())?;
-    let chain = walk::first_parents(desk.repo, to, from, desk.limits.objects())?;
+    let chain = walk::first_parents(desk.repo, to, from, &new)?;
     let pieces: Vec<Vec<Oid>> = match &chain {
         Some(chain) if protection.every_commit => chain.windows(2).map(<[Oid]>::to_vec).collect(),
         Some(chain) => vec![chain.clone()],
