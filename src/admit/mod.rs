@@ -8,8 +8,13 @@
 //! 3. gather every other update;
 //! 4. judge the whole.
 
+pub mod adopt;
+pub mod baseline;
+pub mod history;
+pub mod rehearse;
 pub mod replay;
 pub mod settle;
+pub mod standing;
 
 use std::collections::BTreeMap;
 
@@ -19,7 +24,7 @@ use sha2::{Digest, Sha256};
 use crate::gather::incoming::{self, InPush};
 use crate::gather::rulebook::{Rulebook, RulebookError, hex};
 use crate::gather::{self, Bringer, Bringers, Desk, Gathered, Limits, Proposed, candidates};
-use crate::git::{GitError, Repo};
+use crate::git::{GitError, RefValue, Repo};
 use crate::judge::facts::{Facts, HeadFacts, Pusher, Scope, UpdateFacts};
 use crate::judge::verdict::{Decision, SCHEMA, UpdateVerdict, Verdict};
 use crate::judge::{self, Judgement};
@@ -32,6 +37,7 @@ use crate::wire::object::ObjectKind;
 use crate::wire::oid::{ObjectFormat, Oid};
 
 /// What is asked, against which state of things.
+#[derive(Clone)]
 pub struct Asked<'a> {
     /// The objects.
     pub repo: &'a Repo,
@@ -100,6 +106,36 @@ pub enum AdmitError {
     /// Objects that were just judged cannot be read again.
     #[error(transparent)]
     Git(#[from] GitError),
+    /// Facts beyond a verdict cannot be gathered.
+    #[error(transparent)]
+    Gather(#[from] gather::GatherError),
+}
+
+/// What a ref is on disk.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum RefState {
+    /// Not there.
+    Absent,
+    /// Holds an object.
+    At(Oid),
+    /// Is another name of a ref.
+    Symbolic(RefName),
+}
+
+impl From<Option<RefValue>> for RefState {
+    fn from(value: Option<RefValue>) -> Self {
+        match value {
+            None => Self::Absent,
+            Some(RefValue::Oid(oid)) => Self::At(oid),
+            Some(RefValue::Symbolic(to)) => Self::Symbolic(to),
+        }
+    }
+}
+
+impl From<Option<Oid>> for RefState {
+    fn from(tip: Option<Oid>) -> Self {
+        tip.map_or(Self::Absent, Self::At)
+    }
 }
 
 /// Decides.
@@ -107,19 +143,26 @@ pub enum AdmitError {
 /// Everything that could not be established about the updates is in the verdict, as a refusal or as
 /// undecided; an error means that there is no verdict, and is never an accept.
 pub fn admit(asked: Asked<'_>) -> Result<Admission, AdmitError> {
-    let Asked { repo, view, .. } = &asked;
-    let tip = view.tip(asked.policy_ref)?.and_then(|tip| tip.oid);
-    let rules = match tip {
+    match rules(asked.repo, &asked.view, asked.policy_ref)? {
+        Ok(rules) => with_rules(asked, &rules),
+        Err(error) => Ok(without_rules(&asked, &error)),
+    }
+}
+
+/// Reads the policy at the recorded tip of the policy ref.
+fn rules(
+    repo: &Repo,
+    view: &View,
+    policy_ref: &RefName,
+) -> Result<Result<Rulebook, RulebookError>, RecordError> {
+    let tip = view.tip(policy_ref)?.and_then(|tip| tip.oid);
+    Ok(match tip {
         Some(commit) => Rulebook::at(repo, &commit),
         None => Err(RulebookError::Missing {
             file: crate::policy::parse::FILE,
             commit: Oid::zero(repo.format()),
         }),
-    };
-    match rules {
-        Ok(rules) => with_rules(asked, &rules),
-        Err(error) => Ok(without_rules(&asked, &error)),
-    }
+    })
 }
 
 fn with_rules(asked: Asked<'_>, rules: &Rulebook) -> Result<Admission, AdmitError> {
@@ -313,8 +356,9 @@ fn counted_head(
     // A head that N reaches is spent by being history; a squashed one must be remembered.
     let base = base.unwrap_or(head.head);
     let mut hidden = vec![base];
-    for end in update.to.iter().chain(&update.from) {
-        hidden.extend(commit_of(repo, end)?);
+    for tip in update.to.iter().chain(&update.from) {
+        // A tag object has no history of its own.
+        hidden.extend(standing::commit_of(repo, tip)?);
     }
     let spent = crate::git::walk::new_commits(repo, &head.head, &hidden, SPENT_LIMIT)?;
     Ok(CountedHead {
@@ -322,15 +366,6 @@ fn counted_head(
         base,
         reviews,
         spent,
-    })
-}
-
-/// Returns the commit that a protected ref's tip is, or that its one tag is of.
-fn commit_of(repo: &Repo, tip: &Oid) -> Result<Option<Oid>, GitError> {
-    Ok(match repo.kind_and_size(tip)?.0 {
-        ObjectKind::Commit => Some(*tip),
-        ObjectKind::Tag => Some(repo.tag(tip)?.target),
-        ObjectKind::Tree | ObjectKind::Blob => None,
     })
 }
 

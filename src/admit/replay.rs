@@ -5,21 +5,15 @@
 
 use std::collections::BTreeMap;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
-
-use crate::gather::rulebook::{Rulebook, RulebookError};
 use crate::gather::{Bringer, Bringers, Limits, Proposed};
-use crate::git::{RefValue, Repo};
+use crate::git::Repo;
 use crate::judge::facts::Pusher;
 use crate::judge::verdict::{Decision, UpdateVerdict};
 use crate::policy::Mode;
-use crate::record::entry::{Adopted, Decided, Entry, Genesis, Landed, PusherId, Received, Review};
+use crate::record::entry::{Decided, Entry, Landed, PusherId, Received};
 use crate::record::{Record, RecordError, View};
 use crate::wire::name::RefName;
-use crate::wire::object::ObjectKind;
 use crate::wire::oid::Oid;
-use crate::wire::tag::Tag;
 
 use super::{Admission, AdmitError, Asked, admit};
 
@@ -84,196 +78,128 @@ pub fn decide(
     })
 }
 
-/// What replaying a log found.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct History {
-    /// Entries read.
-    pub entries: u64,
-    /// Reviews whose signatures were verified again.
-    pub reviews: u64,
-    /// Landings whose decision came out the same, to the byte.
-    pub recomputed: u64,
-    /// Of those, reviewed: enforced and every rule satisfied.
-    pub reviewed: u64,
-    /// Of those, let through without (dry run, or decided too late).
-    pub unreviewed: u64,
-    /// Tips that were taken as found.
-    pub adopted: u64,
-    /// What does not hold, with the entry's index where there is one.
-    pub problems: Vec<(Option<u64>, String)>,
+/// Returns whether an entry can change what is decided about a landing: an intent that it overtakes
+/// is judged again. Not the policy of the very push: one policy judges all of it.
+pub fn matters(entry: &Entry, landed: &Landed, policy_ref: &RefName) -> bool {
+    match entry {
+        Entry::Review(review) => review.target == landed.name,
+        Entry::Landed(other) => other.name == *policy_ref && other.intent != landed.intent,
+        Entry::Adopted(_) | Entry::Genesis(_) => true,
+    }
 }
 
-/// Replays the whole log, and compares its end with the refs as they are.
+/// Returns whether a landing is *reviewed*: enforced, and every rule satisfied for the whole step.
+pub fn is_reviewed(landed: &Landed) -> bool {
+    landed.mode == Mode::Enforce && landed.decision.decision() == Decision::Accept
+}
+
+/// Holds a landing, as entry `index`, against the log before it and against git objects; returns
+/// what does not hold.
 ///
-/// The log itself (hashes, signature, encoding) is for [`Record::verify`]. `progress` is called with
-/// the number of entries done.
-pub fn history(
+/// `index` may be the size of the log: what an open intent would record.
+pub fn check(
     repo: &Repo,
     record: &Record,
-    progress: &mut dyn FnMut(u64),
-) -> Result<History, AdmitError> {
-    let mut history = History::default();
-    let Some(genesis) = record.view()?.genesis()? else {
-        history
-            .problems
-            .push((None, "the log has no genesis".to_owned()));
-        return Ok(history);
-    };
-    let policy_ref = genesis.policy_ref;
-    for index in 0..record.size() {
-        let entry = record.entry(index)?;
-        let view = record.view_at(index)?;
-        let found = match &entry {
-            Entry::Genesis(genesis) => baseline(repo, genesis, &policy_ref),
-            Entry::Review(review) => reviewed(repo, &view, &policy_ref, review)?,
-            Entry::Landed(landed) => {
-                recompute(repo, record, view, &policy_ref, landed, &mut history)?
-            }
-            Entry::Adopted(adopted) => taken(&view, adopted)?,
-        };
-        match entry {
-            Entry::Review(_) => history.reviews += 1,
-            Entry::Adopted(_) => history.adopted += 1,
-            Entry::Genesis(_) | Entry::Landed(_) => {}
-        }
-        history.entries += 1;
-        history
-            .problems
-            .extend(found.into_iter().map(|why| (Some(index), why)));
-        progress(history.entries);
-    }
-    for why in refs_against(repo, &record.view()?)? {
-        history.problems.push((None, why));
-    }
-    Ok(history)
-}
-
-fn baseline(repo: &Repo, genesis: &Genesis, policy_ref: &RefName) -> Option<String> {
-    if genesis.policy_ref != *policy_ref || genesis.format != repo.format() {
-        return Some("a genesis of another policy ref or object format".to_owned());
-    }
-    match Rulebook::at(repo, &genesis.policy.commit) {
-        Ok(rules) if rules.id == genesis.policy => None,
-        Ok(rules) => Some(format!(
-            "policy digest {} is recorded, {} is what {} gives",
-            genesis.policy.digest, rules.id.digest, genesis.policy.commit
-        )),
-        Err(error) => Some(error.to_string()),
-    }
-}
-
-/// Verifies a logged review again, as of its receipt.
-fn reviewed(
-    repo: &Repo,
-    view: &View,
     policy_ref: &RefName,
-    review: &Review,
-) -> Result<Option<String>, AdmitError> {
-    let rules = match rules_at(repo, view, policy_ref)? {
-        Ok(rules) => rules,
-        Err(error) => return Ok(Some(error.to_string())),
-    };
-    let raw = STANDARD.decode(&review.raw).unwrap_or_default();
-    let Ok(tag) = Tag::parse(&raw, repo.format()) else {
-        return Ok(Some("the review's tag cannot be read".to_owned()));
-    };
-    if repo.hash(ObjectKind::Tag, &raw)? != review.tag {
-        return Ok(Some(format!(
-            "the review's bytes are not tag {}",
-            review.tag
-        )));
-    }
-    let Some(signed) = &tag.signed else {
-        return Ok(Some("the review is not signed".to_owned()));
-    };
-    let signer = match rules.people.verify(signed, review.at) {
-        Ok(signer) => signer,
-        Err(fault) => return Ok(Some(format!("the review's signature: {fault}"))),
-    };
-    let message = crate::wire::review::ReviewMessage::parse(&tag.message, repo.format());
-    let Ok(message) = message else {
-        return Ok(Some("the review's message cannot be read".to_owned()));
-    };
-    let mut tip = view.tip(&review.target)?.and_then(|tip| tip.oid);
-    if tip.is_none() {
-        tip = view.tip(policy_ref)?.and_then(|tip| tip.oid);
-    }
-    let agrees = signer.person == review.person
-        && signer.fingerprint == review.key
-        && tag.target == review.head
-        && message.target == review.target
-        && message.repository == rules.policy.repository
-        && tip == Some(review.tip);
-    Ok((!agrees).then(|| "the entry says otherwise than the signed review".to_owned()))
-}
-
-fn rules_at(
-    repo: &Repo,
-    view: &View,
-    policy_ref: &RefName,
-) -> Result<Result<Rulebook, RulebookError>, AdmitError> {
-    let tip = view.tip(policy_ref)?.and_then(|tip| tip.oid);
-    Ok(match tip {
-        Some(commit) => Rulebook::at(repo, &commit),
-        None => Err(RulebookError::Missing {
-            file: crate::policy::parse::FILE,
-            commit: Oid::zero(repo.format()),
-        }),
-    })
-}
-
-fn recompute(
-    repo: &Repo,
-    record: &Record,
-    before: View,
-    policy_ref: &RefName,
+    index: u64,
     landed: &Landed,
-    history: &mut History,
 ) -> Result<Option<String>, AdmitError> {
-    let tip = before.tip(&landed.name)?.and_then(|tip| tip.oid);
-    if tip != landed.old && landed.old.is_some() && tip.is_some() {
-        return Ok(Some(format!(
-            "{} did not start at its recorded tip",
-            landed.name
-        )));
-    }
-    if landed.size > before.size() {
-        return Ok(Some(
-            "judged by a log longer than the one it stands in".to_owned(),
-        ));
+    let before = record.view_at(index)?;
+    if let Some(why) = out_of_place(&before, landed)? {
+        return Ok(Some(why));
     }
     let decided = record.decided(landed)?;
+    if let Some(later) = overtaken(&before, policy_ref, landed)? {
+        let view = record.view_at(later.end)?;
+        let now = decide(repo, view, policy_ref, landed, &decided.received)?;
+        // Where nothing protects the ref any more there is nothing to decide by.
+        if !now.landings.is_empty() {
+            return Ok(Some(format!(
+                "judged by the log of size {}, though entry {} mattered",
+                landed.size, later.start
+            )));
+        }
+    }
     let view = record.view_at(landed.size)?;
     let again = decide(repo, view, policy_ref, landed, &decided.received)?;
-    let (Some(landing), Some(verdict)) = (again.landings.first(), again.verdict.updates.first())
-    else {
+    Ok(unlike(landed, &decided, &again))
+}
+
+/// Finds what is wrong with an entry without deciding anything.
+fn out_of_place(before: &View, landed: &Landed) -> Result<Option<String>, AdmitError> {
+    let name = &landed.name;
+    let tip = before.tip(name)?.and_then(|tip| tip.oid);
+    if tip != landed.old {
+        return Ok(Some(format!("{name} did not start at its recorded tip")));
+    }
+    if landed.size > before.size() {
+        let why = "judged by a log longer than the one it stands in";
+        return Ok(Some(why.to_owned()));
+    }
+    if before.intent_spent(&landed.intent, name)? {
         return Ok(Some(format!(
-            "{} is not protected by that policy",
-            landed.name
-        )));
-    };
-    let same = *verdict == decided.verdict
-        && landing.decided.counted == decided.counted
-        && landing.sha256 == landed.sha256
-        && again.policy.as_ref() == Some(&landed.policy);
-    if !same {
-        return Ok(Some(format!(
-            "deciding {} again does not give what is recorded: {}",
-            landed.name,
-            difference(&decided, &landing.decided)
+            "intent {} landed {name} before",
+            landed.intent
         )));
     }
-    history.recomputed += 1;
-    match is_reviewed(landed, verdict) {
-        true => history.reviewed += 1,
-        false => history.unreviewed += 1,
+    let seen = before.time_at(landed.size)?;
+    let seconds = landed.judged.as_second();
+    if seen.is_some_and(|seen| seconds < seen.as_second()) || landed.at.as_second() < seconds {
+        return Ok(Some(format!(
+            "judged at {}, before what it was judged by or after it landed",
+            landed.judged
+        )));
+    }
+    if Limits::from_names(&landed.limits).is_none() {
+        return Ok(Some("its limits are not the known ones".to_owned()));
+    }
+    let refused = landed.mode == Mode::Enforce && landed.decision.decision() != Decision::Accept;
+    Ok((refused && !landed.rejudged).then(|| format!("{name} moved though it was refused")))
+}
+
+/// Returns the first entry that mattered between the judgement and the push's own entries, and
+/// where those begin.
+fn overtaken(
+    before: &View,
+    policy_ref: &RefName,
+    landed: &Landed,
+) -> Result<Option<std::ops::Range<u64>>, AdmitError> {
+    // One push is judged by one size of the log, whatever it does to the policy itself.
+    let mut end = before.size();
+    while let Some(earlier) = end.checked_sub(1).filter(|index| *index >= landed.size) {
+        match before.entry(earlier)? {
+            Entry::Landed(other) if other.intent == landed.intent => end = earlier,
+            _ => break,
+        }
+    }
+    for start in landed.size..end {
+        if matters(&before.entry(start)?, landed, policy_ref) {
+            return Ok(Some(start..end));
+        }
     }
     Ok(None)
 }
 
-/// Returns whether a landing is *reviewed*: enforced, and every rule satisfied for the whole step.
-pub fn is_reviewed(landed: &Landed, verdict: &UpdateVerdict) -> bool {
-    landed.mode == Mode::Enforce && verdict.decision == Decision::Accept
+/// Compares what is recorded with what came out.
+fn unlike(landed: &Landed, decided: &Decided, again: &Admission) -> Option<String> {
+    let name = &landed.name;
+    let Some(landing) = again.landings.first() else {
+        return Some(format!("{name} is not protected by the policy of then"));
+    };
+    let facts = landing.name == landed.name
+        && landing.old == landed.old
+        && landing.new == landed.new
+        && landing.mode == landed.mode
+        && landing.repository == landed.repository
+        && landing.sha256 == landed.sha256
+        && again.policy.as_ref() == Some(&landed.policy);
+    if landing.decided == *decided && facts {
+        return None;
+    }
+    Some(format!(
+        "deciding {name} again does not give what is recorded: {}",
+        difference(decided, &landing.decided)
+    ))
 }
 
 fn difference(recorded: &Decided, again: &Decided) -> String {
@@ -295,39 +221,4 @@ fn difference(recorded: &Decided, again: &Decided) -> String {
         true => "facts differ".to_owned(),
         false => format!("{:?} is recorded, {:?} comes out", codes(old), codes(new)),
     }
-}
-
-fn taken(view: &View, adopted: &Adopted) -> Result<Option<String>, AdmitError> {
-    let tip = view.tip(&adopted.name)?.and_then(|tip| tip.oid);
-    Ok((tip != adopted.old).then(|| {
-        format!(
-            "{} was adopted from a tip that was not its own",
-            adopted.name
-        )
-    }))
-}
-
-/// Compares recorded tips with the refs as they are.
-pub fn refs_against(repo: &Repo, view: &View) -> Result<Vec<String>, AdmitError> {
-    let mut problems = Vec::new();
-    for (name, tip) in view.tips()? {
-        let actual = match repo.reference(&name)? {
-            Some(RefValue::Oid(oid)) => Some(oid),
-            Some(RefValue::Symbolic(other)) => {
-                problems.push(format!("{name} is a symbolic ref to {other}"));
-                continue;
-            }
-            None => None,
-        };
-        if actual != tip.oid {
-            let words =
-                |oid: Option<Oid>| oid.map_or_else(|| "absent".into(), |oid| oid.to_string());
-            problems.push(format!(
-                "{name} is {}, its recorded tip is {}",
-                words(actual),
-                words(tip.oid)
-            ));
-        }
-    }
-    Ok(problems)
 }

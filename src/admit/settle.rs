@@ -9,19 +9,17 @@
 //! A crash after any step leaves the intent open, and the next run does the rest: an entry that
 //! carries an intent's id is the proof that it is spent.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use jiff::Timestamp;
 
-use crate::gather::rulebook::Rulebook;
 use crate::git::{RefValue, Repo, walk};
-use crate::policy::Mode;
-use crate::record::entry::{Decided, DecisionId, Entry, Genesis, Landed};
+use crate::record::entry::{Decided, DecisionId, Entry, Landed};
 use crate::record::{Intent, Lock, Process, Record};
 use crate::wire::name::RefName;
 use crate::wire::oid::Oid;
 
-use super::{AdmitError, commit_of, replay};
+use super::{AdmitError, baseline, replay};
 
 /// Where counted heads and bases are kept reachable.
 const KEEP: &str = "refs/countersign/keep/";
@@ -122,15 +120,27 @@ impl Settling<'_> {
         settled: &mut Settled,
     ) -> Result<(), AdmitError> {
         let mut decisions = Vec::new();
+        let policy = landed.iter().find(|entry| entry.name == *self.policy_ref);
+        let begun = match policy.map(|entry| entry.new) {
+            Some(new) => baseline::begun(
+                self.repo,
+                &self.record.view()?,
+                self.policy_ref,
+                new.as_ref(),
+                self.now,
+            )?,
+            None => None,
+        };
         for entry in &mut landed {
-            entry.at = self.now;
+            // A clock that was set back meanwhile does not undo what was judged.
+            entry.at = self.now.max(entry.judged);
             if moved_meanwhile(self.record, self.policy_ref, intent, entry)? {
                 self.judge_again(entry)?;
             }
             decisions.push(self.record.decided(entry)?);
         }
         let mut batch: Vec<Entry> = landed.iter().cloned().map(Entry::Landed).collect();
-        batch.extend(self.begun(&landed)?.map(Entry::Genesis));
+        batch.extend(begun.map(Entry::Genesis));
         let indices = self.record.append(self.lock, &batch)?;
         for ((entry, decided), index) in landed.iter().zip(&decisions).zip(indices) {
             let outcome = Outcome::Landed(index);
@@ -141,25 +151,21 @@ impl Settling<'_> {
     }
 
     /// Decides again by the log as it is now. The ref has moved already, so whatever comes out is
-    /// what is recorded: a landing that would now be refused is on record as not reviewed. Where
-    /// nothing protects the ref any more, what was decided when it was protected stands.
+    /// what is recorded: a landing that would now be refused is on record as not reviewed.
     fn judge_again(&self, landed: &mut Landed) -> Result<(), AdmitError> {
         let received = self.record.decided(landed)?.received;
         let view = self.record.view()?;
-        let size = view.size();
-        let asked = Landed {
-            size,
-            judged: self.now,
-            ..landed.clone()
-        };
-        let again = replay::decide(self.repo, view, self.policy_ref, &asked, &received)?;
+        let mut later = landed.clone();
+        later.size = view.size();
+        later.judged = landed.at;
+        later.rejudged = true;
+        let again = replay::decide(self.repo, view, self.policy_ref, &later, &received)?;
         let (Some(landing), Some(policy)) = (again.landings.into_iter().next(), again.policy)
         else {
+            // Nothing protects the ref any more: what was decided while it was stands.
             return Ok(());
         };
-        landed.size = size;
-        landed.judged = self.now;
-        landed.rejudged = true;
+        *landed = later;
         landed.mode = landing.mode;
         landed.policy = policy;
         landed.sha256 = landing.sha256;
@@ -167,38 +173,8 @@ impl Settling<'_> {
         Ok(())
     }
 
-    /// Finds refs that exist and are protected by the policy that just landed, but have no recorded
-    /// tip.
-    fn begun(&self, landed: &[Landed]) -> Result<Option<Genesis>, AdmitError> {
-        let Some(at) = landed.iter().find(|landed| landed.name == *self.policy_ref) else {
-            return Ok(None);
-        };
-        let Some(Ok(rules)) = at.new.map(|commit| Rulebook::at(self.repo, &commit)) else {
-            return Ok(None);
-        };
-        let view = self.record.view()?;
-        let mut genesis = baseline(self.repo, &rules, self.policy_ref, self.now)?;
-        let mine: BTreeSet<&RefName> = landed.iter().map(|landed| &landed.name).collect();
-        for name in genesis.tips.keys().cloned().collect::<Vec<_>>() {
-            if mine.contains(&name) || view.tip(&name)?.is_some() {
-                genesis.tips.remove(&name);
-            }
-        }
-        genesis
-            .dry_run
-            .retain(|name| genesis.tips.contains_key(name));
-        Ok((!genesis.tips.is_empty()).then_some(genesis))
-    }
-
-    /// Keeps reachable what a recorded decision rests on, so that it can be decided again; what N
-    /// reaches needs no help.
-    ///
-    /// P is kept where N leaves it behind: by a deletion, or by a rewind that is allowed.
+    /// Keeps reachable what a recorded decision rests on, so that it can be decided again.
     fn keep(&self, decided: &Decided, landed: &Landed) -> Result<(), AdmitError> {
-        let tip = match &landed.new {
-            Some(new) => commit_of(self.repo, new)?,
-            None => None,
-        };
         let heads = decided
             .counted
             .iter()
@@ -208,65 +184,27 @@ impl Settling<'_> {
             .approvals
             .iter()
             .map(|approval| approval.commit);
-        let all: BTreeSet<Oid> = heads.chain(candidates).chain(landed.old).collect();
-        for oid in all {
-            let name = RefName::new(format!("{KEEP}{oid}"));
-            if self.repo.exists(&oid)
-                && self.repo.reference(&name)?.is_none()
-                && !self.reached(&oid, tip.as_ref())?
-            {
-                self.repo.set_reference(&name, &oid, None)?;
-            }
-        }
-        Ok(())
-    }
-
-    /// Returns whether `tip` keeps an object by itself; of a tag object it does not.
-    fn reached(&self, oid: &Oid, tip: Option<&Oid>) -> Result<bool, AdmitError> {
-        Ok(match (commit_of(self.repo, oid)?, tip) {
-            (Some(commit), Some(tip)) if commit == *oid => {
-                walk::is_ancestor(self.repo, &commit, tip, WALK_LIMIT)?
-            }
-            _ => false,
-        })
+        let all = heads.chain(candidates).chain(landed.old).collect();
+        keep(self.repo, &all, landed.new.as_ref())
     }
 }
 
-/// Returns the genesis of every ref that exists and is protected.
-///
-/// A protected name that is a symbolic ref has no tip of its own and is left out.
-pub fn baseline(
-    repo: &Repo,
-    rules: &Rulebook,
-    policy_ref: &RefName,
-    now: Timestamp,
-) -> Result<Genesis, AdmitError> {
-    let mut genesis = Genesis {
-        at: now,
-        repository: rules.policy.repository.clone(),
-        format: repo.format(),
-        policy_ref: policy_ref.clone(),
-        tips: BTreeMap::new(),
-        dry_run: Vec::new(),
-        policy: rules.id.clone(),
-        keys: BTreeMap::new(),
-    };
-    for person in rules.people.persons.values() {
-        let keys = person.keys.iter().map(|key| key.fingerprint.clone());
-        genesis.keys.insert(person.name.clone(), keys.collect());
-    }
-    for (name, value) in repo.references()? {
-        let (Some(protection), RefValue::Oid(oid)) =
-            (rules.policy.protection(&name, policy_ref), value)
-        else {
-            continue;
+/// Gives objects a keep ref, except what `tip` reaches by itself.
+pub(super) fn keep(repo: &Repo, oids: &BTreeSet<Oid>, tip: Option<&Oid>) -> Result<(), AdmitError> {
+    for oid in oids {
+        let name = RefName::new(format!("{KEEP}{oid}"));
+        // Where it cannot be told (a tag object has no history), a ref too many does no harm.
+        let is_reached = |tip: &Oid| {
+            tip == oid || walk::is_ancestor(repo, oid, tip, WALK_LIMIT).unwrap_or(false)
         };
-        if protection.mode == Mode::DryRun {
-            genesis.dry_run.push(name.clone());
+        if repo.exists_outside_quarantine(oid)
+            && repo.reference(&name)?.is_none()
+            && !tip.is_some_and(is_reached)
+        {
+            repo.set_reference(&name, oid, None)?;
         }
-        genesis.tips.insert(name, oid);
     }
-    Ok(genesis)
+    Ok(())
 }
 
 /// Returns whether anything that could change the decision entered the log since it was made.
@@ -277,13 +215,7 @@ fn moved_meanwhile(
     landed: &Landed,
 ) -> Result<bool, AdmitError> {
     for index in intent.size..record.size() {
-        let matters = match record.entry(index)? {
-            Entry::Review(review) => review.target == landed.name,
-            // Not the policy of the very push: one policy judges all of it.
-            Entry::Landed(other) => other.name == *policy_ref && other.intent != intent.id,
-            Entry::Adopted(_) | Entry::Genesis(_) => true,
-        };
-        if matters {
+        if replay::matters(&record.entry(index)?, landed, policy_ref) {
             return Ok(true);
         }
     }

@@ -25,14 +25,10 @@ pub(super) struct Enroll {
     #[arg(value_name = "repository")]
     repo: PathBuf,
     /// Write a first policy that knows this person, where there is none; several times for more
-    #[arg(
-        long,
-        value_name = "person",
-        requires = "key",
-        conflicts_with = "remove"
-    )]
+    #[arg(long, value_name = "person", conflicts_with = "remove")]
     init: Vec<String>,
-    /// Each person's ssh public key file, in the order of --init
+    /// Each person's ssh public key file, in the order of --init (default for one person: the key
+    /// that git signs with, else ~/.ssh/id_ed25519.pub and the like)
     #[arg(long, value_name = "file", requires = "init")]
     key: Vec<PathBuf>,
     /// Each person's e-mail, in the order of --init
@@ -68,18 +64,22 @@ impl Enroll {
         let git_dir = repo.git_dir().to_owned();
         let done = match self.remove {
             true => remove(&git_dir, self.dry_run),
-            false => self.enrol(&repo)?,
+            false => self.enrol(&repo, session.env("HOME").map(PathBuf::from).as_deref())?,
         };
         let done = done.map_err(|error| failed(error, &git_dir))?;
         self.tell(&done, &git_dir, session)?;
         Ok(Exit::Fine)
     }
 
-    fn enrol(&self, repo: &Repo) -> Result<Result<Vec<Done>, EnrollError>, CliError> {
+    fn enrol(
+        &self,
+        repo: &Repo,
+        home: Option<&Path>,
+    ) -> Result<Result<Vec<Done>, EnrollError>, CliError> {
         let binary = std::env::current_exe()
             .and_then(fs::canonicalize)
             .map_err(|error| CliError::new(Kind::Undecided, error))?;
-        let founding = self.founding(repo.git_dir())?;
+        let founding = self.founding(repo.git_dir(), home)?;
         let enrolment = Enrolment {
             binary: &binary,
             system: Path::new(SYSTEM_FILE),
@@ -94,12 +94,13 @@ impl Enroll {
         Ok(enrolment.run(repo))
     }
 
-    fn founding(&self, git_dir: &Path) -> Result<Option<Founding>, CliError> {
+    fn founding(&self, git_dir: &Path, home: Option<&Path>) -> Result<Option<Founding>, CliError> {
         let usage = |message: String| CliError::words(Kind::Usage, message);
         if self.init.is_empty() {
             return Ok(None);
         }
-        if self.key.len() != self.init.len() || self.email.len() > self.init.len() {
+        let alone = self.init.len() == 1 && self.key.is_empty();
+        if (self.key.len() != self.init.len() && !alone) || self.email.len() > self.init.len() {
             return Err(usage(
                 "give one --key for each --init, and at most one --email".to_owned(),
             ));
@@ -108,14 +109,21 @@ impl Enroll {
             config::value(git_dir, key).map_err(|error| CliError::new(Kind::Undecided, error))
         };
         let mut founders = Vec::new();
-        for (index, (name, key)) in self.init.iter().zip(&self.key).enumerate() {
+        for (index, name) in self.init.iter().enumerate() {
             let name = PersonName::new(name).ok_or_else(|| {
                 usage(format!(
                     "{name:?} is no person's name: [a-z0-9][a-z0-9-]{{0,38}}"
                 ))
             })?;
-            let key = fs::read_to_string(key)
-                .map_err(|error| usage(format!("{}: {error}", key.display())))?;
+            let key = match self.key.get(index) {
+                Some(key) => fs::read_to_string(key)
+                    .map_err(|error| usage(format!("{}: {error}", key.display())))?,
+                None => own_key(git("user.signingKey")?, home).ok_or_else(|| {
+                    usage(format!(
+                        "no ssh public key of {name} found; name one with --key <file>"
+                    ))
+                })?,
+            };
             let email = match (index, self.email.get(index)) {
                 (_, Some(email)) => Some(email.clone()),
                 (0, None) => git("user.email")?,
@@ -184,6 +192,29 @@ impl Enroll {
 }
 
 /// Returns the directory's name without `.git`.
+/// Finds the ssh public key that the admin signs with: `user.signingKey` as a file or inline, else
+/// the usual files below the home directory.
+fn own_key(configured: Option<String>, home: Option<&Path>) -> Option<String> {
+    let is_key = |text: &String| crate::people::key::parse_ssh(text.trim()).is_ok();
+    let read = |path: PathBuf| fs::read_to_string(path).ok().filter(is_key);
+    if let Some(configured) = configured {
+        let inline = configured.strip_prefix("key::").unwrap_or(&configured);
+        if is_key(&inline.to_owned()) {
+            return Some(inline.to_owned());
+        }
+        let path = match (configured.strip_prefix("~/"), home) {
+            (Some(rest), Some(home)) => home.join(rest),
+            _ => PathBuf::from(&configured),
+        };
+        let mut public = path.clone().into_os_string();
+        public.push(".pub");
+        return read(path).or_else(|| read(PathBuf::from(public)));
+    }
+    let ssh = home?.join(".ssh");
+    let usual = ["id_ed25519.pub", "id_ecdsa.pub", "id_rsa.pub"];
+    usual.into_iter().find_map(|name| read(ssh.join(name)))
+}
+
 fn called(git_dir: &Path) -> String {
     let name = git_dir.file_name().unwrap_or_default().to_string_lossy();
     name.strip_suffix(".git").unwrap_or(&name).to_owned()

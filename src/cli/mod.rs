@@ -3,13 +3,22 @@
 //! Data goes to stdout, words to stderr. Whatever goes wrong, a panic too, ends in an exit code
 //! that accepts nothing.
 
+mod check;
 mod enroll;
 mod error;
+mod fetched;
+mod git;
+mod ground;
 mod hook;
+mod log;
 mod people;
 mod policy;
 mod repository;
+mod reviews;
 mod session;
+mod sign;
+mod site;
+mod verify;
 
 use std::ffi::OsString;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -20,6 +29,8 @@ use clap::{Parser, Subcommand};
 
 pub use error::{CliError, Exit, Kind};
 pub use session::Session;
+
+use crate::wire::review::ReviewVerb;
 
 /// Review enforcement for git: two people saw this, with a signed record.
 #[derive(Debug, Parser)]
@@ -37,26 +48,49 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    Check(check::Check),
+    /// Sign and push that a commit may land
+    Approve(sign::Sign),
+    /// Sign and push that a commit must not land
+    Reject(sign::Sign),
+    /// Sign and push that what you said of a commit is taken back
+    Withdraw(sign::Sign),
+    Reviews(reviews::Reviews),
     Enroll(enroll::Enroll),
     Hook(hook::Hook),
     #[command(subcommand)]
     Policy(policy::Policy),
     #[command(subcommand)]
     People(people::People),
+    #[command(subcommand)]
+    Log(log::Log),
+    #[command(subcommand)]
+    Verify(verify::Verify),
 }
 
 impl Command {
     fn run(&self, session: &mut Session<'_>) -> Result<Exit, CliError> {
         match self {
+            Self::Check(command) => command.run(session),
+            Self::Approve(command) => command.run(ReviewVerb::Approve, session),
+            Self::Reject(command) => command.run(ReviewVerb::Reject, session),
+            Self::Withdraw(command) => command.run(ReviewVerb::Withdraw, session),
+            Self::Reviews(command) => command.run(session),
             Self::Enroll(command) => command.run(session),
             Self::Hook(command) => command.run(session),
             Self::Policy(command) => command.run(session),
             Self::People(command) => command.run(session),
+            Self::Log(command) => command.run(session),
+            Self::Verify(command) => command.run(session),
         }
     }
 }
 
 /// Runs the command line of this process.
+#[allow(
+    clippy::disallowed_methods,
+    reason = "here is where the environment comes in"
+)]
 pub fn main() -> ExitCode {
     let mut out = anstream::AutoStream::auto(std::io::stdout());
     let mut err = anstream::AutoStream::auto(std::io::stderr());

@@ -1,7 +1,7 @@
 //! The doors: bytes from git, one decision, an exit code.
 
 pub mod push;
-mod received;
+pub(crate) mod received;
 mod reply;
 
 use std::ffi::OsString;

@@ -16,7 +16,7 @@ use std::time::Instant;
 use jiff::Timestamp;
 
 use crate::admit::settle::{Outcome, Settling};
-use crate::admit::{Admission, Asked, Landing, admit};
+use crate::admit::{Admission, AdmitError, Asked, Landing, admit, rehearse};
 use crate::gather::Proposed;
 use crate::git::RefValue;
 use crate::host::clock;
@@ -156,25 +156,25 @@ impl Door<'_> {
         for update in &self.push.updates {
             updates.push(proposed(update, self.site.current(&update.name)?));
         }
-        self.ask(view, now, &updates, &|people| {
-            pusher(&self.site.server.pusher, self.env, people)
-        })
+        let known = |people: &People| pusher(&self.site.server.pusher, self.env, people);
+        self.ask(view, now, &updates, &known, admit)
     }
 
-    fn ask(
+    fn ask<T>(
         &self,
         view: View,
         now: Timestamp,
         updates: &[Proposed],
         pusher: &dyn Fn(&People) -> Pusher,
-    ) -> Result<Admission, GateError> {
+        decide: impl FnOnce(Asked<'_>) -> Result<T, AdmitError>,
+    ) -> Result<T, GateError> {
         let Site {
             repo,
             record,
             server,
         } = self.site;
         let seconds = server.limits.seconds;
-        Ok(admit(Asked {
+        Ok(decide(Asked {
             repo,
             view,
             policy_ref: &server.policy_ref,
@@ -197,6 +197,7 @@ impl Door<'_> {
         now: Timestamp,
     ) -> Result<(), GateError> {
         let record = &self.site.record;
+        record.check_key()?;
         let mut first = Vec::with_capacity(commits.len());
         for commit in commits {
             if record.bringer(&commit)?.is_none() {
@@ -302,9 +303,9 @@ impl Door<'_> {
             words.push_str(&report::terminal::verdict(&admission.verdict, &context));
         }
         let ask = |name: &RefName, head: &Oid| {
-            let update = proposed_landing(name, head);
             let view = self.site.record.view()?;
-            self.ask(view, now, &[update], &|_| Pusher::Nobody)
+            let landing = |asked: Asked<'_>| rehearse::landing(asked, name, head);
+            self.ask(view, now, &[], &|_| Pusher::Nobody, landing)
         };
         let outcomes = reply::outcomes(&self.site.repo, admission, &ask);
         words.push_str(&report::terminal::review_reply(&outcomes, &context));
@@ -331,15 +332,6 @@ fn proposed(update: &RefUpdate, current: Option<RefValue>) -> Proposed {
         old: some(update.old),
         new: some(update.new),
         current: Some(current),
-    }
-}
-
-fn proposed_landing(name: &RefName, head: &Oid) -> Proposed {
-    Proposed {
-        name: name.clone(),
-        old: None,
-        new: Some(*head),
-        current: None,
     }
 }
 

@@ -1,6 +1,7 @@
 //! What a reviewer is told: what their review did, and what is still missing.
 
 use crate::admit::Admission;
+use crate::admit::rehearse::Rehearsed;
 use crate::gather::candidates::message_of;
 use crate::git::Repo;
 use crate::report::terminal::{ReviewAct, ReviewOutcome};
@@ -20,15 +21,17 @@ const LIMIT: usize = 16;
 pub(crate) fn outcomes(
     repo: &Repo,
     admission: &Admission,
-    ask: &dyn Fn(&RefName, &Oid) -> Result<Admission, GateError>,
+    ask: &dyn Fn(&RefName, &Oid) -> Result<Rehearsed, GateError>,
 ) -> Vec<ReviewOutcome> {
     let reviews = admission.reviews.iter().take(LIMIT);
     reviews
         .map(|review| {
             let verb = message_of(review, repo.format()).map(|message| message.verb);
-            let now = ask(&review.target, &review.head)
-                .ok()
-                .and_then(|admission| admission.verdict.updates.into_iter().next());
+            let (how, admission) = match ask(&review.target, &review.head) {
+                Ok(rehearsed) => (Some(rehearsed.how), rehearsed.admission),
+                Err(_) => (None, None),
+            };
+            let now = admission.and_then(|it| it.verdict.updates.into_iter().next());
             ReviewOutcome {
                 person: review.person.to_string(),
                 act: match verb {
@@ -38,6 +41,7 @@ pub(crate) fn outcomes(
                 },
                 head: review.head,
                 target: review.target.clone(),
+                how,
                 now,
             }
         })

@@ -154,6 +154,42 @@ fn approvals_of(
     Ok(approvals)
 }
 
+/// Returns every review of a head for the target with its state, whoever signed it, in log order.
+///
+/// What a rejection or a withdrawal ended, or a later review of the same head, is `Replaced` or
+/// `Withdrawn`; a standing withdrawal is `Live`.
+pub(crate) fn of_head(
+    desk: &Desk<'_>,
+    name: &RefName,
+    head: &Oid,
+) -> Result<Vec<Candidate>, GatherError> {
+    let mut found = Vec::new();
+    for (index, review) in desk.view.reviews_of_head(name, head)? {
+        let person = review.person.clone();
+        let Some(mut candidate) = open(desk, index, review) else {
+            continue;
+        };
+        let newest_first = desk.view.reviews_by(name, &person, PER_PERSON * 2)?;
+        let later: Vec<Candidate> = newest_first
+            .into_iter()
+            .filter(|(other, _)| *other > index)
+            .filter_map(|(other, review)| open(desk, other, review))
+            .collect();
+        if candidate.message.verb == ReviewVerb::Approve {
+            settle(desk, name, &mut candidate, &later)?;
+        } else if let Some(state) = key_state(desk, &candidate.review) {
+            candidate.state = state;
+        } else if let Some(last) = later.iter().find(|other| other.review.head == *head) {
+            candidate.state = match last.message.verb {
+                ReviewVerb::Withdraw => ReviewState::Withdrawn,
+                ReviewVerb::Approve | ReviewVerb::Reject => ReviewState::Replaced,
+            };
+        }
+        found.push(candidate);
+    }
+    Ok(found)
+}
+
 /// Reads an entry's tag again; what once was sound still is, so a fault means a foreign entry.
 fn open(desk: &Desk<'_>, index: u64, review: Review) -> Option<Candidate> {
     let message = message_of(&review, desk.repo.format())?;

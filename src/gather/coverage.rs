@@ -10,9 +10,10 @@ use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use crate::git::merge::{Merged, merge_trees};
-use crate::git::{GitError, changes, walk};
+use crate::git::{GitError, Repo, changes, walk};
 use crate::judge::facts::{HeadFacts, ReviewState};
 use crate::judge::verdict::Coverage;
+use crate::record::View;
 use crate::wire::name::{RefName, RepoPath};
 use crate::wire::oid::Oid;
 
@@ -440,42 +441,73 @@ impl<'a> Landings<'a> {
     }
 }
 
-/// Finds the base of a landing: the head's nearest ancestor among the counted heads that landed
-/// since the review or stand earlier in the sequence, else the one best common ancestor with the
-/// tip the reviewer saw.
-pub(crate) fn base(
+/// A head whose landing is asked for, and what its reviewer saw.
+pub(crate) struct Reviewed {
+    /// H.
+    pub(crate) head: Oid,
+    /// The tip of the target that the reviewer saw.
+    pub(crate) seen: Oid,
+    /// The index of the review: only what was counted later can be a base.
+    pub(crate) since: u64,
+}
+
+fn base(
     desk: &Desk<'_>,
     name: &RefName,
     candidate: &Candidate,
     prior: &[Oid],
 ) -> Result<Option<Oid>, GatherError> {
-    let head = candidate.review.head;
-    let limit = desk.limits.objects();
-    let counted = desk.view.counted_since(name, candidate.index)?;
+    let reviewed = Reviewed {
+        head: candidate.review.head,
+        seen: candidate.seen(),
+        since: candidate.index,
+    };
+    base_of(
+        desk.repo,
+        desk.view,
+        name,
+        &reviewed,
+        prior,
+        desk.limits.objects(),
+    )
+}
+
+/// Finds the base of a landing: the head's nearest ancestor among the counted heads that landed
+/// since the review or stand earlier in the sequence (`prior`), else the one best common ancestor
+/// with the tip the reviewer saw.
+pub(crate) fn base_of(
+    repo: &Repo,
+    view: &View,
+    name: &RefName,
+    reviewed: &Reviewed,
+    prior: &[Oid],
+    limit: usize,
+) -> Result<Option<Oid>, GatherError> {
+    let head = reviewed.head;
+    let counted = view.counted_since(name, reviewed.since)?;
     let mut nearest: Vec<Oid> = Vec::new();
     for other in prior
         .iter()
         .copied()
         .chain(counted.into_iter().map(|(_, oid)| oid))
     {
-        desk.check_time()?;
         if other == head
             || nearest.contains(&other)
-            || !desk.repo.exists(&other)
-            || !walk::is_ancestor(desk.repo, &other, &head, limit)?
+            || !repo.exists(&other)
+            || !walk::is_ancestor(repo, &other, &head, limit)?
         {
             continue;
         }
         let mut behind = false;
         for known in &nearest {
-            behind = behind || walk::is_ancestor(desk.repo, &other, known, limit)?;
+            behind = behind || walk::is_ancestor(repo, &other, known, limit)?;
         }
         if behind {
             continue;
         }
         let mut kept = Vec::new();
         for known in nearest {
-            if !walk::is_ancestor(desk.repo, &known, &other, limit)? {
+            if !walk::is_ancestor(repo, &known, &other, limit)? {
                 kept.push(known);
             }
         }
@@ -483,7 +515,7 @@ pub(crate) fn base(
         nearest = kept;
     }
     if nearest.is_empty() {
-        nearest = walk::merge_bases(desk.repo, &head, &candidate.seen(), limit)?;
+        nearest = walk::merge_bases(repo, &head, &reviewed.seen, limit)?;
     }
     Ok(match nearest.as_slice() {
         [one] => Some(*one),

@@ -163,6 +163,9 @@ pub(crate) struct Hands {
 impl Hands {
     /// Adds a commit of a reviewed range.
     pub(crate) fn contribute(&mut self, desk: &Desk<'_>, oid: &Oid) -> Result<(), GatherError> {
+        if desk.repo.is_rehearsed(oid) {
+            return Ok(());
+        }
         let hands = of(desk, oid)?;
         let commit = &hands.commit;
         self.email(desk, &commit.author.email, Role::Author);
@@ -189,6 +192,9 @@ impl Hands {
 
     /// Adds a landing commit: who made it is recorded, not excluded.
     pub(crate) fn land(&mut self, desk: &Desk<'_>, oid: &Oid) -> Result<(), GatherError> {
+        if desk.repo.is_rehearsed(oid) {
+            return Ok(());
+        }
         let hands = of(desk, oid)?;
         self.email(desk, &hands.commit.author.email, Role::Lander);
         self.email(desk, &hands.commit.committer.email, Role::Lander);
@@ -310,6 +316,10 @@ pub(crate) fn inspect(
     for (seen, oid) in commits.iter().enumerate() {
         if seen.is_multiple_of(256) {
             desk.check_time()?;
+        }
+        // Whoever lands the head in earnest makes, dates and signs a commit of their own.
+        if desk.repo.is_rehearsed(oid) {
+            continue;
         }
         let hands = of(desk, oid)?;
         match &hands.signature {

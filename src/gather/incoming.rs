@@ -342,6 +342,6 @@ pub(crate) fn proposal(
         .collect();
     let commits = walk::new_commits(desk.repo, &new, &tips, desk.limits.objects())?;
     facts.commits = commits.len();
-    strict_trees(desk, &commits)?;
+    facts.notices.extend(strict_trees(desk, &commits)?);
     Ok(facts)
 }

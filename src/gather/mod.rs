@@ -251,6 +251,16 @@ pub(crate) fn notice(code: Code, about: impl IntoIterator<Item = String>) -> Not
     }
 }
 
+/// Returns the family of findings that a malformed object belongs to.
+pub(crate) fn fault_code(fault: ObjectFault) -> Code {
+    match fault {
+        ObjectFault::Malformed => Code::MalformedObject,
+        ObjectFault::UnsafePath => Code::UnsafePath,
+        ObjectFault::UnsafeMode => Code::UnsafeMode,
+        ObjectFault::Collision => Code::PathCollision,
+    }
+}
+
 /// Says as a notice what kept facts from being gathered.
 pub(crate) fn notice_of(error: &GatherError) -> Notice {
     match error {
@@ -264,13 +274,7 @@ pub(crate) fn notice_of(error: &GatherError) -> Notice {
 pub(crate) fn git_notice(git: &GitError) -> Notice {
     match git {
         GitError::Malformed { oid, fault, .. } => {
-            let code = match fault {
-                ObjectFault::Malformed => Code::MalformedObject,
-                ObjectFault::UnsafePath => Code::UnsafePath,
-                ObjectFault::UnsafeMode => Code::UnsafeMode,
-                ObjectFault::Collision => Code::PathCollision,
-            };
-            notice(code, [oid.to_string(), git.to_string()])
+            notice(fault_code(*fault), [oid.to_string(), git.to_string()])
         }
         GitError::Budget { .. } | GitError::TooLarge { .. } => {
             notice(Code::OverBudget, [git.to_string()])

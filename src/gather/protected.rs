@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use crate::git::changes::{self, Change};
-use crate::git::{RefValue, walk};
+use crate::git::{GitError, RefValue, walk};
 use crate::judge::facts::{
     HeadFacts, Notice, PathFacts, ReviewState, StepFacts, UpdateFacts, Verb,
 };
@@ -22,7 +22,7 @@ use super::coverage::{self, Step};
 use super::described;
 use super::hands::{self, Hands};
 use super::rulebook::{Rulebook, RulebookError};
-use super::{Desk, GatherError, Proposed, git_notice, notice};
+use super::{Desk, GatherError, Proposed, fault_code, git_notice, notice};
 
 /// The kind of move, once its shape is found sound.
 enum Move {
@@ -142,7 +142,11 @@ fn peel(desk: &Desk<'_>, name: &RefName, to: &Oid) -> Result<Result<Oid, Notice>
     let short = name.as_bstr().strip_prefix(b"refs/tags/");
     let (kind, _) = desk.repo.kind_and_size(to)?;
     match (kind, short) {
-        (ObjectKind::Commit, _) => Ok(Ok(*to)),
+        (ObjectKind::Commit, _) => {
+            // Strictly, before anything asks where its parents lead.
+            desk.repo.commit(to)?;
+            Ok(Ok(*to))
+        }
         (ObjectKind::Tag, Some(short)) => {
             let tag = desk.repo.tag(to)?;
             if tag.name != short {
@@ -303,7 +307,11 @@ fn step(
 ) -> Result<(), GatherError> {
     let new = walk::new_commits(desk.repo, to, &[*from], desk.limits.objects())?;
     facts.commits = new.len();
-    strict_trees(desk, &new)?;
+    let faults = strict_trees(desk, &new)?;
+    if !faults.is_empty() {
+        facts.notices.extend(faults);
+        return Ok(());
+    }
     facts
         .notices
         .extend(hands::inspect(desk, &new, protection.signed_commits)?);
@@ -416,7 +424,7 @@ fn whole(
 
 /// Parses strictly every tree that is new, by comparing each commit with its first parent: what
 /// that leaves unread was read for the parent, or stood at P.
-pub(crate) fn strict_trees(desk: &Desk<'_>, new: &[Oid]) -> Result<(), GatherError> {
+pub(crate) fn strict_trees(desk: &Desk<'_>, new: &[Oid]) -> Result<Vec<Notice>, GatherError> {
     let mut seen = std::collections::HashSet::new();
     for (count, oid) in new.iter().enumerate() {
         if count.is_multiple_of(64) {
@@ -427,16 +435,35 @@ pub(crate) fn strict_trees(desk: &Desk<'_>, new: &[Oid]) -> Result<(), GatherErr
             Some(parent) => Some(desk.repo.commit(parent)?.tree),
             None => None,
         };
-        if seen.insert((parent, commit.tree)) {
-            changes::changes(
-                desk.repo,
-                parent.as_ref(),
-                &commit.tree,
-                desk.limits.paths(),
-            )?;
+        if !seen.insert((parent, commit.tree)) {
+            continue;
+        }
+        let limit = desk.limits.paths();
+        match changes::changes(desk.repo, parent.as_ref(), &commit.tree, limit) {
+            Ok(_) => {}
+            Err(GitError::Malformed { .. }) => return tree_faults(desk, &commit.tree),
+            Err(error) => return Err(error.into()),
         }
     }
-    Ok(())
+    Ok(Vec::new())
+}
+
+/// Finds where in a tree, and what, the strict parser refuses.
+fn tree_faults(desk: &Desk<'_>, tree: &Oid) -> Result<Vec<Notice>, GatherError> {
+    let mut seen = std::collections::HashSet::new();
+    let faults = changes::check_trees(desk.repo, &[*tree], &mut seen, desk.limits.objects())?;
+    if faults.is_empty() {
+        // The other side of the comparison: what stood there before is what is malformed.
+        let about = [tree.to_string(), "it replaces a malformed tree".to_owned()];
+        return Ok(vec![notice(Code::MalformedObject, about)]);
+    }
+    let notices = faults.into_iter().take(20).map(|fault| Notice {
+        code: fault_code(fault.fault),
+        about: vec![fault.tree.to_string(), fault.detail],
+        paths: vec![fault.path],
+        at: None,
+    });
+    Ok(notices.collect())
 }
 
 /// Compares two commits' trees, both sides of every change, with classes.

@@ -37,7 +37,17 @@ pub(crate) fn of(
     if bytes.starts_with(b"refs/countersign/") {
         return Ok(countersign(name));
     }
+    if nested(bytes) {
+        let why = "a ref name inside another".to_owned();
+        return refused(Code::ShadowingRef, why);
+    }
     let protection = desk.rules.policy.protection(name, desk.policy_ref);
+    // `Release/2` where `release/**` is protected.
+    let plain = refname::plain(name);
+    let twin = desk.rules.policy.protection(&plain, desk.policy_ref);
+    if protection.is_none() && twin.is_some() && proposed.new.is_some() {
+        return refused(Code::ShadowingRef, plain.to_string());
+    }
     let creates = proposed.new.is_some() && desk.view.tip(name)?.is_none();
     if creates && let Some(real) = imitated(desk, name)? {
         return refused(Code::ShadowingRef, real.to_string());
@@ -46,6 +56,13 @@ pub(crate) fn of(
         Some(protection) => (Scope::Protected(protection), Vec::new()),
         None => (Scope::Free, Vec::new()),
     })
+}
+
+/// Returns whether `refs/` stands again below `refs/<kind>/`, as in `refs/heads/refs/heads/main`.
+fn nested(name: &[u8]) -> bool {
+    let mut parts = name.split(|byte| *byte == b'/').skip(2).peekable();
+    let first = parts.next().unwrap_or_default();
+    parts.peek().is_some() && first.eq_ignore_ascii_case(b"refs")
 }
 
 fn countersign(name: &RefName) -> (Scope, Vec<Notice>) {

@@ -33,7 +33,7 @@ pub struct Change {
 pub struct TreeFault {
     /// The tree object.
     pub tree: Oid,
-    /// Where it stands; empty for a root.
+    /// Where it stands, with the entry at fault; empty for a root of which no entry is.
     pub path: RepoPath,
     /// Which family of findings it belongs to.
     pub fault: ObjectFault,
@@ -257,11 +257,23 @@ impl Check<'_> {
         within("directory levels", depth, DEPTH_LIMIT)?;
         let entries = match self.repo.tree(oid) {
             Ok(entries) => entries,
-            Err(GitError::Malformed { fault, detail, .. }) => {
+            Err(GitError::Malformed {
+                fault,
+                name,
+                detail,
+                ..
+            }) => {
                 self.faulty.insert(*oid);
+                let mut at = path.to_vec();
+                if let Some(name) = name {
+                    if !at.is_empty() {
+                        at.push(b'/');
+                    }
+                    at.extend_from_slice(&name);
+                }
                 self.faults.push(TreeFault {
                     tree: *oid,
-                    path: RepoPath::new(path.as_slice()),
+                    path: RepoPath::new(at),
                     fault,
                     detail,
                 });
@@ -485,21 +497,13 @@ mod tests {
         let blob = scratch.blob(b"x");
         let file = |name| ("100644", name, blob);
         let good = scratch.raw_tree(&[file("a")]);
-        for (bad, fault) in [
-            (
-                scratch.raw_tree(&[file("a"), file("a")]),
-                ObjectFault::Malformed,
-            ),
-            (scratch.raw_tree(&[file(".GIT")]), ObjectFault::UnsafePath),
-            (
-                scratch.raw_tree(&[file("A"), file("a")]),
-                ObjectFault::Collision,
-            ),
-            (
-                scratch.raw_tree(&[("100664", "a", blob)]),
-                ObjectFault::UnsafeMode,
-            ),
+        for (entries, fault, at) in [
+            (vec![file("a"), file("a")], ObjectFault::Malformed, "a"),
+            (vec![file(".GIT")], ObjectFault::UnsafePath, ".GIT"),
+            (vec![file("A"), file("a")], ObjectFault::Collision, "a"),
+            (vec![("100664", "a", blob)], ObjectFault::UnsafeMode, "a"),
         ] {
+            let bad = scratch.raw_tree(&entries);
             let middle = scratch.raw_tree(&[("40000", "bad", bad), ("40000", "good", good)]);
             let root = scratch.raw_tree(&[file("f"), ("40000", "sub", middle)]);
             let other = scratch.raw_tree(&[file("g"), ("40000", "sub", middle)]);
@@ -507,7 +511,7 @@ mod tests {
             let faults = check_trees(&scratch.repo, &[root, other], &mut seen, 100).unwrap();
             assert_eq!(faults.len(), 1);
             assert_eq!((faults[0].tree, faults[0].fault), (bad, fault));
-            assert_eq!(faults[0].path.to_string(), "sub/bad");
+            assert_eq!(faults[0].path.to_string(), format!("sub/bad/{at}"));
             assert_eq!(seen, HashSet::from([good]));
             let again = check_trees(&scratch.repo, &[other], &mut seen, 100).unwrap();
             assert_eq!(again.len(), 1);

@@ -73,6 +73,8 @@ pub enum GitError {
         oid: Oid,
         /// Which family of findings it belongs to.
         fault: ObjectFault,
+        /// The entry of a tree that is at fault.
+        name: Option<bstr::BString>,
         /// What the parser says.
         detail: String,
     },

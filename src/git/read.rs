@@ -18,7 +18,7 @@ use crate::wire::tree::{self, FileMode, TreeEntry};
 /// Most bytes of merge results that one [`Repo`] keeps.
 const OVERLAY_LIMIT: usize = 32 << 20;
 
-/// Objects that exist in memory only: what `merge/v1` makes.
+/// Objects that exist in memory only: what `merge/v1` makes, and commits that are rehearsed.
 #[derive(Default)]
 pub(super) struct Overlay {
     objects: HashMap<Oid, (ObjectKind, Rc<[u8]>)>,
@@ -103,8 +103,12 @@ impl Repo {
             return Ok(Rc::default());
         }
         let (tree, size) = self.with_raw(oid, ObjectKind::Tree, TREE_LIMIT, |raw| {
-            let tree = tree::parse(raw, self.format)
-                .map_err(|error| malformed(oid, error.fault(), &error))?;
+            let tree = tree::parse(raw, self.format).map_err(|error| GitError::Malformed {
+                oid: *oid,
+                fault: error.fault(),
+                name: error.name().cloned(),
+                detail: error.to_string(),
+            })?;
             Ok((Rc::new(tree), raw.len()))
         })?;
         let entries = tree.len().saturating_mul(size_of::<TreeEntry>());
@@ -211,6 +215,20 @@ impl Repo {
         overlay.bytes = total;
         overlay.objects.insert(oid, (kind, Rc::from(bytes)));
         Ok(oid)
+    }
+
+    /// Keeps a commit that nobody made in memory, to see what judging it would say.
+    ///
+    /// Where such a commit is stored already, that one is meant, and it is no rehearsal.
+    pub fn rehearse(&self, commit: Vec<u8>) -> Result<Oid, GitError> {
+        self.overlay(ObjectKind::Commit, commit)
+    }
+
+    /// Returns whether a commit exists only because [`Repo::rehearse`] was asked to.
+    pub fn is_rehearsed(&self, oid: &Oid) -> bool {
+        let overlay = self.overlay.borrow();
+        let made = overlay.objects.get(oid);
+        made.is_some_and(|(kind, _)| *kind == ObjectKind::Commit)
     }
 
     /// Returns the id that an object of these bytes has here.
@@ -339,6 +357,7 @@ fn malformed(oid: &Oid, fault: ObjectFault, detail: &impl ToString) -> GitError 
     GitError::Malformed {
         oid: *oid,
         fault,
+        name: None,
         detail: detail.to_string(),
     }
 }
@@ -552,6 +571,31 @@ mod tests {
         assert_eq!(mode("d/g"), Some(FileMode::Executable));
         for nothing in ["", "b", "a/b", "d/", "/a", "d//g", "d/e/f/g", "A"] {
             assert_eq!(at(nothing), None, "{nothing}");
+        }
+    }
+
+    /// A rehearsed commit is judged like any other and known for what it is; one that is stored is
+    /// no rehearsal, and nothing is written.
+    #[test]
+    fn rehearses_commits() {
+        for format in BOTH {
+            let scratch = Scratch::new(format);
+            let tree = scratch.tree(&[("100644", "a", "1")]);
+            let root = scratch.commit(tree, &[], 1);
+            let before = files_below(&scratch.dir);
+            let who = "A <a@example.com> 2 +0000";
+            let text = format!("tree {tree}\nparent {root}\nauthor {who}\ncommitter {who}\n\nm\n");
+            let made = scratch.repo.rehearse(text.clone().into_bytes()).unwrap();
+            assert!(scratch.repo.is_rehearsed(&made));
+            assert_eq!(scratch.repo.commit(&made).unwrap().parents, [root]);
+            assert_eq!(
+                new_commits(&scratch.repo, &made, &[root], 10).unwrap(),
+                [made]
+            );
+            assert_eq!(files_below(&scratch.dir), before);
+            let raw = scratch.repo.raw(&root, ObjectKind::Commit, 1000).unwrap();
+            assert_eq!(scratch.repo.rehearse(raw.to_vec()).unwrap(), root);
+            assert!(!scratch.repo.is_rehearsed(&root));
         }
     }
 }

@@ -23,10 +23,11 @@ use super::hooks::{self, Change, Hook, Hooks, HooksError};
 use super::ownership::{OwnershipError, check_ownership};
 use super::pusher::PusherSource;
 use super::server::{Initial, Server, ServerError};
+use crate::admit::baseline::baseline;
 use crate::gather::{Rulebook, RulebookError};
 use crate::git::{GitError, RefValue, Repo};
 use crate::policy::Mode;
-use crate::record::entry::{Entry, Genesis, PolicyId};
+use crate::record::entry::{Entry, Genesis};
 use crate::record::{Record, RecordError};
 use crate::wire::name::RefName;
 use crate::wire::oid::Oid;
@@ -320,6 +321,7 @@ impl Enrolment<'_> {
         Ok(())
     }
 
+    /// Returns the baseline; every protected ref must have a tip of its own.
     fn genesis(
         &self,
         repo: &Repo,
@@ -327,39 +329,13 @@ impl Enrolment<'_> {
         rulebook: &Rulebook,
         mode: Mode,
     ) -> Result<Genesis, EnrollError> {
-        let mut tips = BTreeMap::new();
-        let mut dry_run = Vec::new();
         for (name, value) in repo.references()? {
-            let Some(protection) = rulebook.policy.protection(&name, policy_ref) else {
-                continue;
-            };
-            match value {
-                RefValue::Symbolic(target) => return Err(EnrollError::Symbolic { name, target }),
-                RefValue::Oid(oid) => {
-                    if mode == Mode::DryRun || protection.mode == Mode::DryRun {
-                        dry_run.push(name.clone());
-                    }
-                    tips.insert(name, oid);
-                }
+            let is_protected = rulebook.policy.protection(&name, policy_ref).is_some();
+            if let (true, RefValue::Symbolic(target)) = (is_protected, value) {
+                return Err(EnrollError::Symbolic { name, target });
             }
         }
-        let keys = rulebook.people.persons.values().map(|person| {
-            let keys = person.keys.iter().map(|key| key.fingerprint.clone());
-            (person.name.clone(), keys.collect())
-        });
-        Ok(Genesis {
-            at: self.now,
-            repository: rulebook.policy.repository.clone(),
-            format: repo.format(),
-            policy_ref: policy_ref.clone(),
-            tips,
-            dry_run,
-            policy: PolicyId {
-                commit: rulebook.id.commit,
-                digest: rulebook.id.digest.clone(),
-            },
-            keys: keys.collect(),
-        })
+        Ok(baseline(repo, rulebook, policy_ref, mode, self.now)?)
     }
 }
 

@@ -14,6 +14,7 @@ pub mod previous;
 pub mod pusher;
 pub mod server;
 mod settings;
+pub mod user;
 
 pub use clock::clock;
 pub use pusher::{PusherSource, pusher};

@@ -101,8 +101,7 @@ pub struct HeadFacts {
     pub contributors: Vec<Contributor>,
     /// Commits of the range that neither a known human's signature nor a known human's push proves.
     pub unproven: Vec<Oid>,
-    /// Approvals that cover this landing: positions in `UpdateFacts::reviews`, with how. A replaced
-    /// one is listed only where the head that replaces it lands in the same sequence.
+    /// Approvals that cover this landing: positions in `UpdateFacts::reviews`, with how.
     pub approvals: Vec<(usize, Coverage)>,
 }
 
@@ -176,7 +175,8 @@ pub enum ReviewState {
     Live,
     /// Older than `approvals_expire`.
     Expired,
-    /// A later review of the same person took its place (`Replaces`, a descendant head).
+    /// A later review of the same person took its place (`Replaces`, a descendant head), and the
+    /// head that did so does not land with it.
     Replaced,
     /// Its person withdrew it.
     Withdrawn,

@@ -132,8 +132,7 @@ pub(crate) fn obstacle(
     if !covers || review.verb != Verb::Approve || review.head != head.head {
         return Some(Obstacle::Uncovering);
     }
-    // Listed though replaced: what replaces it lands with it.
-    if !matches!(review.state, ReviewState::Live | ReviewState::Replaced) {
+    if review.state != ReviewState::Live {
         return Some(Obstacle::Ended(review.state));
     }
     let person = law.people.persons.get(&review.person);

@@ -4,6 +4,8 @@ use std::ops::Range;
 
 use annotate_snippets::{AnnotationKind, Level, Renderer, Snippet};
 
+/// The width of the drawing: a refusal shows it behind `remote: `.
+const COLUMNS: usize = 72;
 /// The most characters of a source line that are shown.
 const SHOWN: usize = 512;
 
@@ -104,7 +106,7 @@ fn render(
             .line_start(line)
             .annotation(AnnotationKind::Primary.span(inside(from)..inside(to))),
     )];
-    let drawn = Renderer::plain().render(report);
+    let drawn = Renderer::plain().term_width(COLUMNS).render(report);
     // The renderer counts columns from the start of what it is shown; the place is ours.
     let gutter = " ".repeat(line.to_string().len());
     match drawn.split_once('\n') {

@@ -77,6 +77,21 @@ impl Record {
         Ok(db)
     }
 
+    /// Puts an index in memory, built from the log, in the place of `index.db`.
+    ///
+    /// For verifiers: whoever could write to the disk could have written that file too. Call it
+    /// before the first view is taken.
+    pub fn distrust_index(&self) -> Result<(), RecordError> {
+        let db = Connection::open_in_memory()?;
+        reset(&db)?;
+        let fresh = Rc::new(db);
+        let used = Rc::clone(self.index.get_or_init(|| Rc::clone(&fresh)));
+        match Rc::ptr_eq(&used, &fresh) {
+            true => Ok(()),
+            false => Err(RecordError::damaged("index.db", "in use already")),
+        }
+    }
+
     /// Brings the index to the checkpoint on disk, from what it has if that is a prefix of it.
     fn bring_up(&self, db: &Connection) -> Result<(), RecordError> {
         let tx = rusqlite::Transaction::new_unchecked(db, TransactionBehavior::Immediate)?;

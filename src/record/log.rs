@@ -40,6 +40,12 @@ pub struct Lock {
 }
 
 impl Record {
+    /// Fails where the key could not sign the next checkpoint: what is accepted now must be
+    /// recorded later.
+    pub fn check_key(&self) -> Result<(), RecordError> {
+        key::private(&self.dir, &self.key).map(drop)
+    }
+
     /// Makes an empty log with a new key; `origin` names the log and its key.
     ///
     /// One that was interrupted goes on where it stopped; a finished one is an error.

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 
 use super::entry::{DecisionId, Entry};
-use super::proof::{Frontier, Hash, leaf_hash};
+use super::proof::{self, Frontier, Hash, leaf_hash};
 use super::tiles::{Stored, TILE_WIDTH, Tiles, complete};
 use super::{Checkpoint, Record, RecordError, index, log};
 
@@ -83,6 +83,19 @@ impl Record {
             check.problem(None, &"the entries do not give the checkpoint's root");
         }
         Ok(check.report)
+    }
+}
+
+impl Record {
+    /// Returns whether these are the bytes of entry `index` under the checkpoint's root.
+    pub fn is_included(&self, index: u64, entry: &Entry) -> Result<bool, RecordError> {
+        let bytes = entry
+            .encode()
+            .map_err(|source| RecordError::Entry { index, source })?;
+        let Checkpoint { size, root, .. } = self.checkpoint();
+        let proof = self.inclusion(index, size)?;
+        let leaf = leaf_hash(&bytes);
+        Ok(proof::verify_inclusion(&leaf, index, size, &proof, &root))
     }
 }
 

@@ -18,14 +18,14 @@ use crate::wire::name::RefName;
 use crate::wire::oid::Oid;
 
 /// Answers from the entries below one size; what is appended later does not show.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct View {
     /// By ascending index, without gaps; at least one.
     layers: Vec<Layer>,
 }
 
 /// A run of entries.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Layer {
     db: Rc<Connection>,
     first: u64,
@@ -33,7 +33,7 @@ struct Layer {
     bodies: Bodies,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 enum Bodies {
     /// The folder of the log.
     Log(PathBuf),

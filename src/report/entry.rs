@@ -18,7 +18,8 @@ pub(super) struct Entry {
     pub(super) texts: [Vec<String>; LENGTHS],
 }
 
-/// Returns all findings of all updates, strongest first, missing approvals before their equals.
+/// Returns all findings of all updates, strongest first; among equals missing approvals come first,
+/// or last where something else must be `mend_first`.
 ///
 /// Only the first `shown` have text.
 pub(super) fn entries(
@@ -26,6 +27,7 @@ pub(super) fn entries(
     focus: &UpdateVerdict,
     context: &Context,
     shown: usize,
+    mend_first: bool,
 ) -> Vec<Entry> {
     let others = verdict
         .updates
@@ -37,8 +39,8 @@ pub(super) fn entries(
         .collect();
     // Stable: the focus comes first among what weighs the same.
     all.sort_by_key(|(_, finding)| {
-        let other = finding.code != Code::MissingApprovals;
-        (std::cmp::Reverse(finding.severity), other)
+        let missing = finding.code == Code::MissingApprovals;
+        (std::cmp::Reverse(finding.severity), missing == mend_first)
     });
     all.into_iter()
         .enumerate()

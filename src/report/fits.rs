@@ -3,6 +3,7 @@
 use super::plain::{COLUMNS, plain, width};
 use super::terminal::{LINES, ReviewAct, ReviewOutcome, review_reply};
 use super::{Context, terminal};
+use crate::admit::rehearse::Rehearsal;
 use crate::judge::sample::{N, oid};
 use crate::judge::verdict::{ApprovalVerdict, Coverage, Evidence, SCHEMA};
 use crate::judge::verdict::{Code, Decision, Finding, Severity, UpdateVerdict, Verdict};
@@ -160,6 +161,7 @@ proptest! {
                     || RefName::from("refs/heads/main"),
                     |now| now.name.clone(),
                 ),
+                how: Some(Rehearsal::Itself),
                 now,
             })
             .collect();

@@ -9,8 +9,10 @@ mod entry;
 #[cfg(test)]
 mod fits;
 pub mod json;
+pub mod log;
 pub mod plain;
 pub mod reply;
+pub mod reviews;
 pub mod terminal;
 pub mod words;
 

@@ -1,12 +1,13 @@
 //! The answer to a pushed review: what it did, and what is still missing.
 
+use crate::admit::rehearse::Rehearsal;
 use crate::judge::verdict::{Code, Decision, UpdateVerdict};
 use crate::wire::name::RefName;
 use crate::wire::oid::Oid;
 
 use super::Context;
 use super::command::Command;
-use super::plain::{COLUMNS, clip, plain};
+use super::plain::{COLUMNS, clip, plain, wrap};
 use super::terminal::{LINES, join};
 use super::words;
 
@@ -34,7 +35,9 @@ pub struct ReviewOutcome {
     pub head: Oid,
     /// The ref it is for.
     pub target: RefName,
-    /// What landing the head now would be answered; none where that could not be computed.
+    /// How the head would come onto the ref now; none where that could not be computed.
+    pub how: Option<Rehearsal>,
+    /// What that would be answered; none where there is nothing to push.
     pub now: Option<UpdateVerdict>,
 }
 
@@ -68,16 +71,57 @@ fn text(outcome: &ReviewOutcome, context: &Context) -> Vec<String> {
         plain(&outcome.target.to_string())
     );
     let mut lines = vec![clip(&line, COLUMNS)];
-    lines.extend(standing(outcome, context));
+    lines.extend(standing(
+        outcome.how.as_ref(),
+        outcome.now.as_ref(),
+        &outcome.head,
+        &outcome.target,
+        context,
+    ));
     lines
 }
 
-fn standing(outcome: &ReviewOutcome, context: &Context) -> Vec<String> {
-    let Some(now) = &outcome.now else {
-        return vec!["  what is still missing could not be computed here".to_owned()];
+/// Says why there is nothing that could be pushed.
+fn no_landing(how: Option<&Rehearsal>) -> Vec<String> {
+    let text = match how {
+        Some(Rehearsal::Landed) => "it has landed already".to_owned(),
+        Some(Rehearsal::Conflict(paths)) => {
+            let paths: Vec<_> = paths.iter().map(ToString::to_string).collect();
+            let at = plain(&words::list(&paths));
+            format!(
+                "landing it now conflicts at {at}; have a commit reviewed that is built on the tip"
+            )
+        }
+        Some(Rehearsal::Unverifiable) => {
+            "what landing it gives cannot be told; approve a commit that is built on the tip"
+                .to_owned()
+        }
+        Some(Rehearsal::Itself | Rehearsal::Merge(_)) | None => {
+            "what is still missing could not be computed here".to_owned()
+        }
     };
+    let mut lines = wrap(&format!("  {text}"), "  ");
+    lines.truncate(4);
+    lines
+}
+
+/// Says what landing a head now would be answered.
+pub(super) fn standing(
+    how: Option<&Rehearsal>,
+    now: Option<&UpdateVerdict>,
+    head: &Oid,
+    target: &RefName,
+    context: &Context,
+) -> Vec<String> {
+    let (Some(how), Some(now)) = (how, now) else {
+        return no_landing(how);
+    };
+    if now.decision == Decision::Accept && matches!(how, Rehearsal::Merge(_)) {
+        let line = "  nothing is missing; merged, squashed or rebased onto the tip it can land";
+        return vec![line.to_owned()];
+    }
     if now.decision == Decision::Accept {
-        let refspec = format!("{}:\n{}", outcome.head, outcome.target);
+        let refspec = format!("{head}:\n{target}");
         let mut lines = vec!["  nothing is missing; whoever may push can land it:".to_owned()];
         let command = Command::new(&["git", "push", &context.remote, &refspec]);
         lines.extend(command.map_or_else(Vec::new, |command| command.lines()));

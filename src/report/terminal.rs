@@ -90,6 +90,25 @@ struct Refusal {
     entries: Vec<Entry>,
     /// How many of them hold the push up.
     refusing: usize,
+    /// Whether the commit must be mended before anybody's approval could help.
+    mend_first: bool,
+}
+
+/// Returns whether something refuses that no approval of this very commit lifts.
+fn mend_first(update: &UpdateVerdict) -> bool {
+    let approvable = |code| {
+        let lifted = [
+            Code::MissingApprovals,
+            Code::Rejected,
+            Code::UnreviewedResidual,
+        ];
+        lifted.contains(&code)
+    };
+    let mut refusing = update
+        .findings
+        .iter()
+        .filter(|f| f.severity == Severity::Refuse);
+    refusing.any(|finding| !approvable(finding.code))
 }
 
 /// What a layout spends lines on.
@@ -202,7 +221,9 @@ impl Refusal {
             head.push("  the push passes, but nothing it lands counts as reviewed".to_owned());
         }
         let missing = |finding: &&Finding| finding.code == Code::MissingApprovals;
-        let missing = focus.findings.iter().find(missing).filter(|_| !passes);
+        let mend_first = mend_first(focus);
+        let missing = focus.findings.iter().find(missing);
+        let missing = missing.filter(|_| !passes && !mend_first);
         let help = context
             .help_url
             .as_deref()
@@ -217,7 +238,8 @@ impl Refusal {
                 review(&verdict.repository, focus, finding, context)
             }),
             help,
-            entries: entries(verdict, focus, context, LINES),
+            mend_first,
+            entries: entries(verdict, focus, context, LINES, mend_first),
         }
     }
 
@@ -234,14 +256,20 @@ impl Refusal {
             entry.texts.get(length).cloned().unwrap_or_default()
         };
         let mut lines = self.head.clone();
-        if layout.share {
-            lines.extend(self.share.clone());
+        let rules = shown.iter().filter(is_rule).flat_map(text);
+        let others = shown.iter().filter(|entry| !is_rule(entry));
+        if self.mend_first {
+            lines.extend(shown.iter().flat_map(text));
+        } else {
+            if layout.share {
+                lines.extend(self.share.clone());
+            }
+            lines.extend(rules);
+            if layout.review {
+                lines.extend(self.review.clone());
+            }
+            lines.extend(others.flat_map(text));
         }
-        lines.extend(shown.iter().filter(is_rule).flat_map(text));
-        if layout.review {
-            lines.extend(self.review.clone());
-        }
-        lines.extend(shown.iter().filter(|entry| !is_rule(entry)).flat_map(text));
         if !hidden.is_empty() {
             lines.push(format!(
                 "... and {} more findings: countersign check --json",
@@ -301,7 +329,8 @@ fn review(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::judge::facts::{Pusher, Scope};
+    use crate::admit::rehearse::Rehearsal;
+    use crate::judge::facts::Scope;
     use crate::judge::sample::{N, Push, oid, protection, rule};
     use crate::judge::verdict::Role;
     use crate::policy::Protection;
@@ -363,7 +392,7 @@ mod tests {
         let push = push.noticed(Code::UnsafePath, &["a/.git/\u{1b}[2Jx"]);
         insta::assert_snapshot!(text(&push), @r#"
         countersign: refused: refs/heads/main (1 commit)
-        [unsafe-path] a path is unsafe to check out: seen, a/.git/\u{1b}[2Jx
+        [unsafe-path] a path is unsafe to check out: seen, a/.git/%1B[2Jx
           rename the path and amend the commit
         [unknown-tip] refs/heads/main is not where the record left it: seen
           on the host set it back, or take it as it is, with
@@ -448,19 +477,19 @@ mod tests {
             Code::SubmoduleChange,
             Code::HiddenContent,
             Code::UnknownSigner,
-            Code::OverBudget,
         ] {
             push = push.noticed(code, &["some/path"]);
         }
-        push.pusher = Pusher::Unknown("mallory".to_owned());
         let push = push.with("carol", &[Role::CoAuthor]);
         insta::assert_snapshot!(text(&push), @r#"
         countersign: refused: refs/heads/main (3 commits)
         share it first, a refused commit is not on the server:
           git push origin 0000000000000000000000020000000000000002:\
         refs/countersign/proposals/alice/000000000000
-        [missing-approvals] everyone: 1 of @maintainers; has nobody
-        [missing-approvals] pipelines: 2 of @maintainers, 1 of @security; has...
+        [missing-approvals] everyone: 1 of @maintainers
+          .countersign/policy.toml:3; has nobody; can approve: bob
+        [missing-approvals] pipelines: 2 of @maintainers, 1 of @security
+          .countersign/policy.toml:7; has nobody; can approve: bob, dana, erin
         then, to approve it (bob):
           git fetch origin refs/countersign/proposals/alice/000000000000
           git tag -s countersign/ok 0000000000000000000000020000000000000002 \
@@ -469,8 +498,6 @@ mod tests {
         0000000000000000000000020000000000000002/bob
           git tag -d countersign/ok
         and then push again
-        [unknown-pusher] the pusher mallory is no person of people.toml
-        [over-budget] more than the limits allow: seen, some/path
         ... and 7 more findings: countersign check --json
           [submodule-change] [hidden-content] [unknown-signer]
           [unknown-contributor] [self-approval] [bot-approval]
@@ -486,6 +513,7 @@ mod tests {
             act: ReviewAct::Approves,
             head: oid(N),
             target: push.update.name.clone(),
+            how: Some(Rehearsal::Itself),
             now: Some(push.verdict()),
         };
         let missing = outcome(&pipelines().approved(&["bob"]));
@@ -516,6 +544,7 @@ mod tests {
                 act,
                 head: oid(N),
                 target: "refs/heads/main".into(),
+                how: None,
                 now: None,
             };
             let text = review_reply(&[outcome], &context());

@@ -173,7 +173,7 @@ fn list_or(names: &[String], none: &str) -> String {
     }
 }
 
-fn list(names: &[String]) -> String {
+pub(super) fn list(names: &[String]) -> String {
     let shown: Vec<_> = names.iter().take(LISTED).map(String::as_str).collect();
     let more = names.len().saturating_sub(LISTED);
     match more {

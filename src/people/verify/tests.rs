@@ -113,7 +113,7 @@ fn split_commit(raw: &[u8]) -> Signed {
 fn split_tag(raw: &[u8]) -> Signed {
     let text = String::from_utf8(raw.to_vec()).unwrap();
     let start = text.find("-----BEGIN").unwrap();
-    signed(text[..start].as_bytes(), &text.as_bytes()[start..])
+    signed(&text.as_bytes()[..start], &text.as_bytes()[start..])
 }
 
 /// A key is found by its fingerprint alone.

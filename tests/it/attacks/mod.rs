@@ -39,12 +39,15 @@ fn approved_and_refused(
         alice.dir().to_str().unwrap(),
         "+refs/attack/*:refs/attack/*",
     );
-    alice.git(&["update-ref", &format!("refs/attack/{head}"), head]);
+    alice
+        .try_git(&["update-ref", &format!("refs/attack/{head}"), head])
+        .either();
     bob.try_git(&["fetch", "-q", from, refs]).either();
     if bob.try_git(&["cat-file", "-e", head]).ok() {
         bob.approve(head).either();
     }
-    let outcome = alice.push(&[&format!("{head}:{MAIN}")]);
+    // Forced: what the client would not send cannot be refused here.
+    let outcome = alice.push(&[&format!("+{head}:{MAIN}")]);
     let outcome = if codes.is_empty() {
         outcome.refused(&[])
     } else {

@@ -58,11 +58,14 @@ fn touched(application: &[u8], flags: u8) -> Vec<u8> {
     out
 }
 
+/// Signs with these flags, and with more after the counter.
+type Sign = Box<dyn Fn(u8, &[u8]) -> Vec<u8>>;
+
 /// A security key, and how it signs with those flags and with more after the counter.
 struct Token {
     kind: &'static str,
     blob: Vec<u8>,
-    sign: Box<dyn Fn(u8, &[u8]) -> Vec<u8>>,
+    sign: Sign,
 }
 
 fn tokens(application: &'static [u8]) -> [Token; 2] {

@@ -1,0 +1,421 @@
+//! Replaying a whole log: what is recorded, held against git objects and against itself.
+//!
+//! The log's own bytes (hashes, signature, encoding) are for [`Record::verify`]. What is held here:
+//!
+//! - a baseline names only refs that the policy it carries protects, and that nothing protected before;
+//! - a review's signature, its person, head and target, as of its receipt, and that it is no replay;
+//! - a landing starts at the recorded tip, closes an intent of its own, was judged by a log in which
+//!   nothing that matters was missing, and comes out the same to the byte;
+//! - what was adopted left the recorded tip, and a policy that can be read;
+//! - in the end the refs are where the record has them.
+//!
+//! An entry that cannot be checked is a problem of that entry; the others are checked all the same.
+
+use std::collections::BTreeMap;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+
+use crate::gather::rulebook::{Rulebook, RulebookError};
+use crate::git::{RefValue, Repo};
+use crate::policy::Mode;
+use crate::record::entry::{Adopted, Entry, Genesis, Landed, Review};
+use crate::record::{Record, TipKind, View};
+use crate::wire::name::RefName;
+use crate::wire::object::ObjectKind;
+use crate::wire::oid::Oid;
+use crate::wire::review::ReviewMessage;
+use crate::wire::tag::Tag;
+
+use super::replay::{self, is_reviewed};
+use super::{AdmitError, RefState};
+
+/// What replaying a log found.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct History {
+    /// Entries read.
+    pub entries: u64,
+    /// Reviews whose signatures were verified again.
+    pub reviews: u64,
+    /// Landings that hold and are reviewed: enforced, and every rule satisfied.
+    pub reviewed: u64,
+    /// Landings that hold and are in dry run.
+    pub dry_run: u64,
+    /// Landings that hold and would have been refused when they were recorded.
+    pub late: u64,
+    /// Landings accepted and not recorded yet, which hold too.
+    pub pending: u64,
+    /// Tips that were taken as found.
+    pub adopted: u64,
+    /// What does not hold, with the entry's index where there is one.
+    pub problems: Vec<(Option<u64>, String)>,
+}
+
+/// Replays the whole log, and compares its end with the refs as they are.
+///
+/// `progress` is called with the number of entries done. An error is returned only where nothing
+/// could be replayed at all.
+pub fn history(
+    repo: &Repo,
+    record: &Record,
+    progress: &mut dyn FnMut(u64),
+) -> Result<History, AdmitError> {
+    let mut history = History::default();
+    let Some(genesis) = record.view()?.genesis()? else {
+        let why = "the log does not begin with a baseline".to_owned();
+        history.problems.push((None, why));
+        return Ok(history);
+    };
+    let mut replay = Replay {
+        repo,
+        record,
+        policy_ref: genesis.policy_ref.clone(),
+        genesis,
+        is_founding: true,
+        history,
+    };
+    for (index, entry) in (0..).zip(record.entries(0..record.size())) {
+        let found = match &entry {
+            Ok(entry) => replay.entry(index, entry).unwrap_or_else(failed),
+            Err(error) => Some(error.to_string()),
+        };
+        replay.history.entries += 1;
+        replay.problem(Some(index), found);
+        progress(replay.history.entries);
+    }
+    if let Err(error) = replay.refs() {
+        replay.problem(None, failed(error));
+    }
+    Ok(replay.history)
+}
+
+fn failed(error: AdmitError) -> Option<String> {
+    Some(format!("it cannot be checked: {error}"))
+}
+
+/// A replay under way.
+struct Replay<'a> {
+    repo: &'a Repo,
+    record: &'a Record,
+    policy_ref: RefName,
+    /// The baseline of enrolment.
+    genesis: Genesis,
+    /// Whether all entries so far are parts of it.
+    is_founding: bool,
+    history: History,
+}
+
+type Found = Result<Option<String>, AdmitError>;
+
+impl Replay<'_> {
+    fn problem(&mut self, index: Option<u64>, why: Option<String>) {
+        self.history.problems.extend(why.map(|why| (index, why)));
+    }
+
+    fn entry(&mut self, index: u64, entry: &Entry) -> Found {
+        let view = self.record.view_at(index)?;
+        if !matches!(entry, Entry::Genesis(genesis) if self.is_part(genesis)) {
+            self.is_founding = false;
+        }
+        match entry {
+            Entry::Genesis(genesis) => self.baseline(&view, genesis),
+            Entry::Review(review) => {
+                self.history.reviews += 1;
+                self.review(&view, review)
+            }
+            Entry::Landed(landed) => self.landed(index, landed),
+            Entry::Adopted(adopted) => {
+                self.history.adopted += 1;
+                self.adopted(&view, adopted)
+            }
+        }
+    }
+
+    fn is_part(&self, genesis: &Genesis) -> bool {
+        genesis.at == self.genesis.at && genesis.policy == self.genesis.policy
+    }
+
+    fn baseline(&self, view: &View, genesis: &Genesis) -> Found {
+        if genesis.policy_ref != self.policy_ref || genesis.format != self.repo.format() {
+            let why = "a baseline of another policy ref or object format";
+            return Ok(Some(why.to_owned()));
+        }
+        let rules = match Rulebook::at(self.repo, &genesis.policy.commit) {
+            Ok(rules) => rules,
+            Err(error) => return Ok(Some(error.to_string())),
+        };
+        if rules.id != genesis.policy || rules.policy.repository != genesis.repository {
+            return Ok(Some(format!(
+                "policy digest {} is recorded, {} is what {} gives",
+                genesis.policy.digest, rules.id.digest, genesis.policy.commit
+            )));
+        }
+        let known = |(name, recorded): (_, &Vec<String>)| {
+            rules.people.persons.get(name).is_some_and(|person| {
+                let keys = person.keys.iter().map(|key| &key.fingerprint);
+                keys.eq(recorded)
+            })
+        };
+        if !genesis.keys.iter().all(known) {
+            return Ok(Some(
+                "keys are recorded that people.toml has not".to_owned(),
+            ));
+        }
+        for name in genesis.tips.keys() {
+            if let Some(why) = self.baseline_tip(view, &rules, genesis, name)? {
+                return Ok(Some(why));
+            }
+        }
+        match self.is_founding {
+            true => {
+                let tip = self.genesis.tips.get(&self.policy_ref);
+                Ok((tip != Some(&genesis.policy.commit))
+                    .then(|| "the policy is not that of the policy ref's tip".to_owned()))
+            }
+            false => self.begins(view, genesis),
+        }
+    }
+
+    fn baseline_tip(
+        &self,
+        view: &View,
+        rules: &Rulebook,
+        genesis: &Genesis,
+        name: &RefName,
+    ) -> Found {
+        let Some(protection) = rules.policy.protection(name, &self.policy_ref) else {
+            return Ok(Some(format!(
+                "{name} is a baseline, and nothing protects it"
+            )));
+        };
+        if view.tip(name)?.is_some() {
+            return Ok(Some(format!("{name} was recorded before this baseline")));
+        }
+        let is_silent = protection.mode == Mode::DryRun && !genesis.dry_run.contains(name);
+        Ok(is_silent.then(|| format!("{name} is in dry run, and recorded as enforced")))
+    }
+
+    /// A baseline after the first stands behind the change of policy that makes it begin.
+    fn begins(&self, view: &View, genesis: &Genesis) -> Found {
+        let stray = || Ok(Some("a baseline that no change of policy began".to_owned()));
+        let Some(tip) = view.tip(&self.policy_ref)? else {
+            return stray();
+        };
+        if tip.oid != Some(genesis.policy.commit) || tip.how == TipKind::Genesis {
+            return stray();
+        }
+        let cause = view.entry(tip.index)?;
+        for index in tip.index.saturating_add(1)..view.size() {
+            let together = match (view.entry(index)?, &cause) {
+                (Entry::Genesis(_), _) => true,
+                (Entry::Landed(other), Entry::Landed(cause)) => other.intent == cause.intent,
+                _ => false,
+            };
+            if !together {
+                return stray();
+            }
+        }
+        let before = match self.rules(&self.record.view_at(tip.index)?)? {
+            Ok(rules) => rules,
+            Err(error) => return Ok(Some(error.to_string())),
+        };
+        let old = genesis
+            .tips
+            .keys()
+            .find(|name| before.policy.protection(name, &self.policy_ref).is_some());
+        Ok(old.map(|name| format!("{name} was protected before: its tip is no baseline")))
+    }
+
+    /// Verifies a logged review again, as of its receipt.
+    fn review(&self, view: &View, review: &Review) -> Found {
+        let rules = match self.rules(view)? {
+            Ok(rules) => rules,
+            Err(error) => return Ok(Some(error.to_string())),
+        };
+        let said = |why: &str| Ok(Some(why.to_owned()));
+        let raw = STANDARD.decode(&review.raw).unwrap_or_default();
+        let Ok(tag) = Tag::parse(&raw, self.repo.format()) else {
+            return said("the review's tag cannot be read");
+        };
+        if self.repo.hash(ObjectKind::Tag, &raw)? != review.tag {
+            return Ok(Some(format!(
+                "the review's bytes are not tag {}",
+                review.tag
+            )));
+        }
+        let Some(signed) = &tag.signed else {
+            return said("the review is not signed");
+        };
+        let signer = match rules.people.verify(signed, review.at) {
+            Ok(signer) => signer,
+            Err(fault) => return Ok(Some(format!("the review's signature: {fault}"))),
+        };
+        let Ok(message) = ReviewMessage::parse(&tag.message, self.repo.format()) else {
+            return said("the review's message cannot be read");
+        };
+        let protection = rules.policy.protection(&review.target, &self.policy_ref);
+        if protection.is_none() {
+            return Ok(Some(format!("nothing protects {}", review.target)));
+        }
+        let mut tip = view.tip(&review.target)?.and_then(|tip| tip.oid);
+        if tip.is_none() {
+            tip = view.tip(&self.policy_ref)?.and_then(|tip| tip.oid);
+        }
+        let agrees = signer.person == review.person
+            && signer.fingerprint == review.key
+            && tag.target == review.head
+            && message.target == review.target
+            && message.repository == rules.policy.repository
+            && tip == Some(review.tip);
+        if !agrees {
+            return said("the entry says otherwise than the signed review");
+        }
+        self.replayed(view, review, &tag)
+    }
+
+    /// A review that is logged twice, or behind a later one of the same, would undo that one.
+    fn replayed(&self, view: &View, review: &Review, tag: &Tag) -> Found {
+        if let Some(first) = view.has_tag(&review.tag)? {
+            return Ok(Some(format!("the review stands in entry {first} already")));
+        }
+        let date = tag.tagger.as_ref().map(|tagger| tagger.seconds);
+        for (index, other) in view.reviews_of_head(&review.target, &review.head)? {
+            let raw = STANDARD.decode(&other.raw).unwrap_or_default();
+            let Ok(earlier) = Tag::parse(&raw, self.repo.format()) else {
+                continue;
+            };
+            let theirs = earlier.tagger.map(|tagger| tagger.seconds);
+            if other.person == review.person && date < theirs {
+                return Ok(Some(format!(
+                    "the review is older than that of entry {index}"
+                )));
+            }
+        }
+        Ok(None)
+    }
+
+    fn landed(&mut self, index: u64, landed: &Landed) -> Found {
+        let found = replay::check(self.repo, self.record, &self.policy_ref, index, landed)?;
+        if found.is_none() {
+            let count = match (is_reviewed(landed), landed.mode) {
+                (true, _) => &mut self.history.reviewed,
+                (false, Mode::DryRun) => &mut self.history.dry_run,
+                (false, Mode::Enforce) => &mut self.history.late,
+            };
+            *count += 1;
+        }
+        Ok(found)
+    }
+
+    fn adopted(&self, view: &View, adopted: &Adopted) -> Found {
+        let name = &adopted.name;
+        let tip = view.tip(name)?.and_then(|tip| tip.oid);
+        if tip != adopted.old || adopted.new == adopted.old {
+            return Ok(Some(format!(
+                "{name} was adopted from a tip that was not its own"
+            )));
+        }
+        if *name != self.policy_ref {
+            return Ok(None);
+        }
+        Ok(match adopted.new.map(|new| Rulebook::at(self.repo, &new)) {
+            Some(Ok(_)) => None,
+            Some(Err(error)) => Some(error.to_string()),
+            None => Some("the policy ref was adopted as deleted".to_owned()),
+        })
+    }
+
+    fn rules(&self, view: &View) -> Result<Result<Rulebook, RulebookError>, AdmitError> {
+        Ok(super::rules(self.repo, view, &self.policy_ref)?)
+    }
+
+    /// Compares the end of the record with the refs; what is accepted and not recorded yet must hold
+    /// as if it were.
+    fn refs(&mut self) -> Result<(), AdmitError> {
+        let (size, view) = (self.record.size(), self.record.view()?);
+        let mut coming = BTreeMap::new();
+        for intent in self.record.open_intents()? {
+            for landed in intent.landed {
+                coming.insert((landed.name.clone(), landed.new), landed);
+            }
+        }
+        for drift in refs_against(self.repo, &view, &self.policy_ref)? {
+            let intended = match &drift.actual {
+                RefState::At(oid) => coming.get(&(drift.name.clone(), Some(*oid))),
+                RefState::Absent => coming.get(&(drift.name.clone(), None)),
+                RefState::Symbolic(_) => None,
+            };
+            let holds = match intended {
+                Some(landed) => {
+                    let policy_ref = &self.policy_ref;
+                    replay::check(self.repo, self.record, policy_ref, size, landed)?.is_none()
+                }
+                None => false,
+            };
+            match holds {
+                true => self.history.pending += 1,
+                false => self.problem(None, Some(drift.to_string())),
+            }
+        }
+        Ok(())
+    }
+}
+
+/// A ref that is not where the record has it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Drift {
+    /// The ref.
+    pub name: RefName,
+    /// Its recorded tip; none where it was deleted, or never recorded.
+    pub recorded: Option<Oid>,
+    /// What it is.
+    pub actual: RefState,
+}
+
+impl std::fmt::Display for Drift {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let name = &self.name;
+        match &self.actual {
+            RefState::Absent => write!(f, "{name} is absent")?,
+            RefState::At(oid) => write!(f, "{name} is {oid}")?,
+            RefState::Symbolic(to) => write!(f, "{name} is a symbolic ref to {to}")?,
+        }
+        match &self.recorded {
+            Some(oid) => write!(f, ", its recorded tip is {oid}"),
+            None => write!(f, ", the record has no such ref"),
+        }
+    }
+}
+
+/// Compares recorded tips with the refs as they are, protected refs without one included.
+pub fn refs_against(
+    repo: &Repo,
+    view: &View,
+    policy_ref: &RefName,
+) -> Result<Vec<Drift>, AdmitError> {
+    let mut actual: BTreeMap<RefName, RefValue> = repo.references()?.into_iter().collect();
+    let mut drifts = Vec::new();
+    for (name, tip) in view.tips()? {
+        let actual = RefState::from(actual.remove(&name));
+        if actual != RefState::from(tip.oid) {
+            drifts.push(Drift {
+                name,
+                recorded: tip.oid,
+                actual,
+            });
+        }
+    }
+    // Without a policy nobody can say what it protects; that is a finding of its own.
+    if let Ok(rules) = super::rules(repo, view, policy_ref)? {
+        for (name, value) in actual {
+            if rules.policy.protection(&name, policy_ref).is_some() {
+                drifts.push(Drift {
+                    name,
+                    recorded: None,
+                    actual: RefState::from(Some(value)),
+                });
+            }
+        }
+    }
+    Ok(drifts)
+}

@@ -1,0 +1,275 @@
+//! What the record says of one commit.
+
+use std::collections::{BTreeSet, HashSet};
+
+use crate::git::{GitError, Repo};
+use crate::people::PersonName;
+use crate::record::entry::{Decided, Entry, Landed};
+use crate::record::{Record, View};
+use crate::wire::name::RefName;
+use crate::wire::object::ObjectKind;
+use crate::wire::oid::Oid;
+
+use super::AdmitError;
+use super::replay::{self, is_reviewed};
+
+/// The most commits that are looked through for one.
+const WALK_LIMIT: usize = 5_000_000;
+
+/// The word for it; only the first is a good answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum State {
+    /// Landed, enforced, every rule satisfied for the whole step that ended here.
+    Reviewed,
+    /// Came in below a reviewed tip, and was no tip itself.
+    Reachable,
+    /// Was there before anybody looked.
+    Baseline,
+    /// Taken as it was found, or came in below what was.
+    Adopted,
+    /// Landed without being reviewed (dry run, or refused too late), or came in below what did.
+    Unreviewed,
+    /// Never was part of a recorded ref, as far as the record can be believed.
+    Unknown,
+}
+
+impl State {
+    /// Returns the stable word.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Reviewed => "reviewed",
+            Self::Reachable => "reachable",
+            Self::Baseline => "baseline",
+            Self::Adopted => "adopted",
+            Self::Unreviewed => "unreviewed",
+            Self::Unknown => "unknown",
+        }
+    }
+}
+
+/// The state of a commit, with the entry that gives it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Standing {
+    /// The word.
+    pub state: State,
+    /// The entry.
+    pub index: Option<u64>,
+    /// Its ref.
+    pub name: Option<RefName>,
+    /// Whose approvals counted; only where reviewed.
+    pub reviewers: Vec<PersonName>,
+    /// Why an entry that says otherwise is not believed.
+    pub why: Option<String>,
+}
+
+/// Returns the state of a commit on `onto`, else on any recorded ref.
+///
+/// *Reviewed* is not taken from the entry alone: its inclusion under the checkpoint is proven, and
+/// its decision made again. Otherwise the first tip in log order from which the commit is reached
+/// gives the word: what came in by a way that was not reviewed does not get better by what is built
+/// on it.
+pub fn standing(
+    repo: &Repo,
+    record: &Record,
+    policy_ref: &RefName,
+    oid: &Oid,
+    onto: Option<&RefName>,
+) -> Result<Standing, AdmitError> {
+    let asked = Question {
+        repo,
+        record,
+        view: record.view()?,
+        policy_ref,
+        oid,
+        onto,
+    };
+    match asked.as_tip()? {
+        Some(standing) => Ok(standing),
+        None => Ok(asked.below_a_tip()?.unwrap_or(Standing {
+            state: State::Unknown,
+            index: None,
+            name: None,
+            reviewers: Vec::new(),
+            why: None,
+        })),
+    }
+}
+
+/// Returns the people whose approvals a decision counted, sorted.
+pub fn reviewers(view: &View, decided: &Decided) -> Result<Vec<PersonName>, AdmitError> {
+    let mut people = BTreeSet::new();
+    for index in decided.counted.iter().flat_map(|head| &head.reviews) {
+        if let Entry::Review(review) = view.entry(*index)? {
+            people.insert(review.person);
+        }
+    }
+    Ok(people.into_iter().collect())
+}
+
+struct Question<'a> {
+    repo: &'a Repo,
+    record: &'a Record,
+    view: View,
+    policy_ref: &'a RefName,
+    oid: &'a Oid,
+    onto: Option<&'a RefName>,
+}
+
+impl Question<'_> {
+    fn concerns(&self, name: &RefName) -> bool {
+        self.onto.is_none_or(|onto| onto == name)
+    }
+
+    /// The state where the commit itself was a recorded tip: the best that is proven.
+    fn as_tip(&self) -> Result<Option<Standing>, AdmitError> {
+        let mut found: Vec<Standing> = Vec::new();
+        for (name, tip) in self.view.tips_at(self.oid)? {
+            if !self.concerns(&name) {
+                continue;
+            }
+            let entry = self.record.entry(tip.index)?;
+            let mut standing = Standing {
+                state: word(&entry),
+                index: Some(tip.index),
+                name: Some(name),
+                reviewers: Vec::new(),
+                why: None,
+            };
+            if let (State::Reviewed, Entry::Landed(landed)) = (standing.state, &entry) {
+                standing.why = self.doubt(tip.index, &entry, landed)?;
+                match standing.why {
+                    Some(_) => standing.state = State::Unknown,
+                    None => {
+                        let decided = self.record.decided(landed)?;
+                        standing.reviewers = reviewers(&self.view, &decided)?;
+                    }
+                }
+            }
+            found.push(standing);
+        }
+        let rank = |standing: &Standing| match standing.state {
+            State::Reviewed => 0,
+            State::Unreviewed => 1,
+            State::Adopted => 2,
+            State::Unknown => 3,
+            State::Baseline | State::Reachable => 4,
+        };
+        found.sort_by_key(rank);
+        Ok(found.into_iter().next())
+    }
+
+    /// Returns why an entry that says *reviewed* is not to be believed.
+    fn doubt(
+        &self,
+        index: u64,
+        entry: &Entry,
+        landed: &Landed,
+    ) -> Result<Option<String>, AdmitError> {
+        if landed.new != Some(*self.oid) {
+            return Ok(Some(format!("entry {index} is about another commit")));
+        }
+        if !self.record.is_included(index, entry)? {
+            return Ok(Some(format!("entry {index} is not under the checkpoint")));
+        }
+        let checked = replay::check(self.repo, self.record, self.policy_ref, index, landed);
+        Ok(checked.unwrap_or_else(|error| Some(error.to_string())))
+    }
+
+    /// The state by the first recorded tip from which the commit is reached.
+    fn below_a_tip(&self) -> Result<Option<Standing>, AdmitError> {
+        if commit_of(self.repo, self.oid)? != Some(*self.oid) {
+            return Ok(None);
+        }
+        let mut seen = HashSet::new();
+        for (index, entry) in (0..).zip(self.record.entries(0..self.record.size())) {
+            let entry = entry?;
+            for (name, tip) in tips(&entry) {
+                if !self.concerns(name) || !self.reaches(&tip, &mut seen)? {
+                    continue;
+                }
+                let state = match word(&entry) {
+                    State::Reviewed => State::Reachable,
+                    other => other,
+                };
+                return Ok(Some(Standing {
+                    state,
+                    index: Some(index),
+                    name: Some(name.clone()),
+                    reviewers: Vec::new(),
+                    why: None,
+                }));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Walks what was not seen before; what is no longer there reaches nothing.
+    fn reaches(&self, tip: &Oid, seen: &mut HashSet<Oid>) -> Result<bool, AdmitError> {
+        let mut stack: Vec<Oid> = commit_of(self.repo, tip)?.into_iter().collect();
+        while let Some(oid) = stack.pop() {
+            if oid == *self.oid {
+                return Ok(true);
+            }
+            if !seen.insert(oid) || !self.repo.exists(&oid) {
+                continue;
+            }
+            if seen.len() > WALK_LIMIT {
+                return Err(GitError::Budget {
+                    what: "commits below recorded tips",
+                    limit: WALK_LIMIT as u64,
+                }
+                .into());
+            }
+            stack.extend(self.repo.parents(&oid)?);
+        }
+        Ok(false)
+    }
+}
+
+fn word(entry: &Entry) -> State {
+    match entry {
+        Entry::Landed(landed) if is_reviewed(landed) => State::Reviewed,
+        Entry::Landed(_) => State::Unreviewed,
+        Entry::Genesis(_) => State::Baseline,
+        Entry::Adopted(_) => State::Adopted,
+        Entry::Review(_) => State::Unknown,
+    }
+}
+
+/// Lists the tips that an entry records.
+fn tips(entry: &Entry) -> Vec<(&RefName, Oid)> {
+    match entry {
+        Entry::Genesis(genesis) => genesis
+            .tips
+            .iter()
+            .map(|(name, oid)| (name, *oid))
+            .collect(),
+        Entry::Landed(landed) => landed
+            .new
+            .map(|oid| (&landed.name, oid))
+            .into_iter()
+            .collect(),
+        Entry::Adopted(adopted) => {
+            let tip = adopted.new.map(|oid| (&adopted.name, oid));
+            tip.into_iter().collect()
+        }
+        Entry::Review(_) => Vec::new(),
+    }
+}
+
+/// Follows at most one tag object to a commit; nothing where there is none.
+pub(super) fn commit_of(repo: &Repo, oid: &Oid) -> Result<Option<Oid>, GitError> {
+    if oid.format() != repo.format() || !repo.exists(oid) {
+        return Ok(None);
+    }
+    Ok(match repo.kind_and_size(oid)?.0 {
+        ObjectKind::Commit => Some(*oid),
+        ObjectKind::Tag => {
+            let target = repo.tag(oid)?.target;
+            let is_commit =
+                repo.exists(&target) && repo.kind_and_size(&target)?.0 == ObjectKind::Commit;
+            is_commit.then_some(target)
+        }
+        ObjectKind::Tree | ObjectKind::Blob => None,
+    })
+}

@@ -1,0 +1,314 @@
+//! `countersign log`.
+
+use std::io::IsTerminal as _;
+
+use clap::Subcommand;
+use serde_json::{Value, json};
+
+use super::{CliError, Exit, Kind, Session, repository, site};
+use crate::admit::adopt::{AdoptError, Adopting};
+use crate::admit::history::refs_against;
+use crate::admit::settle::{Outcome, Settled, Settling};
+use crate::admit::standing::reviewers;
+use crate::gate::Site;
+use crate::host::clock;
+use crate::host::user::user;
+use crate::record::entry::Entry;
+use crate::record::{Lock, View};
+use crate::report;
+use crate::report::log::Shown;
+use crate::wire::name::RefName;
+
+/// The most bytes of a reason.
+const REASON: usize = 4096;
+/// Entries that are read at once, backwards.
+const CHUNK: u64 = 256;
+
+/// The record: what landed, who reviewed it, and what does not fit it
+#[derive(Debug, Subcommand)]
+pub(super) enum Log {
+    /// List the entries, oldest first
+    Show {
+        /// Only what concerns this ref
+        #[arg(long = "ref", value_name = "ref")]
+        name: Option<String>,
+        /// Only the last of them
+        #[arg(short = 'n', value_name = "count")]
+        count: Option<usize>,
+        /// Whole ids on a terminal too
+        #[arg(long)]
+        full: bool,
+    },
+    /// Check the log itself: signature, hashes, entries, evidence
+    Verify,
+    /// Close what a crash left open, and compare the refs with the record
+    Reconcile,
+    /// Take a protected ref as it is, unreviewed: an incident, for the host's admin
+    Adopt {
+        /// The ref
+        #[arg(value_name = "ref")]
+        name: String,
+        /// Take the policy that comes with it too
+        #[arg(long)]
+        policy: bool,
+        /// Why; stands in the record
+        #[arg(long, value_name = "text", default_value = "")]
+        reason: String,
+    },
+}
+
+impl Log {
+    pub(super) fn run(&self, session: &mut Session<'_>) -> Result<Exit, CliError> {
+        match self {
+            Self::Show { name, count, full } => show(name.as_deref(), *count, *full, session),
+            Self::Verify => verify(session),
+            Self::Reconcile => reconcile(session),
+            Self::Adopt {
+                name,
+                policy,
+                reason,
+            } => adopt(name, *policy, reason, session),
+        }
+    }
+}
+
+fn show(
+    name: Option<&str>,
+    count: Option<usize>,
+    full: bool,
+    session: &mut Session<'_>,
+) -> Result<Exit, CliError> {
+    let site = site::open(session)?;
+    let name = name.map(repository::full_name);
+    let view = site.record.view().map_err(site::record)?;
+    let mut last = Vec::new();
+    let mut end = site.record.size();
+    let enough = |found: usize| count.is_some_and(|count| found >= count);
+    while end > 0 && !enough(last.len()) {
+        let start = end.saturating_sub(1) / CHUNK * CHUNK;
+        let entries: Result<Vec<_>, _> = site.record.entries(start..end).collect();
+        let entries = entries.map_err(site::record)?;
+        let indexed = (start..end)
+            .zip(entries)
+            .collect::<Vec<_>>()
+            .into_iter()
+            .rev();
+        last.extend(indexed.filter(|(_, entry)| concerns(entry, name.as_ref())));
+        end = start;
+    }
+    last.truncate(count.unwrap_or(usize::MAX));
+    let mut shown = Vec::with_capacity(last.len());
+    for (index, entry) in last.into_iter().rev() {
+        let reviewers = reviewed_by(&site, &view, &entry);
+        shown.push(Shown {
+            index,
+            entry,
+            reviewers,
+        });
+    }
+    let text = match session.json() {
+        true => report::log::json_lines(&shown)
+            .map_err(|error| CliError::new(Kind::Undecided, error))?,
+        false => {
+            let full = full || !std::io::stdout().is_terminal();
+            report::log::table(&shown, name.as_ref(), full)
+        }
+    };
+    session.print(&text)?;
+    Ok(Exit::Fine)
+}
+
+fn concerns(entry: &Entry, name: Option<&RefName>) -> bool {
+    let Some(name) = name else {
+        return true;
+    };
+    match entry {
+        Entry::Genesis(genesis) => genesis.tips.contains_key(name),
+        Entry::Review(review) => review.target == *name,
+        Entry::Landed(landed) => landed.name == *name,
+        Entry::Adopted(adopted) => adopted.name == *name,
+    }
+}
+
+/// Nothing where the evidence beside the log cannot be read: `log verify` says why.
+fn reviewed_by(site: &Site, view: &View, entry: &Entry) -> Option<Vec<String>> {
+    let people = match entry {
+        Entry::Review(review) => vec![review.person.clone()],
+        Entry::Landed(landed) => {
+            let decided = site.record.decided(landed).ok()?;
+            reviewers(view, &decided).ok()?
+        }
+        Entry::Genesis(_) | Entry::Adopted(_) => Vec::new(),
+    };
+    Some(people.iter().map(ToString::to_string).collect())
+}
+
+fn verify(session: &mut Session<'_>) -> Result<Exit, CliError> {
+    let site = site::open(session)?;
+    let report = site.record.verify().map_err(site::record)?;
+    let open = site.record.open_intents().map_err(site::record)?;
+    // A push under way is no fault of the log: said, and no more.
+    let fine = report.ok();
+    if session.json() {
+        let problems: Vec<_> = report
+            .problems
+            .iter()
+            .map(|problem| json!({"index": problem.index, "what": problem.what}))
+            .collect();
+        let found = json!({
+            "schema": "countersign.log-verify/v1",
+            "ok": fine,
+            "size": report.checkpoint.size,
+            "root": hex(&report.checkpoint.root),
+            "key": site.record.vkey(),
+            "kinds": report.kinds,
+            "evidence": report.evidence,
+            "problems": problems,
+            "omitted": report.omitted,
+            "open_intents": open.iter().map(|intent| &intent.id).collect::<Vec<_>>(),
+        });
+        session.print(&format!("{found}\n"))?;
+    } else {
+        session.print(&report::log::verified(&report, &open))?;
+    }
+    Ok(found(fine))
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+fn found(fine: bool) -> Exit {
+    match fine {
+        true => Exit::Fine,
+        false => Exit::Refused,
+    }
+}
+
+fn settle(site: &Site, lock: &Lock) -> Result<Settled, CliError> {
+    let settling = Settling {
+        repo: &site.repo,
+        record: &site.record,
+        lock,
+        policy_ref: &site.server.policy_ref,
+        now: clock(),
+        mine: None,
+    };
+    settling.settle().map_err(site::unread)
+}
+
+fn reconcile(session: &mut Session<'_>) -> Result<Exit, CliError> {
+    let site = site::open(session)?;
+    let lock = site.record.lock().map_err(site::record)?;
+    let settled = settle(&site, &lock)?;
+    let view = site.record.view().map_err(site::record)?;
+    let unknown = refs_against(&site.repo, &view, &site.server.policy_ref).map_err(site::unread)?;
+    drop(lock);
+    if session.json() {
+        let closed: Vec<_> = settled.closed.iter().map(closed).collect();
+        let unknown: Vec<_> = unknown
+            .iter()
+            .map(|drift| {
+                json!({
+                    "ref": drift.name,
+                    "recorded": drift.recorded,
+                    "what": drift.to_string(),
+                    "ways_out": report::log::ways_out(drift),
+                })
+            })
+            .collect();
+        let told = json!({
+            "schema": "countersign.reconcile/v1",
+            "closed": closed,
+            "open": settled.open,
+            "unknown": unknown,
+        });
+        session.print(&format!("{told}\n"))?;
+    } else {
+        session.print(&report::log::reconciled(&settled, &unknown))?;
+    }
+    Ok(found(settled.open == 0 && unknown.is_empty()))
+}
+
+fn closed((name, outcome): &(RefName, Outcome)) -> Value {
+    let (word, index) = match outcome {
+        Outcome::Landed(index) => ("landed", Some(index)),
+        Outcome::Lost => ("lost", None),
+        Outcome::Lapsed => ("lapsed", None),
+    };
+    json!({"ref": name, "outcome": word, "index": index})
+}
+
+fn adopt(
+    name: &str,
+    policy: bool,
+    reason: &str,
+    session: &mut Session<'_>,
+) -> Result<Exit, CliError> {
+    if reason.len() > REASON {
+        let message = format!("a reason has at most {REASON} bytes");
+        return Err(CliError::words(Kind::Usage, message));
+    }
+    let name = repository::full_name(name);
+    if crate::wire::refname::check(&name).is_err() {
+        let message = format!("{name} is no name of a ref");
+        return Err(CliError::words(Kind::Usage, message));
+    }
+    let site = site::open(session)?;
+    let lock = site.record.lock().map_err(site::record)?;
+    let adopting = Adopting {
+        repo: &site.repo,
+        record: &site.record,
+        lock: &lock,
+        policy_ref: &site.server.policy_ref,
+        now: clock(),
+        by: &user(),
+        reason,
+        policy,
+    };
+    let taken = adopting
+        .adopt(&name)
+        .map_err(|error| not_adopted(error, &name))?;
+    drop(lock);
+    if session.json() {
+        let told = json!({
+            "schema": "countersign.adopt/v1",
+            "index": taken.index,
+            "ref": name,
+            "old": taken.old,
+            "new": taken.new,
+            "unreviewed": taken.unreviewed,
+            "begun": taken.begun,
+            "closed": taken.settled.closed.iter().map(closed).collect::<Vec<_>>(),
+        });
+        session.print(&format!("{told}\n"))?;
+    } else {
+        session.print(&report::log::adopted(&name, &taken))?;
+    }
+    Ok(Exit::Fine)
+}
+
+fn not_adopted(error: AdoptError, name: &RefName) -> CliError {
+    match error {
+        AdoptError::Admit(error) => site::unread(error),
+        AdoptError::NotPolicyRef(_) => CliError::new(Kind::Usage, error),
+        AdoptError::OtherPolicy(_) => CliError::new(Kind::Refused, error).hint([
+            "look at what changed below .countersign/; then, to judge by it from now on:"
+                .to_owned(),
+            format!("countersign log adopt {name} --policy"),
+        ]),
+        AdoptError::Unusable { .. } | AdoptError::NoPolicyRef(_) => {
+            CliError::new(Kind::Refused, error).hint([
+                "set the ref to a commit with a good policy by hand (git update-ref), then:"
+                    .to_owned(),
+                format!("countersign log adopt {name} --policy"),
+            ])
+        }
+        AdoptError::Symbolic { .. } => {
+            CliError::new(Kind::Refused, error).hint([format!("git symbolic-ref --delete {name}")])
+        }
+        AdoptError::Unprotected(_) | AdoptError::AsRecorded(_) | AdoptError::NoCommit { .. } => {
+            CliError::new(Kind::Refused, error)
+        }
+    }
+}

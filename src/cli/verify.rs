@@ -1,0 +1,134 @@
+//! `countersign verify`.
+
+use clap::Subcommand;
+use indicatif::{ProgressBar, ProgressStyle};
+use serde_json::json;
+
+use super::{CliError, Exit, Session, repository, site};
+use crate::admit::history::history;
+use crate::admit::standing::{State, standing};
+use crate::gate::Site;
+use crate::report;
+use crate::wire::oid::Oid;
+
+/// Is it reviewed, and does the record hold?
+#[derive(Debug, Subcommand)]
+pub(super) enum Verify {
+    /// Say whether a commit was reviewed; exit 0 for nothing else
+    Commit {
+        /// The commit
+        #[arg(value_name = "commit")]
+        commit: String,
+        /// On this ref (default: on any recorded one)
+        #[arg(long, value_name = "ref")]
+        onto: Option<String>,
+    },
+    /// Check the log, then decide every entry of it again and compare the refs
+    History,
+}
+
+impl Verify {
+    pub(super) fn run(&self, session: &mut Session<'_>) -> Result<Exit, CliError> {
+        match self {
+            Self::Commit { commit, onto } => one(commit, onto.as_deref(), session),
+            Self::History => all(session),
+        }
+    }
+}
+
+fn one(commit: &str, onto: Option<&str>, session: &mut Session<'_>) -> Result<Exit, CliError> {
+    let site = site::open(session)?;
+    let onto = onto.map(repository::full_name);
+    let oid = resolve(session, &site, commit)?;
+    let found = standing(
+        &site.repo,
+        &site.record,
+        &site.server.policy_ref,
+        &oid,
+        onto.as_ref(),
+    )
+    .map_err(site::unread)?;
+    if session.json() {
+        let told = json!({
+            "schema": "countersign.verify-commit/v1",
+            "commit": oid,
+            "onto": onto,
+            "state": found.state.as_str(),
+            "index": found.index,
+            "ref": found.name,
+            "reviewers": found.reviewers,
+            "why": found.why,
+        });
+        session.print(&format!("{told}\n"))?;
+    } else {
+        session.print(&report::log::standing(&oid, &found))?;
+    }
+    Ok(match found.state {
+        State::Reviewed => Exit::Fine,
+        _ => Exit::Refused,
+    })
+}
+
+/// Takes a full id as it is, also of a commit that is not here.
+fn resolve(session: &Session<'_>, site: &Site, commit: &str) -> Result<Oid, CliError> {
+    if let Ok(oid) = commit.parse::<Oid>() {
+        return Ok(oid);
+    }
+    super::git::revision(session, &site.repo, commit)
+}
+
+fn all(session: &mut Session<'_>) -> Result<Exit, CliError> {
+    let site = site::open(session)?;
+    let log = site.record.verify().map_err(site::record)?;
+    if !log.ok() {
+        if session.json() {
+            let problems = log
+                .problems
+                .iter()
+                .map(|problem| json!({"index": problem.index, "what": problem.what}));
+            let told = json!({
+                "schema": "countersign.verify-history/v1",
+                "ok": false,
+                "problems": problems.collect::<Vec<_>>(),
+            });
+            session.print(&format!("{told}\n"))?;
+        } else {
+            session.print(&report::log::verified(&log, &[]))?;
+        }
+        session.say("countersign: the log itself is damaged: nothing was decided again");
+        return Ok(Exit::Refused);
+    }
+    site.record.distrust_index().map_err(site::record)?;
+    let bar = ProgressBar::new(log.checkpoint.size);
+    if let Ok(style) = ProgressStyle::with_template("{bar:40} {pos}/{len} entries, {eta} left") {
+        bar.set_style(style);
+    }
+    let found = history(&site.repo, &site.record, &mut |done| bar.set_position(done));
+    bar.finish_and_clear();
+    let found = found.map_err(site::unread)?;
+    if session.json() {
+        let problems = found
+            .problems
+            .iter()
+            .map(|(index, what)| json!({"index": index, "what": what}));
+        let told = json!({
+            "schema": "countersign.verify-history/v1",
+            "ok": found.problems.is_empty(),
+            "entries": found.entries,
+            "reviews": found.reviews,
+            "reviewed": found.reviewed,
+            "dry_run": found.dry_run,
+            "late": found.late,
+            "pending": found.pending,
+            "adopted": found.adopted,
+            "problems": problems.collect::<Vec<_>>(),
+        });
+        session.print(&format!("{told}\n"))?;
+    } else {
+        session.print(&report::log::history(&found))?;
+    }
+    Ok(match found.problems.is_empty() {
+        true => Exit::Fine,
+        false => Exit::Refused,
+    })
+}
