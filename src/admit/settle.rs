@@ -155,8 +155,7 @@ impl Settling<'_> {
     }
 
     /// Decides again by the log as it is now. The ref has moved already, so whatever comes out is
-    /// what is recorded: a landing that would now be refused is on record as not reviewed. Where
-    /// nothing protects the ref any more, what was decided when it was protected stands.
+    /// what is recorded: a landing that would now be refused is on record as not reviewed.
     fn judge_again(&self, landed: &mut Landed) -> Result<(), AdmitError> {
         let received = self.record.decided(landed)?.received;
         let view = self.record.view()?;

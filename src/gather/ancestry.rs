@@ -10,11 +10,14 @@ use std::rc::Rc;
 use crate::git::{GitError, Repo, walk};
 use crate::wire::oid::Oid;
 
+/// Two commits.
+type Pair = (Oid, Oid);
+
 /// What was found out so far; facts about commits, which nothing can change.
 #[derive(Debug, Default)]
 pub(crate) struct Ancestry {
-    pairs: RefCell<HashMap<(Oid, Oid), bool>>,
-    bases: RefCell<HashMap<(Oid, Oid), Rc<Vec<Oid>>>>,
+    pairs: RefCell<HashMap<Pair, bool>>,
+    bases: RefCell<HashMap<Pair, Rc<Vec<Oid>>>>,
     counted: RefCell<HashMap<u64, Rc<Vec<Oid>>>>,
 }
 

@@ -43,7 +43,11 @@ pub(crate) fn describe(
         desk.check_time()?;
         let described = match (candidate.message.verb, used.get(&position)) {
             (ReviewVerb::Reject, _) => reject(candidate, steps),
-            (_, Some(coverage)) => Some(candidate.facts(*coverage, Vec::new())),
+            // It stands in a sequence, so it is live or lands together with what replaces it.
+            (_, Some(coverage)) => Some(ReviewFacts {
+                state: ReviewState::Live,
+                ..candidate.facts(*coverage, Vec::new())
+            }),
             (_, None) => unused(&landings, candidate, covered)?,
         };
         if let Some(described) = described {
