@@ -199,12 +199,7 @@ impl Door<'_> {
     ) -> Result<(), GateError> {
         let record = &self.site.record;
         record.check_key()?;
-        let mut first = Vec::with_capacity(commits.len());
-        for commit in commits {
-            if record.bringer(&commit)?.is_none() {
-                first.push(commit);
-            }
-        }
+        let first = record.unnoted(commits)?;
         if !first.is_empty() {
             record.note_received(
                 lock,

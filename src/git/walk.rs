@@ -499,6 +499,25 @@ mod tests {
         }
     }
 
+    /// Many heads that were left behind cost one walk back to the oldest, not one each; a chain is
+    /// not followed below what is new.
+    #[test]
+    fn costs_one_walk_for_all() {
+        let scratch = Scratch::new(ObjectFormat::Sha1);
+        let old = line(&scratch, None, 1000..1100);
+        let left = |at: usize| line(&scratch, Some(old[at]), 3000..3001)[1];
+        let heads: Vec<Oid> = (20..90).step_by(5).map(left).collect();
+        let tip = [*old.last().unwrap()];
+        let mut outside = Outside::new(&scratch.repo, &heads, &tip, 110).unwrap();
+        for head in &heads {
+            assert_eq!(outside.ancestors(head).unwrap(), [*head].into());
+        }
+        let gone = Oid::from_bytes(&[9; 20]).unwrap();
+        let root = scratch.commit(scratch.repo.empty_tree(), &[gone], 1);
+        let chain = first_parents(&scratch.repo, &root, &old[0], &[root].into()).unwrap();
+        assert_eq!(chain, None);
+    }
+
     /// More than allowed is an error, never a shorter list.
     #[test]
     fn keeps_to_the_budget() {
