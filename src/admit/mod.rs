@@ -26,7 +26,7 @@ use crate::gather::rulebook::{Rulebook, RulebookError, hex};
 use crate::gather::{self, Bringer, Bringers, Desk, Gathered, Limits, Proposed, candidates};
 use crate::git::{GitError, RefValue, Repo};
 use crate::judge::facts::{Facts, HeadFacts, Pusher, Scope, UpdateFacts};
-use crate::judge::verdict::{Decision, SCHEMA, UpdateVerdict, Verdict};
+use crate::judge::verdict::{Code, Decision, SCHEMA, UpdateVerdict, Verdict};
 use crate::judge::{self, Judgement};
 use crate::people::People;
 use crate::policy::Mode;
@@ -262,6 +262,13 @@ fn in_mode(mut facts: UpdateFacts, mode: Mode) -> UpdateFacts {
     facts
 }
 
+/// Returns whether a decision rests on what cannot be asked again: the ref as it was, the time it
+/// took. Such a push passes in dry run only, and leaves the ref unknown to the record.
+fn of_the_moment(verdict: &UpdateVerdict) -> bool {
+    let codes = [Code::UnknownTip, Code::OverBudget, Code::Undecidable];
+    verdict.findings.iter().any(|f| codes.contains(&f.code))
+}
+
 fn landings(
     repo: &Repo,
     view: &View,
@@ -272,7 +279,7 @@ fn landings(
     let mut landings = Vec::new();
     let rows = judgement.verdict.updates.iter().zip(&judgement.chosen);
     for ((update, work), (verdict, chosen)) in facts.updates.iter().zip(works).zip(rows) {
-        if !matches!(update.scope, Scope::Protected(_)) {
+        if !matches!(update.scope, Scope::Protected(_)) || of_the_moment(verdict) {
             continue;
         }
         let counted = counted(repo, view, update, chosen)?;

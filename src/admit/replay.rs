@@ -10,7 +10,7 @@ use crate::git::Repo;
 use crate::judge::facts::Pusher;
 use crate::judge::verdict::{Decision, UpdateVerdict};
 use crate::policy::Mode;
-use crate::record::entry::{Decided, Entry, Landed, PusherId, Received};
+use crate::record::entry::{Decided, DecisionId, Entry, Landed, PusherId, Received};
 use crate::record::{Record, RecordError, View};
 use crate::wire::name::RefName;
 use crate::wire::oid::Oid;
@@ -90,7 +90,19 @@ pub fn matters(entry: &Entry, landed: &Landed, policy_ref: &RefName) -> bool {
 }
 
 /// Returns whether a landing is *reviewed*: enforced, and every rule satisfied for the whole step.
+///
+/// Where no approval was counted, none was asked for: a ref was made at a recorded commit, or removed.
 pub fn is_reviewed(landed: &Landed) -> bool {
+    let asked = match &landed.decision {
+        DecisionId::Inline(decided) => !decided.counted.is_empty(),
+        // Only a decision about many paths is that large.
+        DecisionId::Beside { .. } => true,
+    };
+    passed(landed) && asked
+}
+
+/// Returns whether a landing was accepted where that was enforced.
+pub fn passed(landed: &Landed) -> bool {
     landed.mode == Mode::Enforce && landed.decision.decision() == Decision::Accept
 }
 

@@ -118,6 +118,7 @@ fn all(session: &mut Session<'_>) -> Result<Exit, CliError> {
             "reviews": found.reviews,
             "reviewed": found.reviewed,
             "dry_run": found.dry_run,
+            "unasked": found.unasked,
             "late": found.late,
             "pending": found.pending,
             "adopted": found.adopted,

@@ -195,7 +195,8 @@ fn recorded_or(desk: &Desk<'_>, name: &RefName, to: &Oid) -> Result<Option<Move>
     for (other, tip) in desk.view.tips_at(to)? {
         let covers = rules
             .iter()
-            .filter(|rule| rule.matches_ref(name))
+            // One that names the ref is asked when the ref is made.
+            .filter(|rule| rule.matches_ref(name) && !rule.names_ref(name))
             .all(|rule| rule.matches_ref(&other));
         let still = desk
             .rules

@@ -8,7 +8,7 @@ use serde_json::json;
 use crate::admit::RefState;
 use crate::admit::adopt::Taken;
 use crate::admit::history::{Drift, History};
-use crate::admit::replay::is_reviewed;
+use crate::admit::replay::{is_reviewed, passed};
 use crate::admit::settle::{Outcome, Settled};
 use crate::admit::standing::{Standing, State};
 use crate::policy::Mode;
@@ -150,6 +150,7 @@ pub fn state(entry: &Entry) -> &'static str {
 fn landing(landed: &Landed) -> &'static str {
     match (is_reviewed(landed), landed.mode) {
         (true, _) => "reviewed",
+        (false, _) if passed(landed) => "no approval asked",
         (false, Mode::DryRun) => "dry run",
         (false, Mode::Enforce) => "not reviewed",
     }
@@ -308,6 +309,7 @@ pub fn history(found: &History) -> String {
         ("reviews, signatures verified again", found.reviews),
         ("landings that are reviewed", found.reviewed),
         ("landings in dry run", found.dry_run),
+        ("landings that asked nobody", found.unasked),
         ("landings refused too late", found.late),
         ("landings not recorded yet", found.pending),
         ("tips adopted, unreviewed", found.adopted),
