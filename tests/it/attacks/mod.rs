@@ -3,7 +3,9 @@
 //! The change is approved wherever that is possible, so that only the attack itself is left to be
 //! refused; git's own object checks are switched off, so that only ours are left to refuse it.
 
+mod approvals;
 mod history;
+mod hooks;
 mod host;
 mod limits;
 mod objects;
