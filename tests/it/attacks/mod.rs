@@ -10,6 +10,8 @@ mod host;
 mod limits;
 mod objects;
 mod paths;
+mod policies;
+mod record;
 mod refs;
 mod signatures;
 
