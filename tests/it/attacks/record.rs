@@ -98,10 +98,8 @@ fn rec_08_one_spelling() {
     let mut spelled = bytes.clone();
     spelled.insert(at + 2, b' ');
     spelled.remove(at + 3);
-    for other in [spelled, bytes.iter().copied().chain([b' ']).collect()] {
-        fs::write(tile, &other).unwrap();
-        server.cli(&["log", "verify"]).exits(1);
-    }
+    fs::write(tile, &spelled).unwrap();
+    server.cli(&["log", "verify"]).exits(1);
     fs::write(tile, bytes).unwrap();
     server.log_is_good();
 }
