@@ -147,6 +147,7 @@ impl Door<'_> {
             record,
             lock,
             policy_ref: &server.policy_ref,
+            mode: server.mode,
             now,
             mine: None,
         }
@@ -201,12 +202,7 @@ impl Door<'_> {
     ) -> Result<(), GateError> {
         let record = &self.site.record;
         record.check_key()?;
-        let mut first = Vec::with_capacity(commits.len());
-        for commit in commits {
-            if record.bringer(&commit)?.is_none() {
-                first.push(commit);
-            }
-        }
+        let first = record.unnoted(commits)?;
         if !first.is_empty() {
             record.note_received(
                 lock,
@@ -349,6 +345,7 @@ pub fn post_receive(call: &mut Call<'_>) -> Result<Answer, GateError> {
         record: &site.record,
         lock: &lock,
         policy_ref: &site.server.policy_ref,
+        mode: site.server.mode,
         now: clock(),
         mine: Some(&Process::receive_pack()?),
     }

@@ -7,12 +7,15 @@
 //! 1. [`scope`]: what kind of ref is this, and may such a ref be written at all?
 //! 2. [`protected`]: P from the record, shape of the move, strict objects, the steps to cover.
 //! 3. [`candidates`]: which reviews could count, and what has ended the others.
-//! 4. [`coverage`]: which sequences of reviewed heads land exactly as pushed.
+//! 4. [`coverage`]: which sequences of reviewed heads land exactly as pushed; [`described`] says what
+//!    the other reviews come to.
 //! 5. [`hands`]: who made what is in a range, and what proves it.
 //! 6. [`incoming`]: reviews and proposals in the push itself.
 
+pub(crate) mod ancestry;
 pub mod candidates;
 pub mod coverage;
+mod described;
 pub mod hands;
 pub mod incoming;
 mod limits;
@@ -23,8 +26,8 @@ pub mod scope;
 pub use limits::Limits;
 pub use rulebook::{Rulebook, RulebookError};
 
-use std::cell::RefCell;
-use std::collections::{BTreeMap, HashMap};
+use std::cell::{OnceCell, RefCell};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use jiff::Timestamp;
 
@@ -38,6 +41,7 @@ use crate::wire::name::RefName;
 use crate::wire::object::ObjectFault;
 use crate::wire::oid::Oid;
 
+use self::ancestry::Ancestry;
 use self::hands::CommitHands;
 
 /// Who first brought a commit to this server, and when.
@@ -111,6 +115,10 @@ pub struct Desk<'a> {
     pub(crate) hands: RefCell<HashMap<Oid, std::rc::Rc<CommitHands>>>,
     /// Answers of `bringers` that facts rest on.
     pub(crate) rested_on: RefCell<BTreeMap<Oid, Bringer>>,
+    /// What is known of who descends from whom.
+    pub(crate) ancestry: Ancestry,
+    /// Refs that no other may imitate, once somebody asked.
+    pub(crate) real: OnceCell<BTreeSet<RefName>>,
 }
 
 impl<'a> Desk<'a> {
@@ -142,6 +150,8 @@ impl<'a> Desk<'a> {
             expired,
             hands: RefCell::default(),
             rested_on: RefCell::default(),
+            ancestry: Ancestry::default(),
+            real: OnceCell::new(),
         }
     }
 
@@ -203,6 +213,7 @@ pub fn update(desk: &Desk<'_>, proposed: &Proposed) -> Gathered {
 }
 
 fn try_update(desk: &Desk<'_>, proposed: &Proposed) -> Result<Gathered, GatherError> {
+    desk.check_time()?;
     let (scope, notices) = scope::of(desk, proposed)?;
     let mut facts = bare(desk, proposed, scope);
     facts.notices = notices;
@@ -222,6 +233,8 @@ fn bare(desk: &Desk<'_>, proposed: &Proposed, scope: Scope) -> UpdateFacts {
         _ => None,
     };
     UpdateFacts {
+        // Until it is found that it does not.
+        changes_policy: matches!(scope, Scope::Protected(_)) && proposed.name == *desk.policy_ref,
         name: proposed.name.clone(),
         from: match (&scope, recorded) {
             (Scope::Protected(_), tip) => tip.and_then(|tip| tip.oid),
@@ -230,7 +243,6 @@ fn bare(desk: &Desk<'_>, proposed: &Proposed, scope: Scope) -> UpdateFacts {
         to: proposed.new,
         scope,
         commits: 0,
-        changes_policy: false,
         steps: Vec::new(),
         reviews: Vec::new(),
         notices: Vec::new(),

@@ -100,11 +100,23 @@ fn countersign(name: &RefName) -> (Scope, Vec<Notice>) {
 /// Finds the protected ref that `name` imitates: one that is recorded, the policy ref, or one that
 /// the policy names in full.
 fn imitated(desk: &Desk<'_>, name: &RefName) -> Result<Option<RefName>, GatherError> {
+    let real = match desk.real.get() {
+        Some(real) => real,
+        None => {
+            let found = real(desk)?;
+            desk.real.get_or_init(|| found)
+        }
+    };
+    Ok(real
+        .iter()
+        .find(|protected| refname::imitates(name, protected))
+        .cloned())
+}
+
+fn real(desk: &Desk<'_>) -> Result<BTreeSet<RefName>, GatherError> {
     let mut real: BTreeSet<RefName> = desk.view.tips()?.into_keys().collect();
     real.insert(desk.policy_ref.clone());
     let literal = desk.rules.policy.protected_patterns();
     real.extend(literal.filter_map(Pattern::literal).map(RefName::new));
-    Ok(real
-        .into_iter()
-        .find(|protected| refname::imitates(name, protected)))
+    Ok(real)
 }
