@@ -47,8 +47,11 @@ pub fn pre_receive(call: &mut Call<'_>) -> Result<Answer, GateError> {
     if call.input.len() as u64 > limit {
         return Err(GateError::Input { limit });
     }
-    let hooks = Hooks::of(site.repo.git_dir()).previous(Hook::PreReceive)?;
-    run_previous(&hooks, &call.args, &call.input)?;
+    let hooks = Hooks::of(site.repo.git_dir());
+    if hooks.hands_over() {
+        return Err(GateError::ProcReceive);
+    }
+    run_previous(&hooks.previous(Hook::PreReceive)?, &call.args, &call.input)?;
     let refs = usize::try_from(site.server.limits.refs).unwrap_or(usize::MAX);
     let push = match Push::parse(&call.input, site.repo.format(), refs) {
         Ok(push) => push,

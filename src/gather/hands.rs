@@ -339,10 +339,16 @@ pub(crate) fn inspect(
 }
 
 fn from_the_future(now: Timestamp, commit: &Commit) -> Option<String> {
-    let seconds = i64::try_from(commit.committer.seconds).ok();
-    let when = seconds.and_then(|seconds| Timestamp::from_second(seconds).ok());
-    match when {
-        None => Some(commit.committer.seconds.to_string()),
+    // Both dates: tools sort and filter by either.
+    [commit.committer.seconds, commit.author.seconds]
+        .into_iter()
+        .find_map(|seconds| ahead(now, seconds))
+}
+
+fn ahead(now: Timestamp, seconds: u64) -> Option<String> {
+    let when = i64::try_from(seconds).ok();
+    match when.and_then(|seconds| Timestamp::from_second(seconds).ok()) {
+        None => Some(seconds.to_string()),
         Some(when) if when.duration_since(now) > SKEW => Some(when.to_string()),
         Some(_) => None,
     }
