@@ -9,11 +9,13 @@
 //! 3. [`candidates`]: which reviews could count, and what has ended the others.
 //! 4. [`coverage`]: which sequences of reviewed heads land exactly as pushed.
 //! 5. [`hands`]: who made what is in a range, and what proves it.
-//! 6. [`incoming`]: reviews and proposals in the push itself.
+//! 6. [`hidden`]: what a reviewer would not see of the content.
+//! 7. [`incoming`]: reviews and proposals in the push itself.
 
 pub mod candidates;
 pub mod coverage;
 pub mod hands;
+mod hidden;
 pub mod incoming;
 mod limits;
 pub mod protected;

@@ -3,6 +3,7 @@
 //! The change is approved wherever that is possible, so that only the attack itself is left to be
 //! refused; git's own object checks are switched off, so that only ours are left to refuse it.
 
+mod content;
 mod history;
 mod host;
 mod limits;
