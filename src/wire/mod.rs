@@ -7,6 +7,7 @@ pub mod armor;
 pub mod commit;
 pub mod entry_name;
 pub mod fold;
+pub mod hidden;
 pub mod ident;
 mod look_alike;
 pub mod name;
