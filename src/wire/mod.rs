@@ -24,5 +24,3 @@ pub mod tree;
 
 #[cfg(test)]
 mod against_git2;
-#[cfg(test)]
-mod fuzz;
