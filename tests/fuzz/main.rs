@@ -13,6 +13,7 @@
 )]
 
 mod mutate;
+mod properties;
 mod targets;
 
 use std::collections::BTreeSet;

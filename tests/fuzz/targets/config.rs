@@ -91,7 +91,7 @@ pub(crate) fn policy(raw: &[u8]) -> bool {
             }
         }
     }
-    let now = Timestamp::from_second(1_790_000_000).unwrap();
+    let now = Timestamp::from_second(1_800_000_000).unwrap();
     assert_eq!(policy.unsatisfiable_at(&PEOPLE, now), Vec::<String>::new());
     true
 }

@@ -15,13 +15,18 @@ pub(crate) fn entry(raw: &[u8]) -> bool {
     true
 }
 
-/// An intent that is read, written and read again is the same.
+/// An intent that is read, written and read again is written as the same bytes.
 pub(crate) fn intent(raw: &[u8]) -> bool {
     let Ok(intent) = serde_json::from_slice::<Intent>(raw) else {
         return false;
     };
     let again = serde_json::to_vec(&intent).unwrap();
-    assert_eq!(serde_json::from_slice::<Intent>(&again).unwrap(), intent);
+    let read: Intent = serde_json::from_slice(&again).unwrap();
+    assert_eq!(serde_json::to_vec(&read).unwrap(), again);
+    assert_eq!(
+        (read.id, read.at, read.size),
+        (intent.id, intent.at, intent.size)
+    );
     true
 }
 

@@ -76,7 +76,7 @@ pub(crate) fn openpgp_key(raw: &[u8]) -> bool {
     };
     let fingerprint = key.fingerprint();
     assert!(matches!(fingerprint.len(), 40 | 64));
-    for at in [i64::MIN, 0, 1_790_000_000, i64::MAX] {
+    for at in [i64::MIN, 0, 1_800_000_000, i64::MAX] {
         key.standing(MadeBy::Primary, at);
         key.standing(MadeBy::Subkey(0), at);
         key.standing(MadeBy::Subkey(usize::MAX), at);
@@ -109,21 +109,22 @@ pub(crate) fn ssh_key(raw: &[u8]) -> bool {
     true
 }
 
+macro_rules! of_every_key {
+    ($($object:literal),+) => {
+        [$(
+            include_bytes!(concat!("../../data/corpus/verify/", $object, "-ed25519")).as_slice(),
+            include_bytes!(concat!("../../data/corpus/verify/", $object, "-ecdsa")),
+            include_bytes!(concat!("../../data/corpus/verify/", $object, "-rsa")),
+            include_bytes!(concat!("../../data/corpus/verify/", $object, "-openpgp-ed25519")),
+            include_bytes!(concat!("../../data/corpus/verify/", $object, "-openpgp-rsa")),
+            include_bytes!(concat!("../../data/corpus/verify/", $object, "-openpgp-nistp256")),
+        )+]
+    };
+}
+
 /// What the corpus's people did sign: payload → person.
 static SIGNED: LazyLock<BTreeMap<Vec<u8>, String>> = LazyLock::new(|| {
-    let objects: [&[u8]; 11] = [
-        include_bytes!("../../data/corpus/verify/sha1-commit-ed25519"),
-        include_bytes!("../../data/corpus/verify/sha1-commit-ecdsa"),
-        include_bytes!("../../data/corpus/verify/sha1-commit-rsa"),
-        include_bytes!("../../data/corpus/verify/sha1-commit-openpgp-ed25519"),
-        include_bytes!("../../data/corpus/verify/sha1-commit-openpgp-rsa"),
-        include_bytes!("../../data/corpus/verify/sha1-commit-openpgp-nistp256"),
-        include_bytes!("../../data/corpus/verify/sha1-tag-ed25519"),
-        include_bytes!("../../data/corpus/verify/sha1-tag-openpgp-rsa"),
-        include_bytes!("../../data/corpus/verify/sha256-commit-ed25519"),
-        include_bytes!("../../data/corpus/verify/sha256-commit-openpgp-ed25519"),
-        include_bytes!("../../data/corpus/verify/sha256-tag-ed25519"),
-    ];
+    let objects = of_every_key!["sha1-commit", "sha1-tag", "sha256-commit", "sha256-tag"];
     let verified = objects.iter().map(|raw| {
         let signed = signed(raw).expect("the corpus is signed");
         let person = verified(&signed).expect("the corpus's signatures are good");
@@ -154,7 +155,7 @@ fn signed(raw: &[u8]) -> Option<Signed> {
 }
 
 fn verified(signed: &Signed) -> Option<String> {
-    let at = Timestamp::from_second(1_790_000_000).ok()?;
+    let at = Timestamp::from_second(1_800_000_000).ok()?;
     let signer = PEOPLE.verify(signed, at).ok()?;
     Some(signer.person.as_str().to_owned())
 }
