@@ -22,7 +22,7 @@ binary=${CARGO_TARGET_DIR:-target}/$target/release/countersign-fuzz
 for name in "$@"; do
     mkdir -p "corpus/$name" artifacts
     echo "== $name"
-    COUNTERSIGN_FUZZ_TARGET=$name "$binary" -max_total_time="$seconds" -timeout=5 -max_len=16384 \
+    COUNTERSIGN_FUZZ_TARGET=$name "$binary" -max_total_time="$seconds" -timeout=20 -max_len=16384 \
         -artifact_prefix="artifacts/$name-" -print_final_stats=1 "corpus/$name" "../tests/data/corpus/$name" 2>&1 |
         tee "artifacts/$name.log" | grep -E 'stat::|ERROR|panicked|DONE|assert' || true
     # The pipe swallows the exit code; the kept input does not lie.
