@@ -349,7 +349,7 @@ PY
     printf 'a\n\n\n' | put note blank
 }
 
-find "$here" -mindepth 1 -maxdepth 1 -type d -exec rm -r {} +
+find "$here" -mindepth 2 -type f ! -name 'found-*' -delete
 mkdir -p "$here/note" "$here/entry" "$here/intent"
 ssh_keys
 gpg_keys

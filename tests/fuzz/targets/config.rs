@@ -140,6 +140,8 @@ fn assert_error(error: &ConfigError) {
         error.message
     );
     let drawn = error.rendered.replace('\n', "");
-    assert!(!drawn.contains(char::is_control), "{drawn:?}");
+    let steers =
+        |c: char| c.is_control() || matches!(c, '\u{200e}'..='\u{200f}' | '\u{2028}'..='\u{202e}');
+    assert!(!drawn.contains(steers), "{drawn:?}");
     assert!(error.rendered.len() < 16 * 1024);
 }
