@@ -7,7 +7,9 @@ use clap::Args;
 
 use super::{CliError, Exit, Kind, Session};
 use crate::gate::{Answer, Call, GateError, push};
+use crate::git::GitError;
 use crate::host::hooks::Hook as Name;
+use crate::record::RecordError;
 
 /// More than any limit allows; what lies beyond is read and thrown away.
 const MOST: u64 = 256 << 20;
@@ -70,7 +72,9 @@ fn no_answer(error: GateError) -> CliError {
     let (kind, code) = match &error {
         GateError::Previous(_) => (Kind::Refused, None),
         GateError::Namespace => (Kind::Refused, Some("forbidden-ref")),
-        GateError::Input { .. } => (Kind::Refused, Some("over-budget")),
+        GateError::Input { .. }
+        | GateError::Git(GitError::Budget { .. } | GitError::TooLarge { .. })
+        | GateError::Record(RecordError::TooMany { .. }) => (Kind::Refused, Some("over-budget")),
         GateError::Server(_) | GateError::NoRecord(_) | GateError::Hooks(_) => {
             (Kind::Usage, Some("undecidable"))
         }

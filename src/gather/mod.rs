@@ -26,7 +26,7 @@ pub use limits::Limits;
 pub use rulebook::{Rulebook, RulebookError};
 
 use std::cell::RefCell;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use jiff::Timestamp;
 
@@ -36,11 +36,14 @@ use crate::judge::verdict::Code;
 use crate::people::PersonName;
 use crate::record::entry::Review;
 use crate::record::{RecordError, View};
-use crate::wire::name::RefName;
+use crate::wire::name::{RefName, RepoPath};
 use crate::wire::object::ObjectFault;
 use crate::wire::oid::Oid;
 
 use self::hands::CommitHands;
+
+/// The most bytes of paths in all heads of a push together; what rules cost grows with them.
+const CLASSED_BYTES: u64 = 256 << 20;
 
 /// Who first brought a commit to this server, and when.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -113,6 +116,10 @@ pub struct Desk<'a> {
     pub(crate) hands: RefCell<HashMap<Oid, std::rc::Rc<CommitHands>>>,
     /// Answers of `bringers` that facts rest on.
     pub(crate) rested_on: RefCell<BTreeMap<Oid, Bringer>>,
+    /// Refs that a new one must not imitate, listed once.
+    pub(crate) real: std::cell::OnceCell<BTreeSet<RefName>>,
+    /// Bytes of paths that were given classes.
+    classed: std::cell::Cell<u64>,
 }
 
 impl<'a> Desk<'a> {
@@ -144,6 +151,22 @@ impl<'a> Desk<'a> {
             expired,
             hands: RefCell::default(),
             rested_on: RefCell::default(),
+            real: std::cell::OnceCell::new(),
+            classed: std::cell::Cell::new(0),
+        }
+    }
+
+    /// Counts a path that every pattern of the policy will be held against, here and in the judge.
+    pub(crate) fn weigh(&self, path: &RepoPath) -> Result<(), GatherError> {
+        let bytes = path.as_bstr().len() as u64;
+        let total = self.classed.get().saturating_add(bytes);
+        self.classed.set(total);
+        match total > CLASSED_BYTES {
+            true => Err(GatherError::Git(GitError::Budget {
+                what: "bytes of paths to be judged",
+                limit: CLASSED_BYTES,
+            })),
+            false => Ok(()),
         }
     }
 
@@ -205,6 +228,7 @@ pub fn update(desk: &Desk<'_>, proposed: &Proposed) -> Gathered {
 }
 
 fn try_update(desk: &Desk<'_>, proposed: &Proposed) -> Result<Gathered, GatherError> {
+    desk.check_time()?;
     let (scope, notices) = scope::of(desk, proposed)?;
     let mut facts = bare(desk, proposed, scope);
     facts.notices = notices;
@@ -262,7 +286,9 @@ pub(crate) fn fault_code(fault: ObjectFault) -> Code {
 /// Says as a notice what kept facts from being gathered.
 pub(crate) fn notice_of(error: &GatherError) -> Notice {
     match error {
-        GatherError::Time(_) => notice(Code::OverBudget, [error.to_string()]),
+        GatherError::Time(_) | GatherError::Record(RecordError::TooMany { .. }) => {
+            notice(Code::OverBudget, [error.to_string()])
+        }
         GatherError::Record(_) => notice(Code::Undecidable, [error.to_string()]),
         GatherError::Git(git) => git_notice(git),
     }

@@ -82,11 +82,19 @@ fn countersign(name: &RefName) -> (Scope, Vec<Notice>) {
 /// Finds the protected ref that `name` imitates: one that is recorded, the policy ref, or one that
 /// the policy names in full.
 fn imitated(desk: &Desk<'_>, name: &RefName) -> Result<Option<RefName>, GatherError> {
-    let mut real: BTreeSet<RefName> = desk.view.tips()?.into_keys().collect();
-    real.insert(desk.policy_ref.clone());
-    let literal = desk.rules.policy.protected_patterns();
-    real.extend(literal.filter_map(Pattern::literal).map(RefName::new));
-    Ok(real
-        .into_iter()
-        .find(|protected| refname::imitates(name, protected)))
+    let real = match desk.real.get() {
+        Some(real) => real,
+        None => {
+            let mut real: BTreeSet<RefName> = desk.view.tips()?.into_keys().collect();
+            real.insert(desk.policy_ref.clone());
+            let literal = desk.rules.policy.protected_patterns();
+            real.extend(literal.filter_map(Pattern::literal).map(RefName::new));
+            desk.real.get_or_init(|| real)
+        }
+    };
+    let imitated = real.iter();
+    Ok(imitated
+        .filter(|protected| refname::imitates(name, protected))
+        .min()
+        .cloned())
 }
