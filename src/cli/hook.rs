@@ -6,6 +6,7 @@ use std::io::{self, Read};
 use clap::Args;
 
 use super::{CliError, Exit, Kind, Session};
+use crate::admit::AdmitError;
 use crate::gate::{Answer, Call, GateError, push};
 use crate::git::GitError;
 use crate::host::hooks::Hook as Name;
@@ -72,9 +73,14 @@ fn no_answer(error: GateError) -> CliError {
     let (kind, code) = match &error {
         GateError::Previous(_) => (Kind::Refused, None),
         GateError::Namespace => (Kind::Refused, Some("forbidden-ref")),
-        GateError::Input { .. }
-        | GateError::Git(GitError::Budget { .. } | GitError::TooLarge { .. })
-        | GateError::Record(RecordError::TooMany { .. }) => (Kind::Refused, Some("over-budget")),
+        GateError::Input { .. } => (Kind::Refused, Some("over-budget")),
+        GateError::Git(git) | GateError::Admit(AdmitError::Git(git)) if too_much(git) => {
+            (Kind::Refused, Some("over-budget"))
+        }
+        GateError::Record(RecordError::TooMany { .. })
+        | GateError::Admit(AdmitError::Record(RecordError::TooMany { .. })) => {
+            (Kind::Refused, Some("over-budget"))
+        }
         GateError::Server(_) | GateError::NoRecord(_) | GateError::Hooks(_) => {
             (Kind::Usage, Some("undecidable"))
         }
@@ -87,4 +93,8 @@ fn no_answer(error: GateError) -> CliError {
             .hint(["this is the server's fault, not the push's: tell whoever runs it".to_owned()]),
         Kind::Refused => error,
     }
+}
+
+fn too_much(error: &GitError) -> bool {
+    matches!(error, GitError::Budget { .. } | GitError::TooLarge { .. })
 }

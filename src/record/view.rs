@@ -234,17 +234,6 @@ impl View {
         self.reviews(found)
     }
 
-    /// Returns every reject for the target, in log order, whether or not it still stands.
-    pub fn rejects(&self, target: &RefName) -> Result<Vec<(u64, Review)>, RecordError> {
-        let found = self.all(
-            "SELECT idx FROM review WHERE target = ?1 AND verb = 'reject' AND idx < ?2
-             ORDER BY idx",
-            &[&target.to_string()],
-            read_index,
-        )?;
-        self.reviews(found)
-    }
-
     /// Returns the heads that were ever rejected for the target, each once, without reading entries.
     pub fn rejected_heads(&self, target: &RefName) -> Result<BTreeSet<Oid>, RecordError> {
         let heads = self.all(
