@@ -91,6 +91,6 @@ fn is_media(pattern: &[u8]) -> bool {
     let extension = pattern.rsplit_once_str(".").map(|(_, extension)| extension);
     extension.is_some_and(|extension| {
         let known = |known: &&str| extension.eq_ignore_ascii_case(known.as_bytes());
-        MEDIA.iter().any(|it| known(&it))
+        MEDIA.iter().any(known)
     })
 }
