@@ -6,8 +6,11 @@ use std::io::{self, Read};
 use clap::Args;
 
 use super::{CliError, Exit, Kind, Session};
+use crate::admit::AdmitError;
 use crate::gate::{Answer, Call, GateError, push};
+use crate::git::GitError;
 use crate::host::hooks::Hook as Name;
+use crate::record::RecordError;
 
 /// More than any limit allows; what lies beyond is read and thrown away.
 const MOST: u64 = 256 << 20;
@@ -71,6 +74,13 @@ fn no_answer(error: GateError) -> CliError {
         GateError::Previous(_) => (Kind::Refused, None),
         GateError::Namespace => (Kind::Refused, Some("forbidden-ref")),
         GateError::Input { .. } => (Kind::Refused, Some("over-budget")),
+        GateError::Git(git) | GateError::Admit(AdmitError::Git(git)) if too_much(git) => {
+            (Kind::Refused, Some("over-budget"))
+        }
+        GateError::Record(RecordError::TooMany { .. })
+        | GateError::Admit(AdmitError::Record(RecordError::TooMany { .. })) => {
+            (Kind::Refused, Some("over-budget"))
+        }
         GateError::ProcReceive
         | GateError::Server(_)
         | GateError::NoRecord(_)
@@ -84,4 +94,8 @@ fn no_answer(error: GateError) -> CliError {
             .hint(["this is the server's fault, not the push's: tell whoever runs it".to_owned()]),
         Kind::Refused => error,
     }
+}
+
+fn too_much(error: &GitError) -> bool {
+    matches!(error, GitError::Budget { .. } | GitError::TooLarge { .. })
 }

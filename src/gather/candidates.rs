@@ -1,7 +1,7 @@
 //! Which reviews could count for a ref, and what has ended the others (design §5).
 
 use std::cell::RefCell;
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::rc::Rc;
 
 use base64::Engine as _;
@@ -123,13 +123,12 @@ pub(crate) fn gather(
         desk.check_time()?;
         all.extend(approvals(desk, &history, reviews)?);
     }
-    // Of everybody: a head on the way may change paths whose rule names more people. Of each person
-    // and head only the newest can stand.
-    let mut newest = BTreeSet::new();
-    for (index, review) in desk.view.rejects(name)?.into_iter().rev() {
-        desk.check_time()?;
-        if newest.insert((review.person.clone(), review.head)) {
-            all.extend(reject(desk, name, index, review, new, next)?);
+    let approved: BTreeSet<Oid> = all.iter().map(|it: &Candidate| it.review.head).collect();
+    for head in desk.view.rejected_heads(name)? {
+        // No other head can be brought or counted, however many were ever rejected.
+        if new.contains(&head) || approved.contains(&head) {
+            desk.check_time()?;
+            all.extend(rejects(desk, name, &head, new, next)?);
         }
     }
     all.sort_by_key(|candidate| candidate.index);
@@ -399,23 +398,34 @@ fn key_state(desk: &Desk<'_>, review: &Review) -> Option<ReviewState> {
     }
 }
 
-/// Reads a rejection; nothing where a later review of the same person and head lifted it.
-fn reject(
+/// Returns the standing rejections of a head: where a person's last review of it is one.
+fn rejects(
     desk: &Desk<'_>,
     name: &RefName,
-    index: u64,
-    review: Review,
+    head: &Oid,
     new: &BTreeSet<Oid>,
     next: Option<&Rulebook>,
-) -> Result<Option<Candidate>, GatherError> {
-    let lifted = desk
-        .view
-        .reviews_of_head(name, &review.head)?
-        .iter()
-        .any(|(later, other)| *later > index && other.person == review.person);
-    let Some(mut candidate) = open(desk, index, review).filter(|_| !lifted) else {
-        return Ok(None);
-    };
+) -> Result<Vec<Candidate>, GatherError> {
+    let mut last = BTreeMap::new();
+    for (index, review) in desk.view.reviews_of_head(name, head)? {
+        last.insert(review.person.clone(), (index, review));
+    }
+    let standing = last
+        .into_values()
+        .filter_map(|(index, review)| open(desk, index, review))
+        .filter(|candidate| candidate.message.verb == ReviewVerb::Reject);
+    Ok(standing
+        .map(|candidate| reject(desk, candidate, new, next))
+        .collect())
+}
+
+/// Finds whether a standing rejection is in force.
+fn reject(
+    desk: &Desk<'_>,
+    mut candidate: Candidate,
+    new: &BTreeSet<Oid>,
+    next: Option<&Rulebook>,
+) -> Candidate {
     candidate.state = key_state(desk, &candidate.review).unwrap_or(ReviewState::Live);
     let removed = next.is_some_and(|next| match next.people.key(&candidate.review.key) {
         Some((person, key)) => {
@@ -431,5 +441,5 @@ fn reject(
     } else {
         candidate.state
     };
-    Ok(Some(candidate))
+    candidate
 }

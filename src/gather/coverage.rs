@@ -240,7 +240,7 @@ fn head_facts(
     Ok(HeadFacts {
         head: edge.head,
         only_naming: false,
-        paths: classed(desk, changed),
+        paths: classed(desk, changed)?,
         contributors: people.contributors(),
         unproven: people.unproven,
         approvals: edge.approvals.clone(),

@@ -85,7 +85,7 @@ fn content(
     match repo.raw(oid, ObjectKind::Blob, budget.single) {
         Ok(bytes) => Ok(hidden::in_file(path, &bytes)),
         // More than the object store inflates, whatever the limits say.
-        Err(GitError::TooLarge { size, .. }) => Ok(vec![Hidden::large(size)]),
+        Err(GitError::TooLarge { .. } | GitError::Budget { .. }) => Ok(vec![Hidden::large(size)]),
         Err(error) => Err(error),
     }
 }

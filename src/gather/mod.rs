@@ -28,7 +28,7 @@ pub mod scope;
 pub use limits::Limits;
 pub use rulebook::{Rulebook, RulebookError};
 
-use std::cell::{OnceCell, RefCell};
+use std::cell::{Cell, OnceCell, RefCell};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use jiff::Timestamp;
@@ -39,12 +39,15 @@ use crate::judge::verdict::Code;
 use crate::people::PersonName;
 use crate::record::entry::Review;
 use crate::record::{RecordError, View};
-use crate::wire::name::RefName;
+use crate::wire::name::{RefName, RepoPath};
 use crate::wire::object::ObjectFault;
 use crate::wire::oid::Oid;
 
 use self::ancestry::Ancestry;
 use self::hands::CommitHands;
+
+/// The most bytes of paths in all heads of a push together; what rules cost grows with them.
+const CLASSED_BYTES: u64 = 256 << 20;
 
 /// Who first brought a commit to this server, and when.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -121,6 +124,8 @@ pub struct Desk<'a> {
     pub(crate) ancestry: Ancestry,
     /// Refs that no other may imitate, once somebody asked.
     pub(crate) real: OnceCell<BTreeSet<RefName>>,
+    /// Bytes of paths that were given classes.
+    classed: Cell<u64>,
 }
 
 impl<'a> Desk<'a> {
@@ -154,6 +159,21 @@ impl<'a> Desk<'a> {
             rested_on: RefCell::default(),
             ancestry: Ancestry::default(),
             real: OnceCell::new(),
+            classed: Cell::new(0),
+        }
+    }
+
+    /// Counts a path that every pattern of the policy will be held against, here and in the judge.
+    pub(crate) fn weigh(&self, path: &RepoPath) -> Result<(), GatherError> {
+        let bytes = path.as_bstr().len() as u64;
+        let total = self.classed.get().saturating_add(bytes);
+        self.classed.set(total);
+        match total > CLASSED_BYTES {
+            true => Err(GatherError::Git(GitError::Budget {
+                what: "bytes of paths to be judged",
+                limit: CLASSED_BYTES,
+            })),
+            false => Ok(()),
         }
     }
 
@@ -274,7 +294,9 @@ pub(crate) fn fault_code(fault: ObjectFault) -> Code {
 /// Says as a notice what kept facts from being gathered.
 pub(crate) fn notice_of(error: &GatherError) -> Notice {
     match error {
-        GatherError::Time(_) => notice(Code::OverBudget, [error.to_string()]),
+        GatherError::Time(_) | GatherError::Record(RecordError::TooMany { .. }) => {
+            notice(Code::OverBudget, [error.to_string()])
+        }
         GatherError::Record(_) => notice(Code::Undecidable, [error.to_string()]),
         GatherError::Git(git) => git_notice(git),
     }

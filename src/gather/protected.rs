@@ -320,7 +320,7 @@ fn step(
     let changed = raw_changes(desk, from, to)?;
     facts.notices.extend(odd_modes(desk, &changed));
     facts.notices.extend(hidden::look(desk, &changed)?);
-    let paths = classed(desk, changed);
+    let paths = classed(desk, changed)?;
     let mut new_rules = None;
     if facts.name == *desk.policy_ref {
         facts.changes_policy = touches_policy(&paths);
@@ -471,7 +471,7 @@ fn tree_faults(desk: &Desk<'_>, tree: &Oid) -> Result<Vec<Notice>, GatherError> 
 
 /// Compares two commits' trees, both sides of every change, with classes.
 fn changed_paths(desk: &Desk<'_>, from: &Oid, to: &Oid) -> Result<Vec<PathFacts>, GatherError> {
-    Ok(classed(desk, raw_changes(desk, from, to)?))
+    classed(desk, raw_changes(desk, from, to)?)
 }
 
 fn raw_changes(desk: &Desk<'_>, from: &Oid, to: &Oid) -> Result<Vec<Change>, GatherError> {
@@ -482,14 +482,22 @@ fn raw_changes(desk: &Desk<'_>, from: &Oid, to: &Oid) -> Result<Vec<Change>, Gat
 }
 
 /// Adds to each changed path its classes.
-pub(crate) fn classed(desk: &Desk<'_>, changed: Vec<Change>) -> Vec<PathFacts> {
-    changed
-        .into_iter()
-        .map(|change| PathFacts {
+pub(crate) fn classed(
+    desk: &Desk<'_>,
+    changed: Vec<Change>,
+) -> Result<Vec<PathFacts>, GatherError> {
+    let mut paths = Vec::with_capacity(changed.len());
+    for (count, change) in changed.into_iter().enumerate() {
+        if count.is_multiple_of(256) {
+            desk.check_time()?;
+        }
+        desk.weigh(&change.path)?;
+        paths.push(PathFacts {
             classes: desk.rules.policy.classes(&change.path),
             path: change.path,
-        })
-        .collect()
+        });
+    }
+    Ok(paths)
 }
 
 /// Notices symlinks where policy or pipeline files stand, and every change of a submodule.

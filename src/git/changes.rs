@@ -14,6 +14,8 @@ use crate::wire::tree::{FileMode, TreeEntry};
 
 /// Directories that a comparison may read besides as many as there may be paths.
 const SPARE_DIRECTORIES: usize = 10_000;
+/// Bytes of all changed paths together: a directory of long names may stand in many places.
+const PATH_BYTES: usize = 64 << 20;
 /// Most faults that are told of.
 const FAULT_LIMIT: usize = 100;
 
@@ -58,6 +60,7 @@ pub fn changes(
         repo,
         limit,
         directories: 0,
+        bytes: 0,
         path: Vec::new(),
         depth: 0,
         found: Vec::new(),
@@ -71,6 +74,7 @@ struct Comparison<'r> {
     repo: &'r Repo,
     limit: usize,
     directories: usize,
+    bytes: usize,
     path: Vec<u8>,
     depth: usize,
     found: Vec<Change>,
@@ -127,6 +131,8 @@ impl Comparison<'_> {
                 self.found.len().saturating_add(1),
                 self.limit,
             )?;
+            self.bytes = self.bytes.saturating_add(self.path.len());
+            within("bytes of changed paths", self.bytes, PATH_BYTES)?;
             self.found.push(Change {
                 path: RepoPath::new(self.path.as_slice()),
                 old: old.map(side),

@@ -312,19 +312,23 @@ impl Repo {
                     return Ok(kind);
                 }
                 Ok(None) => {}
-                Err(error) => {
-                    // Objects above the allocation limit end here, before they are inflated.
+                Err(error) if error.is_resource_exhausted() => {
+                    // Before anything is inflated: it, or what it is a delta against, is too large.
                     let (_, size) = self.kind_and_size(oid)?;
-                    let limit = BLOB_LIMIT;
-                    return Err(if size > limit {
-                        GitError::TooLarge {
+                    return Err(match size > BLOB_LIMIT {
+                        true => GitError::TooLarge {
                             oid: *oid,
                             size,
-                            limit,
-                        }
-                    } else {
-                        corrupt(oid, error)
+                            limit: BLOB_LIMIT,
+                        },
+                        false => GitError::Budget {
+                            what: "bytes to unpack one object",
+                            limit: BLOB_LIMIT,
+                        },
                     });
+                }
+                Err(error) => {
+                    return Err(corrupt(oid, error));
                 }
             }
         }

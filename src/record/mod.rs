@@ -155,6 +155,14 @@ pub enum RecordError {
     /// The index; deleting `index.db` has it rebuilt.
     #[error("index.db (delete it, and it is rebuilt): {0}")]
     Index(#[from] rusqlite::Error),
+    /// More of something than is read.
+    #[error("more than {limit} {what}")]
+    TooMany {
+        /// What there are too many of.
+        what: &'static str,
+        /// How many are read.
+        limit: usize,
+    },
     /// The operating system gave no random bytes.
     #[error("no random bytes: {0}")]
     Random(getrandom::Error),

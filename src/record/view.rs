@@ -1,6 +1,6 @@
 //! The record as of one size: the questions that judging asks of it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::rc::Rc;
 
@@ -16,6 +16,9 @@ use crate::people::PersonName;
 use crate::policy::Mode;
 use crate::wire::name::RefName;
 use crate::wire::oid::Oid;
+
+/// The most reviews of one head for one ref that are read.
+const MOST_OF_HEAD: usize = 10_000;
 
 /// Answers from the entries below one size; what is appended later does not show.
 #[derive(Clone, Debug)]
@@ -207,28 +210,38 @@ impl View {
     }
 
     /// Returns the reviews of a head for the target, in log order.
+    ///
+    /// # Errors
+    ///
+    /// [`RecordError::TooMany`] for more than ten thousand: nobody honest makes as many.
     pub fn reviews_of_head(
         &self,
         target: &RefName,
         head: &Oid,
     ) -> Result<Vec<(u64, Review)>, RecordError> {
         let found = self.all(
-            "SELECT idx FROM review WHERE target = ?1 AND head = ?2 AND idx < ?3 ORDER BY idx",
+            "SELECT idx FROM review WHERE target = ?1 AND head = ?2 AND idx < ?3 ORDER BY idx
+             LIMIT 10001",
             &[&target.to_string(), &head.to_string()],
             read_index,
         )?;
+        if found.len() > MOST_OF_HEAD {
+            return Err(RecordError::TooMany {
+                what: "reviews of one head",
+                limit: MOST_OF_HEAD,
+            });
+        }
         self.reviews(found)
     }
 
-    /// Returns every reject for the target, in log order, whether or not it still stands.
-    pub fn rejects(&self, target: &RefName) -> Result<Vec<(u64, Review)>, RecordError> {
-        let found = self.all(
-            "SELECT idx FROM review WHERE target = ?1 AND verb = 'reject' AND idx < ?2
-             ORDER BY idx",
+    /// Returns the heads that were ever rejected for the target, each once, without reading entries.
+    pub fn rejected_heads(&self, target: &RefName) -> Result<BTreeSet<Oid>, RecordError> {
+        let heads = self.all(
+            "SELECT DISTINCT head FROM review WHERE target = ?1 AND verb = 'reject' AND idx < ?2",
             &[&target.to_string()],
-            read_index,
+            |row| row.get::<_, String>(0),
         )?;
-        self.reviews(found)
+        heads.iter().map(|head| parse(head)).collect()
     }
 
     /// Returns the first entry that holds this tag object.
