@@ -10,13 +10,15 @@
 //! 4. [`coverage`]: which sequences of reviewed heads land exactly as pushed; [`described`] says what
 //!    the other reviews come to.
 //! 5. [`hands`]: who made what is in a range, and what proves it.
-//! 6. [`incoming`]: reviews and proposals in the push itself.
+//! 6. [`hidden`]: what a reviewer would not see of the content.
+//! 7. [`incoming`]: reviews and proposals in the push itself.
 
 pub(crate) mod ancestry;
 pub mod candidates;
 pub mod coverage;
 mod described;
 pub mod hands;
+mod hidden;
 pub mod incoming;
 mod limits;
 pub mod protected;

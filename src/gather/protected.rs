@@ -21,6 +21,7 @@ use super::candidates;
 use super::coverage::{self, Step};
 use super::described;
 use super::hands::{self, Hands};
+use super::hidden;
 use super::rulebook::{Rulebook, RulebookError};
 use super::{Desk, GatherError, Proposed, fault_code, git_notice, notice};
 
@@ -318,6 +319,7 @@ fn step(
         .extend(hands::inspect(desk, &new, protection.signed_commits)?);
     let changed = raw_changes(desk, from, to)?;
     facts.notices.extend(odd_modes(desk, &changed));
+    facts.notices.extend(hidden::look(desk, &changed)?);
     let paths = classed(desk, changed);
     let mut new_rules = None;
     if facts.name == *desk.policy_ref {

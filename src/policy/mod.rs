@@ -32,6 +32,17 @@ pub struct Policy {
     pub rules: Vec<Rule>,
     /// `[classes]`: patterns that add to the built-in ones.
     pub classes: BTreeMap<Class, Vec<Pattern>>,
+    /// `[hidden_content]`: where content that a reviewer may not see refuses.
+    pub hidden_content: HiddenContent,
+}
+
+/// `[hidden_content]`
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HiddenContent {
+    /// On paths of these classes it refuses, on others it is a warning.
+    pub refuse: Vec<Class>,
+    /// Paths that are not looked into at all.
+    pub allow: Vec<Pattern>,
 }
 
 /// One `[[ref]]` table.
@@ -175,6 +186,14 @@ impl Policy {
         classes::of(path, &self.classes)
     }
 
+    /// Returns whether a path may hide what it likes.
+    ///
+    /// Matches the path as it is alone: an exemption is not for what only looks like it.
+    pub fn may_hide(&self, path: &RepoPath) -> bool {
+        let allow = &self.hidden_content.allow;
+        allow.iter().any(|p| p.is_match(path.as_bstr()))
+    }
+
     /// Returns the rules, `default` among them, that nobody could satisfy at that instant.
     ///
     /// Parsing already refused a rule that asks for more people than there are; what remains is
@@ -193,6 +212,15 @@ impl Policy {
             })
             .map(|rule| rule.name.clone())
             .collect()
+    }
+}
+
+impl Default for HiddenContent {
+    fn default() -> Self {
+        Self {
+            refuse: vec![Class::Config, Class::Pipeline, Class::Policy],
+            allow: Vec::new(),
+        }
     }
 }
 

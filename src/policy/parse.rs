@@ -14,7 +14,8 @@ use crate::wire::name::RefName;
 
 use super::places::{self, MAX_PLACES, MAX_WANTED};
 use super::{
-    BaseWanted, Class, EvidenceWanted, Mode, Pattern, Place, Policy, Protection, RefRule, Rule, Who,
+    BaseWanted, Class, EvidenceWanted, HiddenContent, Mode, Pattern, Place, Policy, Protection,
+    RefRule, Rule, Who,
 };
 
 /// The file, from the root of the repository.
@@ -47,6 +48,7 @@ impl Policy {
             "ref",
             "rule",
             "classes",
+            "hidden_content",
         ];
         root.only(&known, &["breakglass", "closure"])?;
         let mut reader = Reader {
@@ -63,6 +65,7 @@ impl Policy {
             refs: reader.refs(root.get("ref"))?,
             rules: reader.rules(root.get("rule"))?,
             classes: reader.classes(root.get("classes"))?,
+            hidden_content: reader.hidden_content(root.get("hidden_content"))?,
         })
     }
 }
@@ -343,6 +346,22 @@ impl Reader<'_> {
         Ok(classes)
     }
 
+    fn hidden_content(&mut self, field: Option<Field<'_>>) -> Result<HiddenContent, ConfigError> {
+        let mut wanted = HiddenContent::default();
+        let Some(field) = field else {
+            return Ok(wanted);
+        };
+        let table = field.table()?;
+        table.only(&["refuse", "allow"], &[])?;
+        if let Some(field) = table.get("refuse") {
+            wanted.refuse = classes_in(&field, field.texts()?)?;
+        }
+        if let Some(field) = table.get("allow") {
+            wanted.allow = self.patterns(&field)?;
+        }
+        Ok(wanted)
+    }
+
     fn ref_patterns(&mut self, field: &Field<'_>) -> Result<Vec<Pattern>, ConfigError> {
         for text in field.texts()? {
             if !text.text.starts_with("refs/") {
@@ -385,13 +404,15 @@ fn items(field: Option<Field<'_>>, limit: usize) -> Result<Vec<Field<'_>>, Confi
 }
 
 fn rule_classes(field: Option<Field<'_>>) -> Result<Vec<Class>, ConfigError> {
-    let Some(field) = field else {
-        return Ok(Vec::new());
-    };
-    field
-        .some_texts()?
-        .iter()
-        .zip(field.items()?)
+    match field {
+        Some(field) => classes_in(&field, field.some_texts()?),
+        None => Ok(Vec::new()),
+    }
+}
+
+fn classes_in(field: &Field<'_>, texts: Vec<Text<'_>>) -> Result<Vec<Class>, ConfigError> {
+    let named = texts.iter().zip(field.items()?);
+    named
         .map(|(text, item)| class(text.text).ok_or_else(|| item.invalid(unknown_class(text.text))))
         .collect()
 }

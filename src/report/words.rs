@@ -250,7 +250,9 @@ fn next(code: Code) -> Option<&'static str> {
         Code::MalformedObject => "make the commit again with a current git",
         Code::UnsafePath | Code::PathCollision => "rename the path and amend the commit",
         Code::UnsafeMode => "use an ordinary file there and amend the commit",
-        Code::HiddenContent => "remove the hidden characters and amend the commit",
+        Code::HiddenContent => {
+            "remove it and amend the commit, or let the policy's [hidden_content] allow the path"
+        }
         Code::RewoundBranch => "rebase onto the branch's tip instead, or revert with a commit",
         Code::DeletedRef => "ask an admin; the policy does not let this ref be deleted",
         Code::MovedTag => "choose a new tag name",

@@ -7,6 +7,7 @@ pub mod armor;
 pub mod commit;
 pub mod entry_name;
 pub mod fold;
+pub mod hidden;
 pub mod ident;
 mod look_alike;
 pub mod name;
@@ -24,5 +25,3 @@ pub mod tree;
 
 #[cfg(test)]
 mod against_git2;
-#[cfg(test)]
-mod fuzz;

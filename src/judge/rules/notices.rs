@@ -38,9 +38,10 @@ fn severity(policy: &Policy, scope: &Scope, notice: &Notice) -> Option<Severity>
     }
 }
 
-/// Content that a reviewer does not see refuses where it decides something.
+/// Content that a reviewer does not see refuses where it decides something: by the policy's choice
+/// of classes, `pipeline`, `policy` and `config` if it makes none.
 fn hidden(policy: &Policy, notice: &Notice) -> Severity {
-    let deciding = |class: &Class| *class != Class::Code;
+    let deciding = |class: &Class| policy.hidden_content.refuse.contains(class);
     let classes = notice.paths.iter().flat_map(|path| policy.classes(path));
     if classes.into_iter().any(|class| deciding(&class)) {
         Severity::Refuse
@@ -56,7 +57,11 @@ mod tests {
     use crate::policy::Protection;
 
     fn weight(scope: Scope, code: Code, paths: &[&str]) -> Option<Severity> {
-        let push = Push::new("").approved(&["bob"]).scoped(scope);
+        weight_under("", scope, code, paths)
+    }
+
+    fn weight_under(policy: &str, scope: Scope, code: Code, paths: &[&str]) -> Option<Severity> {
+        let push = Push::new(policy).approved(&["bob"]).scoped(scope);
         let codes = push.noticed(code, paths).codes();
         let mine = codes.iter().find(|(found, _)| *found == code);
         mine.map(|(_, severity)| *severity)
@@ -153,6 +158,26 @@ mod tests {
         ] {
             let weight = weight(main(), Code::HiddenContent, paths);
             assert_eq!(weight, Some(severity), "{paths:?}");
+        }
+    }
+
+    /// The policy chooses the classes in which hidden content refuses.
+    #[test]
+    fn hidden_content_by_the_policy() {
+        use Severity::{Refuse, Warn};
+        let paths = ["src/lib.rs", ".github/workflows/ci.yml", "deploy/a.tf"];
+        for (refuse, severities) in [
+            (r#"["pipeline"]"#, [Warn, Refuse, Warn]),
+            ("[]", [Warn, Warn, Warn]),
+            (r#"["code", "config"]"#, [Refuse, Warn, Refuse]),
+        ] {
+            let policy =
+                format!("[hidden_content]\nrefuse = {refuse}\n[classes]\nconfig = [\"deploy/\"]\n");
+            for (path, severity) in paths.iter().zip(severities) {
+                let scope = Scope::Protected(protection());
+                let weight = weight_under(&policy, scope, Code::HiddenContent, &[path]);
+                assert_eq!(weight, Some(severity), "{refuse} {path}");
+            }
         }
     }
 }

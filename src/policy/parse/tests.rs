@@ -128,6 +128,38 @@ fn reads_everything() {
     assert_eq!(policy.classes(&RepoPath::from("deploy/x")), [Class::Config]);
 }
 
+/// What hides refuses on what decides, unless the policy chooses; exemptions are to the letter.
+#[test]
+fn hidden_content() {
+    let deciding = [Class::Config, Class::Pipeline, Class::Policy];
+    for (text, refuse) in [
+        ("", &deciding[..]),
+        ("[hidden_content]", &deciding),
+        ("[hidden_content]\nallow = [\"a\"]", &deciding),
+        ("[hidden_content]\nrefuse = []", &[]),
+        (
+            "[hidden_content]\nrefuse = [\"code\", \"policy\"]",
+            &[Class::Code, Class::Policy],
+        ),
+    ] {
+        let policy = parse(text).unwrap();
+        assert_eq!(policy.hidden_content.refuse, refuse, "{text}");
+        assert!(!policy.may_hide(&RepoPath::from("src/x")));
+    }
+    let policy = parse("[hidden_content]\nallow = [\"*.png\", \"/art/\"]").unwrap();
+    for (path, may) in [
+        ("logo.png", true),
+        ("a/logo.png", true),
+        ("art/a/b", true),
+        ("logo.PNG", false),
+        ("Art/a", false),
+        ("logo.png/x", false),
+        ("src/art", false),
+    ] {
+        assert_eq!(policy.may_hide(&RepoPath::from(path)), may, "{path}");
+    }
+}
+
 /// The policy ref is protected whether listed or not; where several match, nothing loosens.
 #[test]
 fn protects_strictly() {
@@ -317,6 +349,48 @@ fn refuses_with_place() {
             4,
             1,
             "`name` is missing here",
+        ),
+        (
+            "[hidden_content]\nrefuse = [\"pipelines\"]\n".to_owned(),
+            5,
+            11,
+            "unknown class",
+        ),
+        (
+            "[hidden_content]\nrefuse = [\"code\", \"code\"]\n".to_owned(),
+            5,
+            19,
+            "`code` stands here a second time",
+        ),
+        (
+            "[hidden_content]\nrefuse = \"code\"\n".to_owned(),
+            5,
+            10,
+            "`refuse` must be an array, found string",
+        ),
+        (
+            "[hidden_content]\nallow = []\n".to_owned(),
+            5,
+            9,
+            "`allow` is an empty list",
+        ),
+        (
+            "[hidden_content]\nallow = [\"!a\"]\n".to_owned(),
+            5,
+            10,
+            "a pattern cannot be negated",
+        ),
+        (
+            "[hidden_content]\nwarn = []\n".to_owned(),
+            5,
+            1,
+            "unknown key `warn`; known here: refuse, allow",
+        ),
+        (
+            "hidden_content = true\n".to_owned(),
+            4,
+            18,
+            "`hidden_content` must be a table, found boolean",
         ),
         (rule(""), 4, 1, "`require` is missing here"),
         (rule("require = []"), 6, 11, "`require` is an empty list"),
@@ -671,6 +745,29 @@ fn renders() {
     4 | [[rule]
       |        ^
     "#);
+}
+
+/// What is drawn of a file steers no terminal, and the caret still stands below its place.
+#[test]
+fn drawings_steer_no_terminal() {
+    for odd in [
+        "\u{9b}2J",
+        "\u{85}",
+        "\u{200f}",
+        "\u{2028}",
+        "\u{202e}",
+        "\u{e0041}",
+    ] {
+        let found = parse(&format!("x = \"{odd}\"; !\n")).unwrap_err();
+        let drawn = &found.rendered;
+        assert!(!drawn.contains(odd.chars().next().unwrap()), "{drawn:?}");
+        let lines: Vec<&str> = drawn.lines().collect();
+        let column = |letter: char| {
+            let line = lines.iter().find(|line| line.contains(letter)).unwrap();
+            line.chars().position(|c| c == letter).unwrap()
+        };
+        assert_eq!(column('^'), column(';'), "{drawn}");
+    }
 }
 
 proptest! {

@@ -5,6 +5,7 @@
 
 mod approvals;
 mod catalogue;
+mod content;
 mod history;
 mod hooks;
 mod host;
