@@ -43,7 +43,7 @@ pub(crate) fn of(
         // `refs/Countersign/keep`, which is the same file where case does not count.
         return refused(Code::ForbiddenRef, format!("it stands for {own}"));
     }
-    if nested(bytes) {
+    if proposed.new.is_some() && nested(bytes) {
         let why = "a ref name inside another".to_owned();
         return refused(Code::ShadowingRef, why);
     }

@@ -4,6 +4,7 @@
 //! refused; git's own object checks are switched off, so that only ours are left to refuse it.
 
 mod approvals;
+mod catalogue;
 mod content;
 mod history;
 mod hooks;
