@@ -113,7 +113,9 @@ pub(crate) fn pattern(raw: &[u8]) -> bool {
     pattern.is_match_folded(&fold_path(path));
     if let Some(name) = pattern.literal() {
         assert!(pattern.is_match(&name));
-        assert!(pattern.is_match_folded(&fold_path(&name)));
+        // No tree that is accepted has a backslash, which folds to a slash, in a name.
+        let folded = pattern.is_match_folded(&fold_path(&name));
+        assert!(folded || name.contains(&b'\\'));
         assert_eq!(matched, path == name);
     }
     true
