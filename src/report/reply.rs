@@ -131,7 +131,10 @@ pub(super) fn standing(
     // One line is kept to say what does not fit.
     let room = LINES.saturating_sub(4);
     for finding in now.findings.iter().take(room) {
-        let detail = words::detail(now, finding);
+        let detail = match finding.code {
+            Code::MissingApprovals => words::missing(finding),
+            _ => words::detail(now, finding),
+        };
         let line = format!("  [{}] {detail}", finding.code.as_str());
         lines.push(clip(&line, COLUMNS));
         if finding.code == Code::MissingApprovals && now.findings.len() <= room / 2 {

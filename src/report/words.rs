@@ -14,7 +14,7 @@ const LISTED: usize = 5;
 pub fn detail(update: &UpdateVerdict, finding: &Finding) -> String {
     let about = |at: usize| finding.about.get(at).map_or("", String::as_str);
     let text = match finding.code {
-        Code::MissingApprovals => missing(finding),
+        Code::MissingApprovals => format!("{}; {}", missing(finding), could(finding)),
         Code::Rejected => format!(
             "{} rejected {}; {} wanted, overriding so far: {}",
             about(0),
@@ -41,14 +41,14 @@ pub fn detail(update: &UpdateVerdict, finding: &Finding) -> String {
     plain(&text)
 }
 
-fn missing(finding: &Finding) -> String {
-    format!(
-        "{} wants {}; has {}; {}",
+/// Says what a rule wants and what there is.
+pub(super) fn missing(finding: &Finding) -> String {
+    plain(&format!(
+        "{} wants {}; has {}",
         finding.rule.as_deref().unwrap_or("a rule"),
         finding.want.as_deref().unwrap_or("approvals"),
         list_or(&finding.got, "nobody"),
-        could(finding),
-    )
+    ))
 }
 
 /// Says who could still approve.
