@@ -8,6 +8,7 @@ use jiff::Timestamp;
 
 use crate::gather::rulebook::{Rulebook, RulebookError};
 use crate::git::{GitError, Repo, walk};
+use crate::policy::Mode;
 use crate::record::entry::{Adopted, Entry};
 use crate::record::{Lock, Record, RecordError, View};
 use crate::wire::name::RefName;
@@ -31,6 +32,8 @@ pub struct Adopting<'a> {
     pub lock: &'a Lock,
     /// The policy ref.
     pub policy_ref: &'a RefName,
+    /// Whether the host has everything in dry run.
+    pub mode: Mode,
     /// Server time.
     pub now: Timestamp,
     /// The operating-system user.
@@ -125,6 +128,7 @@ impl Adopting<'_> {
             record: self.record,
             lock: self.lock,
             policy_ref: self.policy_ref,
+            mode: self.mode,
             now: self.now,
             mine: None,
         }
@@ -159,8 +163,14 @@ impl Adopting<'_> {
         })];
         let mut begun = BTreeMap::new();
         if name == self.policy_ref
-            && let Some(genesis) =
-                baseline::begun(self.repo, &view, self.policy_ref, new.as_ref(), self.now)?
+            && let Some(genesis) = baseline::begun(
+                self.repo,
+                &view,
+                self.policy_ref,
+                new.as_ref(),
+                self.mode,
+                self.now,
+            )?
         {
             begun.clone_from(&genesis.tips);
             batch.push(Entry::Genesis(genesis));

@@ -83,6 +83,7 @@ pub(super) fn begun(
     view: &View,
     policy_ref: &RefName,
     new: Option<&Oid>,
+    mode: Mode,
     now: Timestamp,
 ) -> Result<Option<Genesis>, AdmitError> {
     let old = view.tip(policy_ref)?.and_then(|tip| tip.oid);
@@ -92,7 +93,7 @@ pub(super) fn begun(
     ) else {
         return Ok(None);
     };
-    let mut genesis = baseline(repo, &after, policy_ref, Mode::Enforce, now)?;
+    let mut genesis = baseline(repo, &after, policy_ref, mode, now)?;
     for name in genesis.tips.keys().cloned().collect::<Vec<_>>() {
         let was_protected = before.policy.protection(&name, policy_ref).is_some();
         if was_protected || view.tip(&name)?.is_some() {

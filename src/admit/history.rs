@@ -41,6 +41,8 @@ pub struct History {
     pub reviewed: u64,
     /// Landings that hold and are in dry run.
     pub dry_run: u64,
+    /// Landings that hold and for which nobody was asked: a ref made at a recorded commit, or removed.
+    pub unasked: u64,
     /// Landings that hold and would have been refused when they were recorded.
     pub late: u64,
     /// Landings accepted and not recorded yet, which hold too.
@@ -299,6 +301,7 @@ impl Replay<'_> {
         if found.is_none() {
             let count = match (is_reviewed(landed), landed.mode) {
                 (true, _) => &mut self.history.reviewed,
+                (false, _) if replay::passed(landed) => &mut self.history.unasked,
                 (false, Mode::DryRun) => &mut self.history.dry_run,
                 (false, Mode::Enforce) => &mut self.history.late,
             };

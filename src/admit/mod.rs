@@ -21,11 +21,12 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use sha2::{Digest, Sha256};
 
+use crate::gather::incoming::{self, InPush};
 use crate::gather::rulebook::{Rulebook, RulebookError, hex};
 use crate::gather::{self, Bringer, Bringers, Desk, Gathered, Limits, Proposed, candidates};
 use crate::git::{GitError, RefValue, Repo};
 use crate::judge::facts::{Facts, HeadFacts, Pusher, Scope, UpdateFacts};
-use crate::judge::verdict::{Decision, SCHEMA, UpdateVerdict, Verdict};
+use crate::judge::verdict::{Code, Decision, SCHEMA, UpdateVerdict, Verdict};
 use crate::judge::{self, Judgement};
 use crate::people::People;
 use crate::policy::Mode;
@@ -33,7 +34,7 @@ use crate::record::entry::{CountedHead, Decided, Entry, PolicyId, Received, Revi
 use crate::record::{RecordError, View};
 use crate::wire::name::RefName;
 use crate::wire::object::ObjectKind;
-use crate::wire::oid::Oid;
+use crate::wire::oid::{ObjectFormat, Oid};
 
 /// What is asked, against which state of things.
 #[derive(Clone)]
@@ -192,11 +193,10 @@ fn with_rules(asked: Asked<'_>, rules: &Rulebook) -> Result<Admission, AdmitErro
         }
     };
     desk_on(&asked.view, true, &mut gathered);
-    let reviews: Vec<Review> = gathered
-        .iter()
-        .flatten()
-        .filter_map(|work| work.gathered.review.clone())
-        .collect();
+    let mut reviews: Vec<Review> = Vec::new();
+    for work in gathered.iter_mut().flatten() {
+        work.follow(&mut reviews, asked.repo.format());
+    }
     let pending = reviews.iter().cloned().map(Entry::Review).collect();
     let view = asked.view.with_pending(pending)?;
     desk_on(&view, false, &mut gathered);
@@ -240,6 +240,18 @@ impl Work {
             rested_on: desk.take_rested_on(),
         }
     }
+
+    /// Puts a new review behind those that the same push would log before it.
+    fn follow(&mut self, before: &mut Vec<Review>, format: ObjectFormat) {
+        let Some(review) = self.gathered.review.take() else {
+            return;
+        };
+        match incoming::in_push(before, &review, format) {
+            InPush::New => before.push(review),
+            InPush::Known => self.gathered.known_review = true,
+            InPush::Replayed(notice) => self.gathered.facts.notices.push(notice),
+        }
+    }
 }
 
 /// Lets the host's dry run weaken a ref's own mode.
@@ -248,6 +260,13 @@ fn in_mode(mut facts: UpdateFacts, mode: Mode) -> UpdateFacts {
         protection.mode = protection.mode.min(mode);
     }
     facts
+}
+
+/// Returns whether a decision rests on what cannot be asked again: the ref as it was, the time it
+/// took. Such a push passes in dry run only, and leaves the ref unknown to the record.
+fn of_the_moment(verdict: &UpdateVerdict) -> bool {
+    let codes = [Code::UnknownTip, Code::OverBudget, Code::Undecidable];
+    verdict.findings.iter().any(|f| codes.contains(&f.code))
 }
 
 fn landings(
@@ -260,7 +279,7 @@ fn landings(
     let mut landings = Vec::new();
     let rows = judgement.verdict.updates.iter().zip(&judgement.chosen);
     for ((update, work), (verdict, chosen)) in facts.updates.iter().zip(works).zip(rows) {
-        if !matches!(update.scope, Scope::Protected(_)) {
+        if !matches!(update.scope, Scope::Protected(_)) || of_the_moment(verdict) {
             continue;
         }
         let counted = counted(repo, view, update, chosen)?;
@@ -344,8 +363,10 @@ fn counted_head(
     // A head that N reaches is spent by being history; a squashed one must be remembered.
     let base = base.unwrap_or(head.head);
     let mut hidden = vec![base];
-    hidden.extend(update.to);
-    hidden.extend(update.from);
+    for tip in update.to.iter().chain(&update.from) {
+        // A tag object has no history of its own.
+        hidden.extend(standing::commit_of(repo, tip)?);
+    }
     let spent = crate::git::walk::new_commits(repo, &head.head, &hidden, SPENT_LIMIT)?;
     Ok(CountedHead {
         head: head.head,

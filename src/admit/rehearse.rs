@@ -6,6 +6,7 @@
 
 use jiff::Timestamp;
 
+use crate::gather::ancestry::Ancestry;
 use crate::gather::coverage::{Reviewed, base_of};
 use crate::gather::rulebook::Rulebook;
 use crate::gather::{Desk, GatherError, Proposed, candidates};
@@ -147,7 +148,16 @@ fn try_rehearse(asked: &Asked<'_>, name: &RefName, head: &Oid) -> Result<Rehears
         seen: tip,
         since: asked.view.size(),
     });
-    let Some(base) = base_of(repo, &asked.view, name, &reviewed, &[], limit)? else {
+    let Some(base) = base_of(
+        repo,
+        &asked.view,
+        name,
+        &reviewed,
+        &[],
+        limit,
+        &Ancestry::default(),
+    )?
+    else {
         return Ok(Rehearsal::Unverifiable);
     };
     let tree = |oid: &Oid| repo.commit(oid).map(|commit| commit.tree);

@@ -10,7 +10,7 @@ use crate::git::Repo;
 use crate::judge::facts::Pusher;
 use crate::judge::verdict::{Decision, UpdateVerdict};
 use crate::policy::Mode;
-use crate::record::entry::{Decided, Entry, Landed, PusherId, Received};
+use crate::record::entry::{Decided, DecisionId, Entry, Landed, PusherId, Received};
 use crate::record::{Record, RecordError, View};
 use crate::wire::name::RefName;
 use crate::wire::oid::Oid;
@@ -80,16 +80,29 @@ pub fn decide(
 
 /// Returns whether an entry can change what is decided about a ref: an intent that it overtakes is
 /// judged again.
-pub fn matters(entry: &Entry, name: &RefName, policy_ref: &RefName) -> bool {
+pub fn matters(entry: &Entry, landed: &Landed, policy_ref: &RefName) -> bool {
     match entry {
-        Entry::Review(review) => review.target == *name,
-        Entry::Landed(other) => other.name == *policy_ref,
+        Entry::Review(review) => review.target == landed.name,
+        // Not the policy of the very push: one policy judges all of it.
+        Entry::Landed(other) => other.name == *policy_ref && other.intent != landed.intent,
         Entry::Adopted(_) | Entry::Genesis(_) => true,
     }
 }
 
 /// Returns whether a landing is *reviewed*: enforced, and every rule satisfied for the whole step.
+///
+/// Where no approval was counted, none was asked for: a ref was made at a recorded commit, or removed.
 pub fn is_reviewed(landed: &Landed) -> bool {
+    let asked = match &landed.decision {
+        DecisionId::Inline(decided) => !decided.counted.is_empty(),
+        // Only a decision about many paths is that large.
+        DecisionId::Beside { .. } => true,
+    };
+    passed(landed) && asked
+}
+
+/// Returns whether a landing was accepted where that was enforced.
+pub fn passed(landed: &Landed) -> bool {
     landed.mode == Mode::Enforce && landed.decision.decision() == Decision::Accept
 }
 
@@ -173,7 +186,7 @@ fn overtaken(
         }
     }
     for start in landed.size..end {
-        if matters(&before.entry(start)?, &landed.name, policy_ref) {
+        if matters(&before.entry(start)?, landed, policy_ref) {
             return Ok(Some(start..end));
         }
     }

@@ -14,6 +14,7 @@ use std::collections::BTreeSet;
 use jiff::Timestamp;
 
 use crate::git::{RefValue, Repo, walk};
+use crate::policy::Mode;
 use crate::record::entry::{Decided, DecisionId, Entry, Landed};
 use crate::record::{Intent, Lock, Process, Record};
 use crate::wire::name::RefName;
@@ -56,6 +57,8 @@ pub struct Settling<'a> {
     pub lock: &'a Lock,
     /// The policy ref.
     pub policy_ref: &'a RefName,
+    /// Whether the host has everything in dry run.
+    pub mode: Mode,
     /// Server time.
     pub now: Timestamp,
     /// The receive-pack process of a `post-receive`: it has finished moving refs, so what it left at
@@ -127,6 +130,7 @@ impl Settling<'_> {
                 &self.record.view()?,
                 self.policy_ref,
                 new.as_ref(),
+                self.mode,
                 self.now,
             )?,
             None => None,
@@ -197,7 +201,10 @@ pub(super) fn keep(repo: &Repo, oids: &BTreeSet<Oid>, tip: Option<&Oid>) -> Resu
         let is_reached = |tip: &Oid| {
             tip == oid || walk::is_ancestor(repo, oid, tip, WALK_LIMIT).unwrap_or(false)
         };
-        if repo.exists(oid) && repo.reference(&name)?.is_none() && !tip.is_some_and(is_reached) {
+        if repo.exists_outside_quarantine(oid)
+            && repo.reference(&name)?.is_none()
+            && !tip.is_some_and(is_reached)
+        {
             repo.set_reference(&name, oid, None)?;
         }
     }
@@ -212,7 +219,7 @@ fn moved_meanwhile(
     landed: &Landed,
 ) -> Result<bool, AdmitError> {
     for index in intent.size..record.size() {
-        if replay::matters(&record.entry(index)?, &landed.name, policy_ref) {
+        if replay::matters(&record.entry(index)?, landed, policy_ref) {
             return Ok(true);
         }
     }

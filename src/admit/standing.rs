@@ -128,34 +128,55 @@ impl Question<'_> {
                 continue;
             }
             let entry = self.record.entry(tip.index)?;
-            let mut standing = Standing {
-                state: word(&entry),
-                index: Some(tip.index),
-                name: Some(name),
-                reviewers: Vec::new(),
-                why: None,
-            };
-            if let (State::Reviewed, Entry::Landed(landed)) = (standing.state, &entry) {
-                standing.why = self.doubt(tip.index, &entry, landed)?;
-                match standing.why {
-                    Some(_) => standing.state = State::Unknown,
-                    None => {
-                        let decided = self.record.decided(landed)?;
-                        standing.reviewers = reviewers(&self.view, &decided)?;
-                    }
+            match is_unasked(&entry) {
+                true => found.extend(self.elsewhere(tip.index)?),
+                false => found.push(self.by_entry(tip.index, name, &entry)?),
+            }
+        }
+        Ok(best(found))
+    }
+
+    /// The state of a tip at which a ref was made without anybody being asked: what its commit was
+    /// recorded as before that, on whatever ref.
+    fn elsewhere(&self, before: u64) -> Result<Option<Standing>, AdmitError> {
+        let Some(commit) = commit_of(self.repo, self.oid)? else {
+            return Ok(None);
+        };
+        let there = Question {
+            view: self.view.clone(),
+            oid: &commit,
+            ..*self
+        };
+        let mut found = Vec::new();
+        for (name, tip) in self.view.tips_at(&commit)? {
+            let entry = self.record.entry(tip.index)?;
+            if tip.index < before && !is_unasked(&entry) {
+                found.push(there.by_entry(tip.index, name, &entry)?);
+            }
+        }
+        Ok(best(found))
+    }
+
+    /// The state that one entry about the commit gives.
+    fn by_entry(&self, index: u64, name: RefName, entry: &Entry) -> Result<Standing, AdmitError> {
+        let mut standing = Standing {
+            state: word(entry),
+            index: Some(index),
+            name: Some(name),
+            reviewers: Vec::new(),
+            why: None,
+        };
+        if let (State::Reviewed, Entry::Landed(landed)) = (standing.state, entry) {
+            standing.why = self.doubt(index, entry, landed)?;
+            match standing.why {
+                Some(_) => standing.state = State::Unknown,
+                None => {
+                    let decided = self.record.decided(landed)?;
+                    standing.reviewers = reviewers(&self.view, &decided)?;
                 }
             }
-            found.push(standing);
         }
-        let rank = |standing: &Standing| match standing.state {
-            State::Reviewed => 0,
-            State::Unreviewed => 1,
-            State::Adopted => 2,
-            State::Unknown => 3,
-            State::Baseline | State::Reachable => 4,
-        };
-        found.sort_by_key(rank);
-        Ok(found.into_iter().next())
+        Ok(standing)
     }
 
     /// Returns why an entry that says *reviewed* is not to be believed.
@@ -224,6 +245,23 @@ impl Question<'_> {
         }
         Ok(false)
     }
+}
+
+/// Returns whether an entry let a ref be made or removed without anybody being asked.
+fn is_unasked(entry: &Entry) -> bool {
+    matches!(entry, Entry::Landed(landed) if replay::passed(landed) && !is_reviewed(landed))
+}
+
+/// Returns the standing that proves most.
+fn best(mut found: Vec<Standing>) -> Option<Standing> {
+    found.sort_by_key(|standing| match standing.state {
+        State::Reviewed => 0,
+        State::Unreviewed => 1,
+        State::Adopted => 2,
+        State::Unknown => 3,
+        State::Baseline | State::Reachable => 4,
+    });
+    found.into_iter().next()
 }
 
 fn word(entry: &Entry) -> State {

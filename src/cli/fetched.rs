@@ -73,6 +73,13 @@ impl Fetched {
         Ok(Self { tips, reviews })
     }
 
+    /// Returns the tips of all branches.
+    pub(super) fn branches(&self) -> Vec<Oid> {
+        let branches = self.tips.iter();
+        let branches = branches.filter(|(name, _)| name.as_bstr().starts_with(b"refs/heads/"));
+        branches.map(|(_, oid)| *oid).collect()
+    }
+
     /// Returns policy and people at the tip of the policy ref.
     pub(super) fn rules(&self, repo: &Repo, policy_ref: &RefName) -> Result<Rulebook, CliError> {
         let Some(tip) = self.tips.get(policy_ref) else {
@@ -284,10 +291,7 @@ impl Bringing {
         new: &Oid,
         limits: &Limits,
     ) -> Result<Self, CliError> {
-        let branches = fetched.tips.iter();
-        let branches = branches.filter(|(name, _)| name.as_bstr().starts_with(b"refs/heads/"));
-        let hidden: Vec<Oid> = branches.map(|(_, oid)| *oid).collect();
-        match walk::new_commits(repo, new, &hidden, limits.objects()) {
+        match walk::new_commits(repo, new, &fetched.branches(), limits.objects()) {
             Ok(new) => Ok(Self(new.into_iter().collect())),
             // Judging says what is missing.
             Err(GitError::Missing(_)) => Ok(Self::default()),

@@ -25,9 +25,17 @@ const ELSEWHERE: [&str; 9] = [
     "GIT_REPLACE_REF_BASE",
 ];
 
+#[allow(
+    clippy::disallowed_methods,
+    reason = "git found by absolute path; what decides never comes from it"
+)]
+fn git(session: &Session<'_>) -> Result<Command, CliError> {
+    Ok(Command::new(program(session)?))
+}
+
 /// Returns git with almost no environment: to read names and show changes.
 pub(super) fn scrubbed(session: &Session<'_>) -> Result<Command, CliError> {
-    let mut command = Command::new(program(session)?);
+    let mut command = git(session)?;
     command.env_clear();
     for name in ["PATH", "HOME", "XDG_CONFIG_HOME"] {
         if let Some(value) = session.env(name) {
@@ -45,7 +53,7 @@ pub(super) fn scrubbed(session: &Session<'_>) -> Result<Command, CliError> {
 
 /// Returns git as the user would run it here: their keys, agents and settings.
 pub(super) fn own(session: &Session<'_>) -> Result<Command, CliError> {
-    let mut command = Command::new(program(session)?);
+    let mut command = git(session)?;
     for name in ELSEWHERE {
         command.env_remove(name);
     }

@@ -81,9 +81,10 @@ fn no_answer(error: GateError) -> CliError {
         | GateError::Admit(AdmitError::Record(RecordError::TooMany { .. })) => {
             (Kind::Refused, Some("over-budget"))
         }
-        GateError::Server(_) | GateError::NoRecord(_) | GateError::Hooks(_) => {
-            (Kind::Usage, Some("undecidable"))
-        }
+        GateError::ProcReceive
+        | GateError::Server(_)
+        | GateError::NoRecord(_)
+        | GateError::Hooks(_) => (Kind::Usage, Some("undecidable")),
         _ => (Kind::Undecided, Some("undecidable")),
     };
     let code = code.map_or_else(String::new, |code| format!(" [{code}]"));

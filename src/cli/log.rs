@@ -147,7 +147,7 @@ fn verify(session: &mut Session<'_>) -> Result<Exit, CliError> {
     let site = site::open(session)?;
     let report = site.record.verify().map_err(site::record)?;
     let open = site.record.open_intents().map_err(site::record)?;
-    // What a crash left open is no fault of the log.
+    // A push under way is no fault of the log: said, and no more.
     let fine = report.ok();
     if session.json() {
         let problems: Vec<_> = report
@@ -191,6 +191,7 @@ fn settle(site: &Site, lock: &Lock) -> Result<Settled, CliError> {
         record: &site.record,
         lock,
         policy_ref: &site.server.policy_ref,
+        mode: site.server.mode,
         now: clock(),
         mine: None,
     };
@@ -261,6 +262,7 @@ fn adopt(
         record: &site.record,
         lock: &lock,
         policy_ref: &site.server.policy_ref,
+        mode: site.server.mode,
         now: clock(),
         by: &user(),
         reason,

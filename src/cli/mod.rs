@@ -87,6 +87,10 @@ impl Command {
 }
 
 /// Runs the command line of this process.
+#[allow(
+    clippy::disallowed_methods,
+    reason = "here is where the environment comes in"
+)]
 pub fn main() -> ExitCode {
     let mut out = anstream::AutoStream::auto(std::io::stdout());
     let mut err = anstream::AutoStream::auto(std::io::stderr());

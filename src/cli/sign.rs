@@ -86,6 +86,13 @@ impl Sign {
         if verb == ReviewVerb::Approve {
             show(&review, session, &repo)?;
         }
+        if review.brings > 0 {
+            session.say(&format!(
+                "warning: {} unsigned commits are on no fetched branch of {}; pushing this review \
+                 may bring them, and who first brings a commit cannot approve it",
+                review.brings, review.remote
+            ));
+        }
         let tag = review.sign(session, &repo)?;
         let name = review.review_ref(&tag);
         let push = review.push(&format!("{tag}:{name}"));
@@ -168,6 +175,7 @@ impl Sign {
             tag: format!("countersign/{verb}-{}", head.short()),
             remote: self.place.remote.clone(),
             leaf: self.leaf(session, rules.as_ref().map(|rules| &rules.people))?,
+            brings: brings(repo, &fetched, &head),
             head,
             tip,
             text,
@@ -193,6 +201,13 @@ impl Sign {
             None => leaf_of(email.split('@').next().unwrap_or_default()),
         })
     }
+}
+
+/// Counts the unsigned commits that no fetched branch has; what cannot be read is not counted.
+fn brings(repo: &Repo, fetched: &Fetched, head: &Oid) -> usize {
+    let new = walk::new_commits(repo, head, &fetched.branches(), WALK).unwrap_or_default();
+    let unsigned = |oid: &&Oid| repo.commit(oid).is_ok_and(|commit| commit.signed.is_none());
+    new.iter().filter(unsigned).count()
 }
 
 /// Reads full ids: a reject tag is named by nothing else.
@@ -233,6 +248,8 @@ struct Review {
     head: Oid,
     /// The tip of the target as fetched.
     tip: Option<Oid>,
+    /// How many unsigned commits of the change the remote may lack.
+    brings: usize,
     text: String,
 }
 
@@ -266,7 +283,8 @@ impl Review {
              git push {} \"refs/tags/{tag}:refs/countersign/reviews/{head}/{}-\
              $(git rev-parse --short=8 refs/tags/{tag})\"\n\
              git tag -d {tag}\n",
-            word(self.text.trim_end()),
+            // With its line feed: the signature must begin a line.
+            word(&self.text),
             word(&self.remote),
             self.leaf,
         )

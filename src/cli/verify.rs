@@ -1,12 +1,10 @@
 //! `countersign verify`.
 
-use std::process::{Command, Stdio};
-
 use clap::Subcommand;
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::json;
 
-use super::{CliError, Exit, Kind, Session, repository, site};
+use super::{CliError, Exit, Session, repository, site};
 use crate::admit::history::history;
 use crate::admit::standing::{State, standing};
 use crate::gate::Site;
@@ -41,7 +39,7 @@ impl Verify {
 fn one(commit: &str, onto: Option<&str>, session: &mut Session<'_>) -> Result<Exit, CliError> {
     let site = site::open(session)?;
     let onto = onto.map(repository::full_name);
-    let oid = resolve(&site, commit)?;
+    let oid = resolve(session, &site, commit)?;
     let found = standing(
         &site.repo,
         &site.record,
@@ -71,33 +69,12 @@ fn one(commit: &str, onto: Option<&str>, session: &mut Session<'_>) -> Result<Ex
     })
 }
 
-/// Takes a full id as it is; asks git about everything else, without anybody's configuration.
-fn resolve(site: &Site, commit: &str) -> Result<Oid, CliError> {
+/// Takes a full id as it is, also of a commit that is not here.
+fn resolve(session: &Session<'_>, site: &Site, commit: &str) -> Result<Oid, CliError> {
     if let Ok(oid) = commit.parse::<Oid>() {
         return Ok(oid);
     }
-    let output = Command::new("git")
-        .arg("--git-dir")
-        .arg(site.repo.git_dir())
-        .args(["rev-parse", "--verify", "--quiet", "--end-of-options"])
-        .arg(format!("{commit}^{{commit}}"))
-        .env_clear()
-        .env("PATH", std::env::var_os("PATH").unwrap_or_default())
-        .env("LC_ALL", "C")
-        .env("GIT_CONFIG_NOSYSTEM", "1")
-        .env("GIT_CONFIG_GLOBAL", "/dev/null")
-        .env("GIT_NO_REPLACE_OBJECTS", "1")
-        .stdin(Stdio::null())
-        .output()
-        .map_err(|error| CliError::new(Kind::Undecided, error))?;
-    let text = String::from_utf8_lossy(&output.stdout);
-    match (output.status.success(), text.trim().parse()) {
-        (true, Ok(oid)) => Ok(oid),
-        _ => {
-            let message = format!("{commit:?} names no one commit here");
-            Err(CliError::words(Kind::Usage, message))
-        }
-    }
+    super::git::revision(session, &site.repo, commit)
 }
 
 fn all(session: &mut Session<'_>) -> Result<Exit, CliError> {
@@ -141,6 +118,7 @@ fn all(session: &mut Session<'_>) -> Result<Exit, CliError> {
             "reviews": found.reviews,
             "reviewed": found.reviewed,
             "dry_run": found.dry_run,
+            "unasked": found.unasked,
             "late": found.late,
             "pending": found.pending,
             "adopted": found.adopted,

@@ -47,6 +47,9 @@ pub enum GateError {
     /// `GIT_NAMESPACE` is set.
     #[error("namespaces are not supported: GIT_NAMESPACE is set")]
     Namespace,
+    /// Another program moves refs in git's place.
+    #[error("hooks/proc-receive may move other refs than those that are pushed")]
+    ProcReceive,
     /// The host's settings.
     #[error(transparent)]
     Server(#[from] ServerError),

@@ -47,8 +47,11 @@ pub fn pre_receive(call: &mut Call<'_>) -> Result<Answer, GateError> {
     if call.input.len() as u64 > limit {
         return Err(GateError::Input { limit });
     }
-    let hooks = Hooks::of(site.repo.git_dir()).previous(Hook::PreReceive)?;
-    run_previous(&hooks, &call.args, &call.input)?;
+    let hooks = Hooks::of(site.repo.git_dir());
+    if hooks.hands_over() {
+        return Err(GateError::ProcReceive);
+    }
+    run_previous(&hooks.previous(Hook::PreReceive)?, &call.args, &call.input)?;
     let refs = usize::try_from(site.server.limits.refs).unwrap_or(usize::MAX);
     let push = match Push::parse(&call.input, site.repo.format(), refs) {
         Ok(push) => push,
@@ -144,6 +147,7 @@ impl Door<'_> {
             record,
             lock,
             policy_ref: &server.policy_ref,
+            mode: server.mode,
             now,
             mine: None,
         }
@@ -198,12 +202,7 @@ impl Door<'_> {
     ) -> Result<(), GateError> {
         let record = &self.site.record;
         record.check_key()?;
-        let mut first = Vec::with_capacity(commits.len());
-        for commit in commits {
-            if record.bringer(&commit)?.is_none() {
-                first.push(commit);
-            }
-        }
+        let first = record.unnoted(commits)?;
         if !first.is_empty() {
             record.note_received(
                 lock,
@@ -346,6 +345,7 @@ pub fn post_receive(call: &mut Call<'_>) -> Result<Answer, GateError> {
         record: &site.record,
         lock: &lock,
         policy_ref: &site.server.policy_ref,
+        mode: site.server.mode,
         now: clock(),
         mine: Some(&Process::receive_pack()?),
     }

@@ -25,7 +25,7 @@ impl Bringers for Noted<'_> {
     }
 
     fn arrives(&self, commit: &Oid) -> bool {
-        !self.repo.exists_outside_quarantine(commit)
+        self.repo.arrives(commit)
     }
 }
 
@@ -41,7 +41,7 @@ pub(crate) fn arriving(
     }
     let mut new = BTreeSet::new();
     while let Some(oid) = stack.pop() {
-        if new.contains(&oid) || repo.exists_outside_quarantine(&oid) {
+        if new.contains(&oid) || !repo.arrives(&oid) {
             continue;
         }
         if new.len() as u64 >= limit {

@@ -1,14 +1,17 @@
 //! Which reviews could count for a ref, and what has ended the others (design §5).
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::rc::Rc;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use jiff::Timestamp;
 
-use crate::git::walk;
+use crate::git::walk::Outside;
 use crate::judge::facts::{PathFacts, ReviewFacts, ReviewState, Verb};
 use crate::judge::verdict::{Coverage, Evidence};
+use crate::people::verify::SignatureFault;
 use crate::people::{PersonKind, PersonName};
 use crate::record::entry::Review;
 use crate::wire::name::{RefName, RepoPath};
@@ -109,35 +112,124 @@ pub(crate) fn gather(
             .filter(|person| person.kind != PersonKind::Human)
             .map(|person| person.name.clone()),
     );
-    let mut all = Vec::new();
+    let mut read = Vec::new();
     for person in &named {
-        all.extend(approvals_of(desk, name, person)?);
+        desk.check_time()?;
+        read.push(reviews_of(desk, name, person)?);
+    }
+    let history = History::of(desk, name, &read)?;
+    let mut all = Vec::new();
+    for reviews in &read {
+        desk.check_time()?;
+        all.extend(approvals(desk, &history, reviews)?);
     }
     let approved: BTreeSet<Oid> = all.iter().map(|it: &Candidate| it.review.head).collect();
     for head in desk.view.rejected_heads(name)? {
         // No other head can be brought or counted, however many were ever rejected.
         if new.contains(&head) || approved.contains(&head) {
             desk.check_time()?;
-            all.extend(rejects(desk, name, &head, &named, new, next)?);
+            all.extend(rejects(desk, name, &head, new, next)?);
         }
     }
     all.sort_by_key(|candidate| candidate.index);
     Ok(Candidates { all })
 }
 
-/// Returns a person's newest approvals with their states.
-fn approvals_of(
+/// Returns a person's newest reviews, newest first.
+fn reviews_of(
     desk: &Desk<'_>,
     name: &RefName,
     person: &PersonName,
 ) -> Result<Vec<Candidate>, GatherError> {
     let newest_first = desk.view.reviews_by(name, person, PER_PERSON * 2)?;
-    let mut read: Vec<Candidate> = Vec::with_capacity(newest_first.len());
-    for (index, review) in newest_first {
-        if let Some(candidate) = open(desk, index, review) {
-            read.push(candidate);
+    let read = newest_first.into_iter();
+    Ok(read
+        .filter_map(|(index, review)| open(desk, index, review))
+        .collect())
+}
+
+/// Where the reviewed heads stand beside the ref's history.
+struct History<'d> {
+    /// What they add to the recorded tip; none where the ref has no tip.
+    outside: Option<RefCell<Outside<'d>>>,
+    /// Heads that an entry counted or spent.
+    spent: HashSet<Oid>,
+    /// Ancestors outside of some heads.
+    ancestors: RefCell<HashMap<Oid, Rc<HashSet<Oid>>>>,
+}
+
+impl<'d> History<'d> {
+    /// Walks once for everybody's reviews: from every head whose state depends on what it adds.
+    ///
+    /// Those are the heads that no entry has spent, and of later reviews by the same person, which
+    /// may take an earlier one's place.
+    fn of(
+        desk: &Desk<'d>,
+        name: &RefName,
+        everybody: &[Vec<Candidate>],
+    ) -> Result<Self, GatherError> {
+        let mut spent = HashSet::new();
+        let mut tips = BTreeSet::new();
+        for reviews in everybody {
+            let mut oldest = None;
+            for (position, candidate) in reviews.iter().enumerate() {
+                let head = candidate.review.head;
+                if desk.view.spent(name, &head)?.is_some() {
+                    spent.insert(head);
+                } else if candidate.message.verb == ReviewVerb::Approve {
+                    oldest = Some(position);
+                }
+            }
+            let open = oldest.map_or(0, |oldest| oldest.saturating_add(1));
+            let heads = reviews.iter().take(open);
+            tips.extend(heads.map(|candidate| candidate.review.head));
         }
+        tips.retain(|head| desk.repo.exists(head));
+        let tips: Vec<Oid> = tips.into_iter().collect();
+        let outside = match desk.view.tip(name)?.and_then(|tip| tip.oid) {
+            Some(tip) if !tips.is_empty() => {
+                let walked = Outside::new(desk.repo, &tips, &[tip], desk.limits.objects())?;
+                Some(RefCell::new(walked))
+            }
+            _ => None,
+        };
+        Ok(Self {
+            outside,
+            spent,
+            ancestors: RefCell::default(),
+        })
     }
+
+    /// Returns whether a head has landed on this ref: by an entry, or by being part of its history.
+    fn spent(&self, desk: &Desk<'_>, head: &Oid) -> bool {
+        let landed = |outside: &RefCell<Outside<'_>>| !outside.borrow().contains(head);
+        self.spent.contains(head)
+            || (self.outside.as_ref().is_some_and(landed) && desk.repo.exists(head))
+    }
+
+    /// Returns whether a head that is not spent is an ancestor of another.
+    fn descends(&self, desk: &Desk<'_>, head: &Oid, other: &Oid) -> Result<bool, GatherError> {
+        let Some(outside) = &self.outside else {
+            let (repo, limit) = (desk.repo, desk.limits.objects());
+            return Ok(repo.exists(head)
+                && repo.exists(other)
+                && desk.ancestry.is_ancestor(repo, head, other, limit)?);
+        };
+        if let Some(known) = self.ancestors.borrow().get(other) {
+            return Ok(known.contains(head));
+        }
+        let found = Rc::new(outside.borrow_mut().ancestors(other)?);
+        let mut ancestors = self.ancestors.borrow_mut();
+        Ok(ancestors.entry(*other).or_insert(found).contains(head))
+    }
+}
+
+/// Returns a person's newest approvals with their states, from their reviews, newest first.
+fn approvals(
+    desk: &Desk<'_>,
+    history: &History<'_>,
+    read: &[Candidate],
+) -> Result<Vec<Candidate>, GatherError> {
     let mut approvals = Vec::new();
     for (position, candidate) in read.iter().enumerate() {
         if candidate.message.verb != ReviewVerb::Approve || approvals.len() >= PER_PERSON {
@@ -145,7 +237,7 @@ fn approvals_of(
         }
         let later = read.get(..position).unwrap_or_default();
         let mut candidate = candidate.clone();
-        settle(desk, name, &mut candidate, later)?;
+        settle(desk, history, &mut candidate, later)?;
         approvals.push(candidate);
     }
     Ok(approvals)
@@ -173,7 +265,9 @@ pub(crate) fn of_head(
             .filter_map(|(other, review)| open(desk, other, review))
             .collect();
         if candidate.message.verb == ReviewVerb::Approve {
-            settle(desk, name, &mut candidate, &later)?;
+            let reviews = [later.as_slice(), std::slice::from_ref(&candidate)].concat();
+            let history = History::of(desk, name, &[reviews])?;
+            settle(desk, &history, &mut candidate, &later)?;
         } else if let Some(state) = key_state(desk, &candidate.review) {
             candidate.state = state;
         } else if let Some(last) = later.iter().find(|other| other.review.head == *head) {
@@ -217,14 +311,14 @@ pub fn message_of(review: &Review, format: ObjectFormat) -> Option<ReviewMessage
 /// Finds what has ended an approval; `later` are that person's later reviews for the target.
 fn settle(
     desk: &Desk<'_>,
-    name: &RefName,
+    history: &History<'_>,
     candidate: &mut Candidate,
     later: &[Candidate],
 ) -> Result<(), GatherError> {
     let head = candidate.review.head;
     candidate.state = if let Some(state) = key_state(desk, &candidate.review) {
         state
-    } else if spent(desk, name, &head)? {
+    } else if history.spent(desk, &head) {
         ReviewState::Spent
     } else if let Some(last) = later.iter().find(|other| other.review.head == head) {
         // The newest comes first. The same approval once more takes the older one's place.
@@ -233,52 +327,49 @@ fn settle(
             _ => ReviewState::Replaced,
         }
     } else {
-        candidate.replaced_by = replacing(desk, &head, later)?;
-        match (
-            candidate.replaced_by.is_empty(),
-            expired(desk, &candidate.review),
-        ) {
+        let replaced = replacing(desk, history, &head, later)?;
+        let state = match (&replaced, expired(desk, &candidate.review)) {
             (_, true) => ReviewState::Expired,
-            (false, _) => ReviewState::Replaced,
-            (true, _) => ReviewState::Live,
-        }
+            (Some(_), false) => ReviewState::Replaced,
+            (None, false) => ReviewState::Live,
+        };
+        candidate.replaced_by = replaced.unwrap_or_default();
+        state
     };
     Ok(())
 }
 
-/// Returns the heads whose later review takes the place of one of `head`.
-fn replacing(desk: &Desk<'_>, head: &Oid, later: &[Candidate]) -> Result<Vec<Oid>, GatherError> {
-    let mut heads = Vec::new();
+/// Finds whether later reviews take the place of one of `head`; gives the heads of those that land
+/// all that `head` would.
+///
+/// One that names `head` without descending from it is an alternative: it ends `head` for good. So
+/// does one whose head is gone, for nobody can tell what it descended from.
+fn replacing(
+    desk: &Desk<'_>,
+    history: &History<'_>,
+    head: &Oid,
+    later: &[Candidate],
+) -> Result<Option<Vec<Oid>>, GatherError> {
+    let (mut descend, mut ended) = (Vec::new(), false);
     for other in later {
         let message = &other.message;
-        let replaces = message.replaces.contains(head)
-            || (!message.keeps.contains(head)
-                && desk.repo.exists(&other.review.head)
-                && walk::is_ancestor(desk.repo, head, &other.review.head, desk.limits.objects())?);
-        if replaces {
-            heads.push(other.review.head);
+        let (named, newer) = (message.replaces.contains(head), &other.review.head);
+        if !named && message.keeps.contains(head) {
+            continue;
+        }
+        if !desk.repo.exists(newer) || !desk.repo.exists(head) {
+            ended = true;
+        } else if history.descends(desk, head, newer)? {
+            descend.push(*newer);
+        } else {
+            ended |= named;
         }
     }
-    Ok(heads)
-}
-
-/// Returns whether a head has landed on this ref: by an entry, or by being part of its history.
-fn spent(desk: &Desk<'_>, name: &RefName, head: &Oid) -> Result<bool, GatherError> {
-    if desk.view.spent(name, head)?.is_some() {
-        return Ok(true);
-    }
-    let Some(tip) = desk.view.tip(name)?.and_then(|tip| tip.oid) else {
-        return Ok(false);
-    };
-    if !desk.repo.exists(head) {
-        return Ok(false);
-    }
-    Ok(walk::is_ancestor(
-        desk.repo,
-        head,
-        &tip,
-        desk.limits.objects(),
-    )?)
+    Ok(match (ended, descend.is_empty()) {
+        (true, _) => Some(Vec::new()),
+        (false, false) => Some(descend),
+        (false, true) => None,
+    })
 }
 
 fn expired(desk: &Desk<'_>, review: &Review) -> bool {
@@ -291,12 +382,18 @@ fn expired(desk: &Desk<'_>, review: &Review) -> bool {
 }
 
 /// Returns what is wrong with the key or person by the policy in force, if anything.
+///
+/// Asks the signature itself again, as of its receipt: a certificate may carry a revocation of its
+/// own by now.
 fn key_state(desk: &Desk<'_>, review: &Review) -> Option<ReviewState> {
-    match desk.rules.people.key(&review.key) {
-        Some((person, key)) if person.name == review.person => key
-            .revoked
-            .is_some_and(|since| since <= review.at)
-            .then_some(ReviewState::KeyRevoked),
+    let raw = STANDARD.decode(&review.raw).ok();
+    let tag = raw.and_then(|raw| Tag::parse(&raw, desk.repo.format()).ok());
+    let Some(signed) = tag.and_then(|tag| tag.signed) else {
+        return Some(ReviewState::Unknown);
+    };
+    match desk.rules.people.verify(&signed, review.at) {
+        Ok(signer) if signer.person == review.person => None,
+        Err(SignatureFault::Revoked(_)) => Some(ReviewState::KeyRevoked),
         _ => Some(ReviewState::Unknown),
     }
 }
@@ -306,7 +403,6 @@ fn rejects(
     desk: &Desk<'_>,
     name: &RefName,
     head: &Oid,
-    named: &BTreeSet<PersonName>,
     new: &BTreeSet<Oid>,
     next: Option<&Rulebook>,
 ) -> Result<Vec<Candidate>, GatherError> {
@@ -316,7 +412,6 @@ fn rejects(
     }
     let standing = last
         .into_values()
-        .filter(|(_, review)| named.contains(&review.person))
         .filter_map(|(index, review)| open(desk, index, review))
         .filter(|candidate| candidate.message.verb == ReviewVerb::Reject);
     Ok(standing

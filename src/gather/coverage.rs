@@ -7,17 +7,17 @@
 //! order.
 
 use std::cell::RefCell;
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use crate::git::merge::{Merged, merge_trees};
 use crate::git::{GitError, Repo, changes, walk};
-use crate::judge::facts::{HeadFacts, ReviewFacts, ReviewState, StepFacts};
+use crate::judge::facts::{HeadFacts, ReviewState};
 use crate::judge::verdict::Coverage;
 use crate::record::View;
 use crate::wire::name::{RefName, RepoPath};
 use crate::wire::oid::Oid;
-use crate::wire::review::ReviewVerb;
 
+use super::ancestry::Ancestry;
 use super::candidates::{Candidate, Candidates};
 use super::hands::{self, Hands};
 use super::protected::classed;
@@ -31,8 +31,6 @@ const WAYS: usize = 32;
 const FRONTIER: usize = 256;
 /// The most landings that are computed for one step.
 const LANDINGS: usize = 8_192;
-/// The most paths of a residual that are shown.
-const RESIDUAL_PATHS: usize = 100;
 
 /// What coverage is asked about.
 pub(crate) struct Context<'a> {
@@ -52,8 +50,10 @@ pub(crate) struct Step<'a> {
     pub(crate) chain: &'a [Oid],
     /// Commits reachable from N and not from P.
     pub(crate) new: &'a [Oid],
-    /// Heads counted for earlier steps of the same update.
+    /// Heads that land in earlier steps of the same update, whatever sequence decides those.
     pub(crate) earlier: &'a [Oid],
+    /// Heads that land there if one of those sequences decides: spent, to be safe.
+    pub(crate) tried: &'a [Oid],
 }
 
 /// What the search found.
@@ -119,6 +119,7 @@ fn complete(
     edges: &[Edge],
     found: &mut Found,
 ) -> Result<(), GatherError> {
+    desk.check_time()?;
     let heads: Vec<Oid> = edges.iter().map(|edge| edge.head).collect();
     let landed: Vec<Oid> = [step.earlier, &heads].concat();
     let mut edges = edges.to_vec();
@@ -175,10 +176,11 @@ fn leftover(
     };
     let hidden: Vec<Oid> = [std::slice::from_ref(from), heads].concat();
     let outside = walk::new_commits(desk.repo, to, &hidden, desk.limits.objects())?;
+    let chain: HashSet<&Oid> = step.chain.iter().collect();
     let mut landing = BTreeSet::new();
     let mut residue = Vec::new();
     for commit in outside {
-        if !context.on_chain || !step.chain.contains(&commit) {
+        if !context.on_chain || !chain.contains(&commit) {
             residue.push(commit);
             continue;
         }
@@ -204,16 +206,24 @@ fn head_facts(
         .filter_map(|(position, _)| context.candidates.all.get(*position))
         .map(Candidate::seen)
         .collect();
+    let tree = |position: usize| -> Result<Oid, GitError> {
+        match step.chain.get(position) {
+            Some(commit) => Ok(desk.repo.commit(commit)?.tree),
+            None => Ok(desk.repo.empty_tree()),
+        }
+    };
+    let (old, new) = (tree(edge.from)?, tree(edge.to)?);
     let mut range = BTreeSet::new();
     for tip in seen {
-        let (name, trusted) = (context.name, context.trusted);
+        let hidden = [std::slice::from_ref(&tip), context.trusted].concat();
+        let (name, head) = (context.name, &edge.head);
         range.extend(hands::range(
             desk,
             name,
-            &edge.head,
-            &[tip],
+            head,
+            &hidden,
             earlier,
-            trusted,
+            (&old, &new),
         )?);
     }
     for commit in &range {
@@ -225,13 +235,6 @@ fn head_facts(
             people.land(desk, commit)?;
         }
     }
-    let tree = |position: usize| -> Result<Oid, GitError> {
-        match step.chain.get(position) {
-            Some(commit) => Ok(desk.repo.commit(commit)?.tree),
-            None => Ok(desk.repo.empty_tree()),
-        }
-    };
-    let (old, new) = (tree(edge.from)?, tree(edge.to)?);
     let changed = changes::changes(desk.repo, Some(&old), &new, desk.limits.paths())
         .map_err(GatherError::from)?;
     Ok(HeadFacts {
@@ -246,7 +249,7 @@ fn head_facts(
 
 /// What landing one head on one commit gives.
 #[derive(Clone, Debug)]
-enum Landing {
+pub(crate) enum Landing {
     Tree(Oid),
     Conflict(Vec<RepoPath>),
     /// No base, several, or something is missing.
@@ -254,19 +257,31 @@ enum Landing {
 }
 
 /// Landings of the candidates' heads, computed once each.
-struct Landings<'a> {
-    desk: &'a Desk<'a>,
+pub(crate) struct Landings<'a> {
+    pub(crate) desk: &'a Desk<'a>,
     context: &'a Context<'a>,
-    step: &'a Step<'a>,
+    pub(crate) step: &'a Step<'a>,
     /// Trees of the chain.
-    trees: Vec<Oid>,
+    pub(crate) trees: Vec<Oid>,
     /// Heads in log order of their first approval, each with the positions of its approvals.
     heads: Vec<(Oid, Vec<usize>)>,
     known: RefCell<HashMap<(Oid, Oid, Oid), Landing>>,
+    behind: RefCell<HashMap<(Oid, Oid), bool>>,
+}
+
+/// Returns whether git answered that a question about objects has no answer.
+pub(crate) fn cannot_tell(error: &GitError) -> bool {
+    matches!(
+        error,
+        GitError::Missing(_)
+            | GitError::Budget { .. }
+            | GitError::TooLarge { .. }
+            | GitError::Malformed { .. }
+    )
 }
 
 impl<'a> Landings<'a> {
-    fn new(
+    pub(crate) fn new(
         desk: &'a Desk<'a>,
         context: &'a Context<'a>,
         step: &'a Step<'a>,
@@ -290,6 +305,7 @@ impl<'a> Landings<'a> {
             trees,
             heads,
             known: RefCell::default(),
+            behind: RefCell::default(),
         })
     }
 
@@ -300,7 +316,8 @@ impl<'a> Landings<'a> {
         prior.extend(partial.iter().map(|edge| edge.head));
         let mut edges = Vec::new();
         for (head, positions) in &self.heads {
-            if prior.contains(head) {
+            self.desk.check_time()?;
+            if self.lands_already(head, &prior)? {
                 continue;
             }
             let mut reached: BTreeMap<usize, Vec<(usize, Coverage)>> = BTreeMap::new();
@@ -317,6 +334,33 @@ impl<'a> Landings<'a> {
             }));
         }
         Ok(edges)
+    }
+
+    /// Returns whether a head is spent by what lands before it: as one of those heads, or as an
+    /// ancestor of one. Landing it after its descendant would bring back what that took out.
+    fn lands_already(&self, head: &Oid, prior: &[Oid]) -> Result<bool, GatherError> {
+        for other in prior.iter().chain(self.step.tried) {
+            if self.is_behind(head, other)? {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    /// Returns whether `head` is `other` or its ancestor, or that cannot be told.
+    fn is_behind(&self, head: &Oid, other: &Oid) -> Result<bool, GatherError> {
+        let key = (*head, *other);
+        if let Some(known) = self.behind.borrow().get(&key) {
+            return Ok(*known);
+        }
+        let (repo, limit) = (self.desk.repo, self.desk.limits.objects());
+        let behind = match walk::is_ancestor(repo, head, other, limit) {
+            Ok(behind) => behind,
+            Err(error) if cannot_tell(&error) => true,
+            Err(error) => return Err(error.into()),
+        };
+        self.behind.borrow_mut().insert(key, behind);
+        Ok(behind)
     }
 
     /// Returns the chain commits whose tree is the landing of one approval's head on `from`.
@@ -354,19 +398,14 @@ impl<'a> Landings<'a> {
     }
 
     /// Lands an approval's head on a tree.
-    fn land(
+    pub(crate) fn land(
         &self,
         candidate: &Candidate,
         ours: &Oid,
         prior: &[Oid],
     ) -> Result<Landing, GatherError> {
         match self.try_land(candidate, ours, prior) {
-            Err(GatherError::Git(
-                GitError::Missing(_)
-                | GitError::Budget { .. }
-                | GitError::TooLarge { .. }
-                | GitError::Malformed { .. },
-            )) => Ok(Landing::Unverifiable),
+            Err(GatherError::Git(error)) if cannot_tell(&error) => Ok(Landing::Unverifiable),
             other => other,
         }
     }
@@ -425,13 +464,15 @@ fn base(
         seen: candidate.seen(),
         since: candidate.index,
     };
+    let limit = desk.limits.objects();
     base_of(
         desk.repo,
         desk.view,
         name,
         &reviewed,
         prior,
-        desk.limits.objects(),
+        limit,
+        &desk.ancestry,
     )
 }
 
@@ -445,32 +486,33 @@ pub(crate) fn base_of(
     reviewed: &Reviewed,
     prior: &[Oid],
     limit: usize,
+    ancestry: &Ancestry,
 ) -> Result<Option<Oid>, GatherError> {
     let head = reviewed.head;
-    let counted = view.counted_since(name, reviewed.since)?;
-    let mut nearest: Vec<Oid> = Vec::new();
-    for other in prior
-        .iter()
-        .copied()
-        .chain(counted.into_iter().map(|(_, oid)| oid))
-    {
-        if other == head
-            || nearest.contains(&other)
-            || !repo.exists(&other)
-            || !walk::is_ancestor(repo, &other, &head, limit)?
-        {
-            continue;
+    let is_ancestor = |older: &Oid, newer: &Oid| ancestry.is_ancestor(repo, older, newer, limit);
+    let since = || {
+        let counted = view.counted_since(name, reviewed.since)?;
+        Ok(counted.into_iter().map(|(_, oid)| oid).collect())
+    };
+    let counted = ancestry.counted(repo, (reviewed.since, &head), since, limit)?;
+    let mut below = counted.to_vec();
+    for other in prior {
+        if *other != head && repo.exists(other) && is_ancestor(other, &head)? {
+            below.push(*other);
         }
+    }
+    let mut nearest: Vec<Oid> = Vec::new();
+    for other in below {
         let mut behind = false;
         for known in &nearest {
-            behind = behind || walk::is_ancestor(repo, &other, known, limit)?;
+            behind = behind || is_ancestor(&other, known)?;
         }
         if behind {
             continue;
         }
         let mut kept = Vec::new();
         for known in nearest {
-            if !walk::is_ancestor(repo, &known, &other, limit)? {
+            if !is_ancestor(&known, &other)? {
                 kept.push(known);
             }
         }
@@ -478,131 +520,11 @@ pub(crate) fn base_of(
         nearest = kept;
     }
     if nearest.is_empty() {
-        nearest = walk::merge_bases(repo, &head, &reviewed.seen, limit)?;
+        let bases = ancestry.merge_bases(repo, &head, &reviewed.seen, limit)?;
+        nearest.clone_from(&bases);
     }
     Ok(match nearest.as_slice() {
         [one] => Some(*one),
         _ => None,
     })
-}
-
-/// Describes every candidate that deserves a word, and points the sequences at them.
-///
-/// Approvals that something ended are left out unless they concern this step: their head is new in
-/// it, or they would have covered it.
-pub(crate) fn describe(
-    desk: &Desk<'_>,
-    context: &Context<'_>,
-    from: &Oid,
-    to: &Oid,
-    steps: &mut [StepFacts],
-) -> Result<Vec<ReviewFacts>, GatherError> {
-    let chain = [*from, *to];
-    let new = walk::new_commits(desk.repo, to, &[*from], desk.limits.objects())?;
-    let step = Step {
-        chain: &chain,
-        new: &new,
-        earlier: &[],
-    };
-    let landings = Landings::new(desk, context, &step)?;
-    let covered = steps.iter().all(|step| !step.sequences.is_empty());
-    let used = used(steps);
-    let mut reviews = Vec::new();
-    let mut moved = HashMap::new();
-    for (position, candidate) in context.candidates.all.iter().enumerate() {
-        desk.check_time()?;
-        let described = match (candidate.message.verb, used.get(&position)) {
-            (ReviewVerb::Reject, _) => reject(candidate, steps),
-            // It stands in a sequence, so it is live or lands together with what replaces it.
-            (_, Some(coverage)) => Some(ReviewFacts {
-                state: ReviewState::Live,
-                ..candidate.facts(*coverage, Vec::new())
-            }),
-            (_, None) => unused(&landings, candidate, covered)?,
-        };
-        if let Some(described) = described {
-            moved.insert(position, reviews.len());
-            reviews.push(described);
-        }
-    }
-    for head in steps
-        .iter_mut()
-        .flat_map(|step| step.sequences.iter_mut().flatten())
-    {
-        for (position, _) in &mut head.approvals {
-            if let Some(now) = moved.get(position) {
-                *position = *now;
-            }
-        }
-    }
-    Ok(reviews)
-}
-
-/// Returns the approvals that stand in some sequence, with how they first cover.
-fn used(steps: &[StepFacts]) -> BTreeMap<usize, Coverage> {
-    let mut used = BTreeMap::new();
-    let heads = steps
-        .iter()
-        .flat_map(|step| step.sequences.iter().flatten());
-    for (position, coverage) in heads.flat_map(|head| &head.approvals) {
-        used.entry(*position).or_insert(*coverage);
-    }
-    used
-}
-
-fn reject(candidate: &Candidate, steps: &[StepFacts]) -> Option<ReviewFacts> {
-    let mut heads = steps
-        .iter()
-        .flat_map(|step| step.sequences.iter().flatten());
-    let counted = heads.any(|head| head.head == candidate.review.head);
-    let mut facts = candidate.facts(Coverage::Residual, Vec::new());
-    facts.blocks = facts.state == ReviewState::Live && (candidate.blocks || counted);
-    facts.blocks.then_some(facts)
-}
-
-/// Says why an approval covers nothing here; nothing if it is not about this step at all.
-fn unused(
-    landings: &Landings<'_>,
-    candidate: &Candidate,
-    covered: bool,
-) -> Result<Option<ReviewFacts>, GatherError> {
-    let step = landings.step;
-    let (Some(start), Some(ours), Some(end)) = (
-        step.chain.first(),
-        landings.trees.first(),
-        landings.trees.last(),
-    ) else {
-        return Ok(None);
-    };
-    let ended = candidate.state != ReviewState::Live;
-    let brought = step.new.contains(&candidate.review.head);
-    if ended && !brought && covered {
-        return Ok(None);
-    }
-    let coverage = match landings.land(candidate, ours, &[])? {
-        Landing::Tree(tree) if tree == *end && *start == candidate.seen() => Coverage::Identity,
-        Landing::Tree(tree) if tree == *end => Coverage::Replay,
-        Landing::Tree(tree) => {
-            let desk = landings.desk;
-            let limit = desk.limits.paths();
-            let differs = changes::changes(desk.repo, Some(&tree), end, limit)?;
-            let paths = differs.into_iter().map(|change| change.path);
-            let residual = paths.take(RESIDUAL_PATHS).collect();
-            return Ok((!ended || brought).then(|| candidate.facts(Coverage::Residual, residual)));
-        }
-        Landing::Conflict(paths) => {
-            let residual = paths.into_iter().take(RESIDUAL_PATHS).collect();
-            return Ok((!ended || brought).then(|| candidate.facts(Coverage::Residual, residual)));
-        }
-        Landing::Unverifiable => Coverage::Unverifiable,
-    };
-    let fits = coverage != Coverage::Unverifiable;
-    Ok((!ended || brought || fits).then(|| {
-        // Its tree fits, but not its history: the step's own notice names the commits.
-        let coverage = match (ended, fits) {
-            (false, true) => Coverage::Residual,
-            _ => coverage,
-        };
-        candidate.facts(coverage, Vec::new())
-    }))
 }

@@ -6,7 +6,8 @@ use std::rc::Rc;
 use bstr::{BString, ByteSlice};
 use jiff::{SignedDuration, Timestamp};
 
-use crate::git::walk;
+use crate::git::merge::{Merged, merge_trees};
+use crate::git::{GitError, walk};
 use crate::judge::facts::{Contributor, Notice, Pusher};
 use crate::judge::verdict::{Code, Role};
 use crate::people::verify::{SignatureFault, Signer};
@@ -14,10 +15,13 @@ use crate::people::{PersonKind, PersonName};
 use crate::wire::commit::Commit;
 use crate::wire::oid::Oid;
 
+use super::coverage::cannot_tell;
 use super::{Bringer, Desk, GatherError, notice};
 
 /// How far ahead of the server's clock a commit may claim to be made.
 const SKEW: SignedDuration = SignedDuration::from_hours(24);
+/// The most heads that landed before which a range is told apart from.
+const LANDED_BEFORE: usize = 64;
 
 /// One commit as far as people are concerned.
 #[derive(Debug)]
@@ -107,6 +111,17 @@ fn arriving(desk: &Desk<'_>, oid: &Oid) -> Option<Bringer> {
 }
 
 impl Signature {
+    /// Returns whose key made it. One that ran out or is revoked proves nobody, but excludes.
+    fn maker(&self) -> Option<&Signer> {
+        match self {
+            Self::By(signer)
+            | Self::Fault(SignatureFault::Expired(signer) | SignatureFault::Revoked(signer)) => {
+                Some(signer)
+            }
+            Self::None | Self::Fault(_) => None,
+        }
+    }
+
     fn human(&self) -> bool {
         matches!(self, Self::By(signer) if signer.kind == PersonKind::Human)
     }
@@ -158,7 +173,7 @@ impl Hands {
         for email in commit.co_authors() {
             self.email(desk, &email, Role::CoAuthor);
         }
-        if let Signature::By(signer) = &hands.signature {
+        if let Some(signer) = hands.signature.maker() {
             self.person(&signer.person, Role::Signer);
         }
         if !hands.signature.human()
@@ -225,29 +240,68 @@ impl Hands {
     }
 }
 
-/// Returns the commits of a head's range: reachable from it, not from `seen`, not from the tips of
-/// `trusts` refs, and not spent by an earlier landing.
+/// Returns the commits of a head's range: reachable from it and from nothing `hidden` (the tip the
+/// reviewer saw, tips of `trusts` refs), nor from a head that landed before.
+///
+/// What landed before is left out only where `landing`, the trees before and after, is the landing of
+/// nothing but what came since: who made what a revert took out, or another head left out, must not
+/// be forgotten when this head brings it back.
 pub(crate) fn range(
     desk: &Desk<'_>,
     name: &crate::wire::name::RefName,
     head: &Oid,
-    seen: &[Oid],
+    hidden: &[Oid],
     earlier: &[Oid],
-    trusted: &[Oid],
+    landing: (&Oid, &Oid),
 ) -> Result<Vec<Oid>, GatherError> {
-    let hidden: Vec<Oid> = [seen, earlier, trusted].concat();
-    let mut commits = walk::new_commits(desk.repo, head, &hidden, desk.limits.objects())?;
-    let mut spent = Vec::new();
-    for commit in &commits {
+    let limit = desk.limits.objects();
+    let commits = walk::new_commits(desk.repo, head, hidden, limit)?;
+    let mut landed: BTreeSet<Oid> = earlier.iter().filter(|oid| *oid != head).copied().collect();
+    let mut below = BTreeSet::new();
+    for (seen, commit) in commits.iter().enumerate() {
+        if seen.is_multiple_of(256) {
+            desk.check_time()?;
+        }
         if commit != head && desk.view.spent(name, commit)?.is_some() {
-            spent.push(*commit);
+            landed.insert(*commit);
+            below.extend(desk.repo.parents(commit)?);
         }
     }
-    if !spent.is_empty() {
-        let hidden: Vec<Oid> = [hidden, spent].concat();
-        commits = walk::new_commits(desk.repo, head, &hidden, desk.limits.objects())?;
+    let mut hidden = hidden.to_vec();
+    let known = hidden.len();
+    for oid in landed.difference(&below).take(LANDED_BEFORE) {
+        desk.check_time()?;
+        if brings_the_rest(desk, head, oid, landing)? {
+            hidden.push(*oid);
+        }
     }
-    Ok(commits)
+    if hidden.len() == known {
+        return Ok(commits);
+    }
+    Ok(walk::new_commits(desk.repo, head, &hidden, limit)?)
+}
+
+/// Returns whether a landing is that of what `head` has over `landed`, and of nothing below it.
+fn brings_the_rest(
+    desk: &Desk<'_>,
+    head: &Oid,
+    landed: &Oid,
+    (before, after): (&Oid, &Oid),
+) -> Result<bool, GatherError> {
+    let repo = desk.repo;
+    let merged = || -> Result<bool, GitError> {
+        let bases = walk::merge_bases(repo, head, landed, desk.limits.objects())?;
+        let [base] = bases.as_slice() else {
+            return Ok(false);
+        };
+        let (base, theirs) = (repo.commit(base)?.tree, repo.commit(head)?.tree);
+        Ok(merge_trees(repo, &base, before, &theirs)? == Merged::Clean(*after))
+    };
+    match merged() {
+        Ok(brings) => Ok(brings),
+        Err(error) if cannot_tell(&error) => Ok(false),
+        Err(error) => Err(error.into()),
+    }
 }
 
 /// Returns notices about the signatures and dates of new commits.
@@ -285,10 +339,16 @@ pub(crate) fn inspect(
 }
 
 fn from_the_future(now: Timestamp, commit: &Commit) -> Option<String> {
-    let seconds = i64::try_from(commit.committer.seconds).ok();
-    let when = seconds.and_then(|seconds| Timestamp::from_second(seconds).ok());
-    match when {
-        None => Some(commit.committer.seconds.to_string()),
+    // Both dates: tools sort and filter by either.
+    [commit.committer.seconds, commit.author.seconds]
+        .into_iter()
+        .find_map(|seconds| ahead(now, seconds))
+}
+
+fn ahead(now: Timestamp, seconds: u64) -> Option<String> {
+    let when = i64::try_from(seconds).ok();
+    match when.and_then(|seconds| Timestamp::from_second(seconds).ok()) {
+        None => Some(seconds.to_string()),
         Some(when) if when.duration_since(now) > SKEW => Some(when.to_string()),
         Some(_) => None,
     }

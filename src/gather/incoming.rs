@@ -16,7 +16,7 @@ use crate::people::verify::Signer;
 use crate::record::entry::Review;
 use crate::wire::name::RefName;
 use crate::wire::object::ObjectKind;
-use crate::wire::oid::Oid;
+use crate::wire::oid::{ObjectFormat, Oid};
 use crate::wire::refname;
 use crate::wire::review::{ReviewMessage, ReviewVerb};
 use crate::wire::tag::Tag;
@@ -282,6 +282,36 @@ fn replayed(
         }
     }
     Ok(None)
+}
+
+/// What an earlier review of the same push makes of one.
+pub(crate) enum InPush {
+    /// Nothing.
+    New,
+    /// It is there twice.
+    Known,
+    /// The order in which they would be logged is the pusher's choice, not the reviewer's.
+    Replayed(Notice),
+}
+
+/// Compares a review with those that the same push would log before it.
+pub(crate) fn in_push(before: &[Review], review: &Review, format: ObjectFormat) -> InPush {
+    let date = |review: &Review| {
+        let raw = STANDARD.decode(&review.raw).unwrap_or_default();
+        let tagger = Tag::parse(&raw, format).ok().and_then(|tag| tag.tagger);
+        tagger.map_or(0, |tagger| tagger.seconds)
+    };
+    let of = |review: &Review| (review.person.clone(), review.target.clone(), review.head);
+    for other in before.iter().filter(|other| of(other) == of(review)) {
+        if other.tag == review.tag {
+            return InPush::Known;
+        }
+        if date(review) <= date(other) {
+            let about = [review.tag.to_string(), other.tag.to_string()];
+            return InPush::Replayed(notice(Code::ReplayedReview, about));
+        }
+    }
+    InPush::New
 }
 
 /// Gathers a proposal: one's own, and safe to keep.

@@ -7,13 +7,16 @@
 //! 1. [`scope`]: what kind of ref is this, and may such a ref be written at all?
 //! 2. [`protected`]: P from the record, shape of the move, strict objects, the steps to cover.
 //! 3. [`candidates`]: which reviews could count, and what has ended the others.
-//! 4. [`coverage`]: which sequences of reviewed heads land exactly as pushed.
+//! 4. [`coverage`]: which sequences of reviewed heads land exactly as pushed; [`described`] says what
+//!    the other reviews come to.
 //! 5. [`hands`]: who made what is in a range, and what proves it.
 //! 6. [`hidden`]: what a reviewer would not see of the content.
 //! 7. [`incoming`]: reviews and proposals in the push itself.
 
+pub(crate) mod ancestry;
 pub mod candidates;
 pub mod coverage;
+mod described;
 pub mod hands;
 mod hidden;
 pub mod incoming;
@@ -25,7 +28,7 @@ pub mod scope;
 pub use limits::Limits;
 pub use rulebook::{Rulebook, RulebookError};
 
-use std::cell::RefCell;
+use std::cell::{Cell, OnceCell, RefCell};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use jiff::Timestamp;
@@ -40,6 +43,7 @@ use crate::wire::name::{RefName, RepoPath};
 use crate::wire::object::ObjectFault;
 use crate::wire::oid::Oid;
 
+use self::ancestry::Ancestry;
 use self::hands::CommitHands;
 
 /// The most bytes of paths in all heads of a push together; what rules cost grows with them.
@@ -116,10 +120,12 @@ pub struct Desk<'a> {
     pub(crate) hands: RefCell<HashMap<Oid, std::rc::Rc<CommitHands>>>,
     /// Answers of `bringers` that facts rest on.
     pub(crate) rested_on: RefCell<BTreeMap<Oid, Bringer>>,
-    /// Refs that a new one must not imitate, listed once.
-    pub(crate) real: std::cell::OnceCell<BTreeSet<RefName>>,
+    /// What is known of who descends from whom.
+    pub(crate) ancestry: Ancestry,
+    /// Refs that no other may imitate, once somebody asked.
+    pub(crate) real: OnceCell<BTreeSet<RefName>>,
     /// Bytes of paths that were given classes.
-    classed: std::cell::Cell<u64>,
+    classed: Cell<u64>,
 }
 
 impl<'a> Desk<'a> {
@@ -151,8 +157,9 @@ impl<'a> Desk<'a> {
             expired,
             hands: RefCell::default(),
             rested_on: RefCell::default(),
-            real: std::cell::OnceCell::new(),
-            classed: std::cell::Cell::new(0),
+            ancestry: Ancestry::default(),
+            real: OnceCell::new(),
+            classed: Cell::new(0),
         }
     }
 
@@ -248,6 +255,8 @@ fn bare(desk: &Desk<'_>, proposed: &Proposed, scope: Scope) -> UpdateFacts {
         _ => None,
     };
     UpdateFacts {
+        // Until it is found that it does not.
+        changes_policy: matches!(scope, Scope::Protected(_)) && proposed.name == *desk.policy_ref,
         name: proposed.name.clone(),
         from: match (&scope, recorded) {
             (Scope::Protected(_), tip) => tip.and_then(|tip| tip.oid),
@@ -256,7 +265,6 @@ fn bare(desk: &Desk<'_>, proposed: &Proposed, scope: Scope) -> UpdateFacts {
         to: proposed.new,
         scope,
         commits: 0,
-        changes_policy: false,
         steps: Vec::new(),
         reviews: Vec::new(),
         notices: Vec::new(),

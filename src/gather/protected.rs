@@ -9,7 +9,9 @@ use crate::judge::facts::{
 };
 use crate::judge::verdict::{Code, Coverage, Role};
 use crate::people::ConfigFault;
-use crate::policy::{Class, Protection};
+use crate::policy::{Class, Mode, Protection};
+use crate::record::TipKind;
+use crate::record::entry::Entry;
 use crate::wire::name::{RefName, RepoPath};
 use crate::wire::object::ObjectKind;
 use crate::wire::oid::Oid;
@@ -17,6 +19,7 @@ use crate::wire::tree::FileMode;
 
 use super::candidates;
 use super::coverage::{self, Step};
+use super::described;
 use super::hands::{self, Hands};
 use super::hidden;
 use super::rulebook::{Rulebook, RulebookError};
@@ -41,14 +44,15 @@ pub(crate) fn gather(
     protection: &Protection,
     mut facts: UpdateFacts,
 ) -> Result<UpdateFacts, GatherError> {
-    if let Some(unknown) = unknown_tip(desk, proposed)? {
-        facts.notices.push(unknown);
-        return Ok(facts);
-    }
-    let movement = match shape(desk, proposed, protection)? {
+    let movement = match unknown_tip(desk, proposed)? {
+        Some(unknown) => Err(unknown),
+        None => shape(desk, proposed, protection)?,
+    };
+    let movement = match movement {
         Ok(movement) => movement,
         Err(refused) => {
             facts.notices.push(refused);
+            facts.changes_policy = changes_policy(desk, proposed)?;
             return Ok(facts);
         }
     };
@@ -59,6 +63,25 @@ pub(crate) fn gather(
         Move::Step(from, to) => step(desk, protection, &from, &to, &mut facts)?,
     }
     Ok(facts)
+}
+
+/// Returns whether a movement of the policy ref, refused for its shape, would change the policy in
+/// force all the same: dry run must not let that through.
+fn changes_policy(desk: &Desk<'_>, proposed: &Proposed) -> Result<bool, GatherError> {
+    if proposed.name != *desk.policy_ref {
+        return Ok(false);
+    }
+    let from = desk.view.tip(&proposed.name)?.and_then(|tip| tip.oid);
+    let (Some(from), Some(to)) = (from, proposed.new) else {
+        return Ok(true);
+    };
+    let paths = changed_paths(desk, &from, &to)?;
+    Ok(touches_policy(&paths))
+}
+
+fn touches_policy(paths: &[PathFacts]) -> bool {
+    let mut classes = paths.iter().flat_map(|path| &path.classes);
+    classes.any(|class| *class == Class::Policy)
 }
 
 /// Compares what the ref is with what the record says it is.
@@ -165,23 +188,41 @@ fn create(
 
 /// Returns the move if `to` is a recorded commit for `name` (design §4): the tip of an entry of an
 /// enforcing ref to which every rule that applies to `name` applies too.
+///
+/// A baseline counts as of enrolment alone. One that was taken when the policy began to match a ref
+/// is what anybody had pushed there.
 fn recorded_or(desk: &Desk<'_>, name: &RefName, to: &Oid) -> Result<Option<Move>, GatherError> {
     let rules = &desk.rules.policy.rules;
     for (other, tip) in desk.view.tips_at(to)? {
         let covers = rules
             .iter()
-            .filter(|rule| rule.matches_ref(name))
+            // One that names the ref is asked when the ref is made.
+            .filter(|rule| rule.matches_ref(name) && !rule.names_ref(name))
             .all(|rule| rule.matches_ref(&other));
         let still = desk
             .rules
             .policy
             .protection(&other, desk.policy_ref)
             .is_some();
-        if tip.accepted && covers && still {
+        let vouched = match tip.how {
+            TipKind::Genesis => of_enrolment(desk, tip.index)?,
+            TipKind::Landed | TipKind::Adopted => true,
+        };
+        if tip.accepted && tip.mode == Mode::Enforce && vouched && covers && still {
             return Ok(Some(Move::AtRecorded(*to)));
         }
     }
     Ok(None)
+}
+
+/// Returns whether a baseline is enrolment's, which may have taken several entries.
+fn of_enrolment(desk: &Desk<'_>, index: u64) -> Result<bool, GatherError> {
+    Ok(match (desk.view.entry(0)?, desk.view.entry(index)?) {
+        (Entry::Genesis(first), Entry::Genesis(this)) => {
+            (first.at, first.policy) == (this.at, this.policy)
+        }
+        _ => false,
+    })
 }
 
 fn advance(
@@ -282,9 +323,7 @@ fn step(
     let paths = classed(desk, changed)?;
     let mut new_rules = None;
     if facts.name == *desk.policy_ref {
-        facts.changes_policy = paths
-            .iter()
-            .any(|path| path.classes.contains(&Class::Policy));
+        facts.changes_policy = touches_policy(&paths);
         match Rulebook::at(desk.repo, to) {
             Ok(rulebook) => new_rules = Some(rulebook),
             Err(error) => facts.notices.push(rulebook_notice(&error)),
@@ -293,7 +332,7 @@ fn step(
     let trusted = trusted_tips(desk, protection)?;
     let new: BTreeSet<Oid> = new.into_iter().collect();
     let candidates = candidates::gather(desk, &facts.name, &paths, &new, new_rules.as_ref())?;
-    let chain = walk::first_parents(desk.repo, to, from, desk.limits.objects())?;
+    let chain = walk::first_parents(desk.repo, to, from, &new)?;
     let pieces: Vec<Vec<Oid>> = match &chain {
         Some(chain) if protection.every_commit => chain.windows(2).map(<[Oid]>::to_vec).collect(),
         Some(chain) => vec![chain.clone()],
@@ -307,7 +346,7 @@ fn step(
         on_chain: chain.is_some(),
     };
     steps(desk, &context, &pieces, facts)?;
-    facts.reviews = coverage::describe(desk, &context, from, to, &mut facts.steps)?;
+    facts.reviews = described::describe(desk, &context, from, to, &mut facts.steps)?;
     Ok(())
 }
 
@@ -318,7 +357,7 @@ fn steps(
     pieces: &[Vec<Oid>],
     facts: &mut UpdateFacts,
 ) -> Result<(), GatherError> {
-    let mut earlier = Vec::new();
+    let (mut earlier, mut tried) = (Vec::new(), Vec::new());
     let mut residue = Vec::new();
     for chain in pieces {
         let (Some(from), Some(to)) = (chain.first(), chain.last()) else {
@@ -329,14 +368,19 @@ fn steps(
             chain,
             new: &new,
             earlier: &earlier,
+            tried: &tried,
         };
         let found = coverage::search(desk, context, &step)?;
         residue.extend(found.residue);
         let whole = whole(desk, context, &step, from, to)?;
         facts.notices.extend(hands::strangers(&whole.contributors));
-        if let Some(first) = found.sequences.first() {
-            earlier.extend(first.iter().map(|head| head.head));
-        }
+        let heads = |sequence: &Vec<HeadFacts>| -> BTreeSet<Oid> {
+            sequence.iter().map(|head| head.head).collect()
+        };
+        // Which sequence decides is the judge's to find: what lands for sure is in all of them.
+        let sure = found.sequences.iter().map(heads);
+        earlier.extend(sure.reduce(|all, one| &all & &one).unwrap_or_default());
+        tried.extend(found.sequences.iter().flat_map(heads));
         facts.steps.push(StepFacts {
             from: Some(*from),
             to: *to,
@@ -364,14 +408,10 @@ fn whole(
     to: &Oid,
 ) -> Result<HeadFacts, GatherError> {
     let mut people = Hands::default();
-    let range = hands::range(
-        desk,
-        context.name,
-        to,
-        &[*from],
-        step.earlier,
-        context.trusted,
-    )?;
+    let hidden = [std::slice::from_ref(from), context.trusted].concat();
+    let trees = (desk.repo.commit(from)?.tree, desk.repo.commit(to)?.tree);
+    let landing = (&trees.0, &trees.1);
+    let range = hands::range(desk, context.name, to, &hidden, step.earlier, landing)?;
     for commit in &range {
         people.contribute(desk, commit)?;
     }
@@ -486,10 +526,12 @@ fn odd_modes(desk: &Desk<'_>, changed: &[Change]) -> Vec<Notice> {
     notices
 }
 
+/// Returns the tips of `trusts` refs, but for those that were let through or adopted unreviewed.
 fn trusted_tips(desk: &Desk<'_>, protection: &Protection) -> Result<Vec<Oid>, GatherError> {
     let mut tips = Vec::new();
     for name in &protection.trusts {
-        tips.extend(desk.view.tip(name)?.and_then(|tip| tip.oid));
+        let tip = desk.view.tip(name)?.filter(|tip| tip.accepted);
+        tips.extend(tip.and_then(|tip| tip.oid));
     }
     Ok(tips)
 }

@@ -37,13 +37,18 @@ pub(crate) fn of(
     if bytes.starts_with(b"refs/countersign/") {
         return Ok(countersign(name));
     }
-    if nested(bytes) {
+    let plain = refname::plain(name);
+    if let Some(own) = OWN.iter().find(|own| below(&plain, own)) {
+        // `refs/countersign` itself, which would keep all below it from being made, and
+        // `refs/Countersign/keep`, which is the same file where case does not count.
+        return refused(Code::ForbiddenRef, format!("it stands for {own}"));
+    }
+    if proposed.new.is_some() && nested(bytes) {
         let why = "a ref name inside another".to_owned();
         return refused(Code::ShadowingRef, why);
     }
     let protection = desk.rules.policy.protection(name, desk.policy_ref);
     // `Release/2` where `release/**` is protected.
-    let plain = refname::plain(name);
     let twin = desk.rules.policy.protection(&plain, desk.policy_ref);
     if protection.is_none() && twin.is_some() && proposed.new.is_some() {
         return refused(Code::ShadowingRef, plain.to_string());
@@ -58,11 +63,24 @@ pub(crate) fn of(
     })
 }
 
-/// Returns whether `refs/` stands again below `refs/<kind>/`, as in `refs/heads/refs/heads/main`.
+/// Folders of refs that are not the policy's to give.
+const OWN: [&str; 2] = ["refs/countersign", "refs/replace"];
+
+fn below(name: &RefName, folder: &str) -> bool {
+    let rest = name.as_bstr().strip_prefix(folder.as_bytes());
+    rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(b"/"))
+}
+
+/// Returns whether `refs/` stands again below `refs/<kind>/`, as in `refs/heads/refs/heads/main` or
+/// in `refs/namespaces/n/refs/heads/main`, which gitnamespaces(7) shows as `refs/heads/main`.
 fn nested(name: &[u8]) -> bool {
     let mut parts = name.split(|byte| *byte == b'/').skip(2).peekable();
-    let first = parts.next().unwrap_or_default();
-    parts.peek().is_some() && first.eq_ignore_ascii_case(b"refs")
+    while let Some(part) = parts.next() {
+        if part.eq_ignore_ascii_case(b"refs") && parts.peek().is_some() {
+            return true;
+        }
+    }
+    false
 }
 
 fn countersign(name: &RefName) -> (Scope, Vec<Notice>) {
@@ -85,16 +103,20 @@ fn imitated(desk: &Desk<'_>, name: &RefName) -> Result<Option<RefName>, GatherEr
     let real = match desk.real.get() {
         Some(real) => real,
         None => {
-            let mut real: BTreeSet<RefName> = desk.view.tips()?.into_keys().collect();
-            real.insert(desk.policy_ref.clone());
-            let literal = desk.rules.policy.protected_patterns();
-            real.extend(literal.filter_map(Pattern::literal).map(RefName::new));
-            desk.real.get_or_init(|| real)
+            let found = real(desk)?;
+            desk.real.get_or_init(|| found)
         }
     };
-    let imitated = real.iter();
-    Ok(imitated
-        .filter(|protected| refname::imitates(name, protected))
-        .min()
+    Ok(real
+        .iter()
+        .find(|protected| refname::imitates(name, protected))
         .cloned())
+}
+
+fn real(desk: &Desk<'_>) -> Result<BTreeSet<RefName>, GatherError> {
+    let mut real: BTreeSet<RefName> = desk.view.tips()?.into_keys().collect();
+    real.insert(desk.policy_ref.clone());
+    let literal = desk.rules.policy.protected_patterns();
+    real.extend(literal.filter_map(Pattern::literal).map(RefName::new));
+    Ok(real)
 }

@@ -17,7 +17,7 @@ use gix::diff::blob::{Algorithm, Diff, Hunk, InternedInput};
 const BINARY_PROBE: usize = 8_000;
 
 /// Merges by lines; `None` for a conflict, and where a side is binary.
-pub(super) fn merge_lines(base: &[u8], ours: &[u8], theirs: &[u8]) -> Option<Vec<u8>> {
+pub fn merge_lines(base: &[u8], ours: &[u8], theirs: &[u8]) -> Option<Vec<u8>> {
     if [base, ours, theirs].into_iter().any(is_binary) {
         return None;
     }
@@ -43,7 +43,7 @@ pub(super) fn merge_lines(base: &[u8], ours: &[u8], theirs: &[u8]) -> Option<Vec
 /// Returns how many lines the two diffs have to tell apart: those between what base and a side
 /// have in common at the beginning and at the end. Histogram diffs of unlike texts with few
 /// different lines take more than linear time. Line feeds are counted.
-pub(super) fn effort(base: &[u8], ours: &[u8], theirs: &[u8]) -> usize {
+pub fn effort(base: &[u8], ours: &[u8], theirs: &[u8]) -> usize {
     let side = |side: &[u8]| {
         let same = |(a, b): &(&u8, &u8)| a == b;
         let head = base.iter().zip(side).take_while(same).count();

@@ -9,7 +9,7 @@ mod cache;
 pub mod changes;
 #[cfg(test)]
 mod fixture;
-mod lines;
+pub mod lines;
 pub mod merge;
 pub mod open;
 mod paint;

@@ -2,14 +2,15 @@
 //!
 //! Source: gitrepository-layout(5), git's `Documentation/technical/repository-version.adoc`.
 
-use std::cell::{OnceCell, RefCell};
+use std::cell::{Cell, OnceCell, RefCell};
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 
 use gix::bstr::ByteSlice;
 
 use super::cache::{Aging, PackCache};
-use super::read::Overlay;
+use super::read::{Links, Overlay};
 use super::{BLOB_LIMIT, GitError};
 use crate::wire::commit::Commit;
 use crate::wire::oid::{ObjectFormat, Oid};
@@ -50,6 +51,9 @@ pub struct Repo {
     pub(super) overlay: RefCell<Overlay>,
     pub(super) buffer: RefCell<Vec<u8>>,
     pub(super) empty_tree: OnceCell<Oid>,
+    pub(super) links: RefCell<HashMap<Oid, Rc<Links>>>,
+    /// Whether the stores have listed their packs.
+    pub(super) listed: Cell<bool>,
     config: HashMap<String, String>,
 }
 
@@ -112,6 +116,8 @@ impl Repo {
             overlay: RefCell::default(),
             buffer: RefCell::default(),
             empty_tree: OnceCell::new(),
+            links: RefCell::default(),
+            listed: Cell::new(false),
             config,
         })
     }

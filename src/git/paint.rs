@@ -45,7 +45,7 @@ impl<'r> Graph<'r> {
                 limit: self.limit as u64,
             });
         }
-        let links = Rc::new(self.repo.links(oid)?);
+        let links = self.repo.links(oid)?;
         self.links.insert(*oid, Rc::clone(&links));
         Ok(links)
     }

@@ -15,6 +15,8 @@ use crate::wire::oid::Oid;
 use crate::wire::tag::Tag;
 use crate::wire::tree::{self, FileMode, TreeEntry};
 
+/// Most commits of which a [`Repo`] remembers where they lead: about 40 MiB.
+const LINKS_LIMIT: usize = 200_000;
 /// Most bytes of merge results that one [`Repo`] keeps.
 const OVERLAY_LIMIT: usize = 32 << 20;
 
@@ -61,6 +63,27 @@ impl Repo {
     pub fn exists_outside_quarantine(&self, oid: &Oid) -> bool {
         self.id(oid)
             .is_ok_and(|id| self.stores.iter().any(|store| store.exists(&id)))
+    }
+
+    /// Returns whether the object comes with the push that is in quarantine: it is there, and was
+    /// nowhere else when first asked.
+    ///
+    /// Unlike [`Repo::exists_outside_quarantine`] this does not look at the disk again for each
+    /// object that is new, which is most of them.
+    pub fn arrives(&self, oid: &Oid) -> bool {
+        let Ok(id) = self.id(oid) else {
+            return false;
+        };
+        if !self.quarantine.iter().any(|store| store.exists(&id)) {
+            return false;
+        }
+        let known = if self.listed.replace(true) {
+            self.stores.iter().any(|s| s.exists_without_refresh(&id))
+        } else {
+            // Every store lists its packs once.
+            self.stores.iter().filter(|s| s.exists(&id)).count() > 0
+        };
+        !known
     }
 
     fn quarantined(&self, oid: &Oid) -> bool {
@@ -128,7 +151,19 @@ impl Repo {
     ///
     /// The rest of the commit is not judged, so that a walk passes old history that the strict
     /// parser would refuse; whoever judges a commit asks [`Repo::commit`].
-    pub(super) fn links(&self, oid: &Oid) -> Result<Links, GitError> {
+    pub(super) fn links(&self, oid: &Oid) -> Result<Rc<Links>, GitError> {
+        if let Some(links) = self.links.borrow().get(oid) {
+            return Ok(Rc::clone(links));
+        }
+        let links = Rc::new(self.read_links(oid)?);
+        let mut known = self.links.borrow_mut();
+        if known.len() < LINKS_LIMIT {
+            known.insert(*oid, Rc::clone(&links));
+        }
+        Ok(links)
+    }
+
+    fn read_links(&self, oid: &Oid) -> Result<Links, GitError> {
         if let Some(commit) = self.commits.borrow_mut().get(oid) {
             return Ok(Links {
                 parents: commit.parents.clone(),
@@ -146,7 +181,7 @@ impl Repo {
 
     /// Returns a commit's parents, as its own bytes name them.
     pub fn parents(&self, oid: &Oid) -> Result<Vec<Oid>, GitError> {
-        Ok(self.links(oid)?.parents)
+        Ok(self.links(oid)?.parents.clone())
     }
 
     /// Returns the id of the tree without entries.
@@ -575,6 +610,31 @@ mod tests {
         assert_eq!(mode("d/g"), Some(FileMode::Executable));
         for nothing in ["", "b", "a/b", "d/", "/a", "d//g", "d/e/f/g", "A"] {
             assert_eq!(at(nothing), None, "{nothing}");
+        }
+    }
+
+    /// A rehearsed commit is judged like any other and known for what it is; one that is stored is
+    /// no rehearsal, and nothing is written.
+    #[test]
+    fn rehearses_commits() {
+        for format in BOTH {
+            let scratch = Scratch::new(format);
+            let tree = scratch.tree(&[("100644", "a", "1")]);
+            let root = scratch.commit(tree, &[], 1);
+            let before = files_below(&scratch.dir);
+            let who = "A <a@example.com> 2 +0000";
+            let text = format!("tree {tree}\nparent {root}\nauthor {who}\ncommitter {who}\n\nm\n");
+            let made = scratch.repo.rehearse(text.clone().into_bytes()).unwrap();
+            assert!(scratch.repo.is_rehearsed(&made));
+            assert_eq!(scratch.repo.commit(&made).unwrap().parents, [root]);
+            assert_eq!(
+                new_commits(&scratch.repo, &made, &[root], 10).unwrap(),
+                [made]
+            );
+            assert_eq!(files_below(&scratch.dir), before);
+            let raw = scratch.repo.raw(&root, ObjectKind::Commit, 1000).unwrap();
+            assert_eq!(scratch.repo.rehearse(raw.to_vec()).unwrap(), root);
+            assert!(!scratch.repo.is_rehearsed(&root));
         }
     }
 }

@@ -6,7 +6,7 @@
 //! frontier of the walk from y is known to be an ancestor of x (histories have no cycles).
 
 use std::cmp::Reverse;
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeSet, HashSet};
 
 use super::paint::{Graph, Marks, Painting};
 use super::{GitError, Repo};
@@ -14,6 +14,8 @@ use crate::wire::oid::Oid;
 
 /// Commits that a walk may read besides the ones it returns, to prove that they are the ones.
 pub const PROOF_LIMIT: usize = 300_000;
+/// How many commits one walk proves not to be reached: sixteen words of marks, less its own.
+const BOTTOMS_AT_ONCE: usize = 1023;
 
 /// Returns the commits reachable from `tip` and from none of `hidden`.
 ///
@@ -37,14 +39,7 @@ pub fn new_commits(
     // With nothing hidden there is nothing to prove.
     let proof = if hidden.is_empty() { 1 } else { PROOF_LIMIT };
     let mut graph = Graph::new(repo, limit.saturating_add(proof));
-    let mut fresh = seemingly_new(&mut graph, tip, hidden)?;
-    loop {
-        let reached = reached_from(&mut graph, hidden, &fresh)?;
-        if reached.is_empty() {
-            break;
-        }
-        fresh.retain(|oid| !reached.contains(oid));
-    }
+    let fresh = fresh(&mut graph, &[*tip], hidden)?;
     if fresh.len() > limit {
         return Err(GitError::Budget {
             what: "new commits",
@@ -57,6 +52,71 @@ pub fn new_commits(
     }
     dated.sort_unstable();
     Ok(dated.into_iter().map(|(_, oid)| oid).collect())
+}
+
+/// The commits reachable from some tips and from none of what is hidden.
+pub struct Outside<'r> {
+    graph: Graph<'r>,
+    commits: HashSet<Oid>,
+}
+
+impl<'r> Outside<'r> {
+    /// Finds them in one walk, whatever the number of tips.
+    ///
+    /// # Errors
+    ///
+    /// [`GitError::Budget`] where more than `limit` commits must be read.
+    pub fn new(
+        repo: &'r Repo,
+        tips: &[Oid],
+        hidden: &[Oid],
+        limit: usize,
+    ) -> Result<Self, GitError> {
+        let mut graph = Graph::new(repo, limit);
+        let commits = fresh(&mut graph, tips, hidden)?;
+        Ok(Self { graph, commits })
+    }
+
+    /// Returns whether the commit is one of them.
+    pub fn contains(&self, oid: &Oid) -> bool {
+        self.commits.contains(oid)
+    }
+
+    /// Returns those of them that are `tip` or its ancestors.
+    ///
+    /// A way from one commit outside to another never leads through what is hidden, so nothing
+    /// else needs looking at.
+    pub fn ancestors(&mut self, tip: &Oid) -> Result<HashSet<Oid>, GitError> {
+        let mut seen = HashSet::new();
+        let mut todo = vec![*tip];
+        while let Some(oid) = todo.pop() {
+            if self.commits.contains(&oid) && seen.insert(oid) {
+                todo.extend(self.graph.links(&oid)?.parents.iter().copied());
+            }
+        }
+        Ok(seen)
+    }
+}
+
+/// Returns those of `asked` that are `newer` or its ancestors.
+pub fn ancestors_among(
+    repo: &Repo,
+    asked: &[Oid],
+    newer: &Oid,
+    limit: usize,
+) -> Result<HashSet<Oid>, GitError> {
+    let mut graph = Graph::new(repo, limit);
+    let mut left: HashSet<Oid> = asked.iter().copied().collect();
+    let mut found = HashSet::new();
+    found.extend(left.take(newer));
+    loop {
+        let reached = reached_from(&mut graph, &[*newer], &left)?;
+        if reached.is_empty() {
+            return Ok(found);
+        }
+        left.retain(|oid| !reached.contains(oid));
+        found.extend(reached);
+    }
 }
 
 /// Returns every best common ancestor: those that are no ancestor of another common one.
@@ -116,25 +176,24 @@ pub fn is_ancestor(repo: &Repo, older: &Oid, newer: &Oid, limit: usize) -> Resul
 
 /// Returns the first-parent chain from `until` to `from`, both included, oldest first.
 ///
-/// `None` where the chain ends at a root without having met `until`.
+/// `new` are the commits reachable from `from` and not from `until`. `None` where the chain does
+/// not meet `until`: the first commit of it that is not new is either `until` or below it, and
+/// from there nothing leads back up.
 pub fn first_parents(
     repo: &Repo,
     from: &Oid,
     until: &Oid,
-    limit: usize,
+    new: &BTreeSet<Oid>,
 ) -> Result<Option<Vec<Oid>>, GitError> {
     let mut chain = vec![*from];
     let mut at = *from;
     while at != *until {
+        if !new.contains(&at) {
+            return Ok(None);
+        }
         let Some(parent) = repo.links(&at)?.parents.first().copied() else {
             return Ok(None);
         };
-        if chain.len() > limit {
-            return Err(GitError::Budget {
-                what: "first parents",
-                limit: limit as u64,
-            });
-        }
         chain.push(parent);
         at = parent;
     }
@@ -155,14 +214,28 @@ fn only_first(marks: &Marks, _: usize) -> bool {
     marks.has(0) && !marks.has(1)
 }
 
+/// Returns what is reachable from `tips` and from none of `hidden`.
+fn fresh(graph: &mut Graph<'_>, tips: &[Oid], hidden: &[Oid]) -> Result<HashSet<Oid>, GitError> {
+    let mut fresh = seemingly_new(graph, tips, hidden)?;
+    loop {
+        let reached = reached_from(graph, hidden, &fresh)?;
+        if reached.is_empty() {
+            return Ok(fresh);
+        }
+        fresh.retain(|oid| !reached.contains(oid));
+    }
+}
+
 /// Returns a superset of what is new: what the walk from `hidden` has not met on the way.
 fn seemingly_new(
     graph: &mut Graph<'_>,
-    tip: &Oid,
+    tips: &[Oid],
     hidden: &[Oid],
 ) -> Result<HashSet<Oid>, GitError> {
     let mut painting = Painting::new(graph, 2, only_first);
-    painting.mark(tip, 0)?;
+    for tip in tips {
+        painting.mark(tip, 0)?;
+    }
     for oid in hidden {
         painting.mark(oid, 1)?;
     }
@@ -183,19 +256,18 @@ fn reached_from(
     tips: &[Oid],
     asked: &HashSet<Oid>,
 ) -> Result<HashSet<Oid>, GitError> {
-    let mut bottoms = HashMap::new();
+    let mut bottoms = Vec::new();
     let mut sorted: Vec<&Oid> = asked.iter().collect();
     sorted.sort_unstable();
     for oid in sorted {
         let links = graph.links(oid)?;
         if !links.parents.iter().any(|parent| asked.contains(parent)) {
-            bottoms.insert(*oid, links);
+            bottoms.push(links);
         }
     }
     if bottoms.is_empty() || tips.is_empty() {
         return Ok(HashSet::new());
     }
-    let width = bottoms.len().saturating_add(1);
     let mut starts = Vec::new();
     for tip in tips {
         if asked.contains(tip) {
@@ -204,21 +276,28 @@ fn reached_from(
             starts.push(*tip);
         }
     }
-    let mut painting = Painting::new(graph, width, may_reach);
-    for start in starts {
-        painting.mark(&start, 0)?;
-    }
-    for (at, links) in bottoms.values().enumerate() {
-        for parent in &links.parents {
-            painting.mark(parent, at.saturating_add(1))?;
+    for some in bottoms.chunks(BOTTOMS_AT_ONCE) {
+        let width = some.len().saturating_add(1);
+        let mut painting = Painting::new(graph, width, may_reach);
+        for start in &starts {
+            painting.mark(start, 0)?;
+        }
+        for (at, links) in some.iter().enumerate() {
+            for parent in &links.parents {
+                painting.mark(parent, at.saturating_add(1))?;
+            }
+        }
+        painting.run()?;
+        let reached: HashSet<Oid> = painting
+            .all()
+            .filter(|(oid, marks, _)| marks.has(0) && asked.contains(*oid))
+            .map(|(oid, _, _)| *oid)
+            .collect();
+        if !reached.is_empty() {
+            return Ok(reached);
         }
     }
-    painting.run()?;
-    Ok(painting
-        .all()
-        .filter(|(oid, marks, _)| marks.has(0) && asked.contains(*oid))
-        .map(|(oid, _, _)| *oid)
-        .collect())
+    Ok(HashSet::new())
 }
 
 #[cfg(test)]
@@ -299,6 +378,38 @@ mod tests {
                 let found = new_commits(repo, &oids[tip], &[oids[a], oids[b]], LIMIT).unwrap();
                 prop_assert_eq!(found.len(), expected.len());
                 prop_assert_eq!(found.into_iter().collect::<BTreeSet<_>>(), expected);
+            }
+            let tips = [oids[tip], oids[last / 3], oids[last - 1]];
+            let hidden = oids[last / 2];
+            let mut outside = Outside::new(repo, &tips, &[hidden], LIMIT).unwrap();
+            let among = ancestors_among(repo, &oids, &oids[tip], LIMIT).unwrap();
+            for at in 0..=last {
+                let above_tips = [tip, last / 3, last - 1].map(|tip| above[tip].contains(&at));
+                let is_outside = above_tips.contains(&true) && !above[last / 2].contains(&at);
+                prop_assert_eq!(outside.contains(&oids[at]), is_outside);
+                let below = outside.ancestors(&oids[at]).unwrap();
+                for (other, oid) in oids.iter().enumerate().filter(|_| is_outside) {
+                    let expected = above[at].contains(&other) && !above[last / 2].contains(&other);
+                    prop_assert_eq!(below.contains(oid), expected);
+                }
+                prop_assert_eq!(among.contains(&oids[at]), above[tip].contains(&at));
+                let new = above[tip].difference(&above[at]);
+                let new = new.map(|commit| oids[*commit]).collect();
+                let chain = first_parents(repo, &oids[tip], &oids[at], &new).unwrap();
+                let mut expected = vec![tip];
+                while expected.last() != Some(&at)
+                    && let Some(parent) = shape[expected[expected.len() - 1]].0.first()
+                {
+                    expected.push(*parent);
+                }
+                let expected = (expected.last() == Some(&at)).then(|| {
+                    expected
+                        .iter()
+                        .rev()
+                        .map(|at| oids[*at])
+                        .collect::<Vec<_>>()
+                });
+                prop_assert_eq!(chain, expected);
             }
             for other in 0..last {
                 let common: BTreeSet<usize> =
@@ -381,11 +492,30 @@ mod tests {
             (topic[10], recorded, 10, 140),
         ] {
             let mut graph = Graph::new(&scratch.repo, reads);
-            let fresh = seemingly_new(&mut graph, &tip, &[hidden]).unwrap();
+            let fresh = seemingly_new(&mut graph, &[tip], &[hidden]).unwrap();
             assert_eq!(fresh.len(), count);
             let reached = reached_from(&mut graph, &[hidden], &fresh).unwrap();
             assert!(reached.is_empty());
         }
+    }
+
+    /// Many heads that were left behind cost one walk back to the oldest, not one each; a chain is
+    /// not followed below what is new.
+    #[test]
+    fn costs_one_walk_for_all() {
+        let scratch = Scratch::new(ObjectFormat::Sha1);
+        let old = line(&scratch, None, 1000..1100);
+        let left = |at: usize| line(&scratch, Some(old[at]), 3000..3001)[1];
+        let heads: Vec<Oid> = (20..90).step_by(5).map(left).collect();
+        let tip = [*old.last().unwrap()];
+        let mut outside = Outside::new(&scratch.repo, &heads, &tip, 110).unwrap();
+        for head in &heads {
+            assert_eq!(outside.ancestors(head).unwrap(), [*head].into());
+        }
+        let gone = Oid::from_bytes(&[9; 20]).unwrap();
+        let root = scratch.commit(scratch.repo.empty_tree(), &[gone], 1);
+        let chain = first_parents(&scratch.repo, &root, &old[0], &[root].into()).unwrap();
+        assert_eq!(chain, None);
     }
 
     /// More than allowed is an error, never a shorter list.
@@ -404,11 +534,8 @@ mod tests {
         budget(new_commits(repo, &tip, &[], 28));
         budget(merge_bases(repo, &tip, &root, 10));
         budget(is_ancestor(repo, &root, &tip, 10).map(|_| Vec::new()));
-        budget(first_parents(repo, &tip, &root, 10).map(Option::unwrap_or_default));
-        let chain = first_parents(repo, &tip, &root, 29).unwrap();
-        assert_eq!(chain.as_deref(), Some(&all[..]));
-        assert_eq!(first_parents(repo, &root, &tip, 29).unwrap(), None);
-        assert_eq!(first_parents(repo, &tip, &tip, 0).unwrap(), Some(vec![tip]));
+        budget(Outside::new(repo, &[tip], &[root], 10).map(|_| Vec::new()));
+        budget(ancestors_among(repo, &[root], &tip, 10).map(|_| Vec::new()));
     }
 
     /// A missing parent, as in a shallow or partial clone, is an error and no root.
@@ -423,7 +550,9 @@ mod tests {
             new_commits(&scratch.repo, &tip, &[other], LIMIT).map(|_| ()),
             merge_bases(&scratch.repo, &tip, &other, LIMIT).map(|_| ()),
             is_ancestor(&scratch.repo, &other, &tip, LIMIT).map(|_| ()),
-            first_parents(&scratch.repo, &tip, &other, LIMIT).map(|_| ()),
+            first_parents(&scratch.repo, &tip, &other, &[tip, gone].into()).map(|_| ()),
+            Outside::new(&scratch.repo, &[tip], &[other], LIMIT).map(|_| ()),
+            ancestors_among(&scratch.repo, &[other], &tip, LIMIT).map(|_| ()),
         ] {
             assert!(
                 matches!(found, Err(GitError::Missing(oid)) if oid == gone),

@@ -284,6 +284,14 @@ impl Hooks {
         Ok(paths)
     }
 
+    /// Returns whether git may hand pushed refs to a `proc-receive` hook (githooks(5)), which can
+    /// move any other ref instead, unseen by `pre-receive`.
+    ///
+    /// A forge's own only makes pull requests; that one is the forge's to answer for.
+    pub fn hands_over(&self) -> bool {
+        is_executable(&self.dir.join("proc-receive")) && !self.forge_owns(Hook::PreReceive)
+    }
+
     /// Moves somebody's hook to where ours runs it; a relative link is made to point the same way.
     ///
     /// It gets a second name first, so that at no moment the hook is missing.

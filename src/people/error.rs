@@ -94,8 +94,11 @@ fn render(
         false => 0,
     };
     let end = floor(whole, cut.saturating_add(SHOWN));
-    let shown = whole.get(cut..end).unwrap_or_default();
-    let inside = |at: usize| at.min(end).saturating_sub(cut);
+    let (from, to) = (from.min(end), to.min(end));
+    let part = |range: Range<usize>| steady(whole.get(range).unwrap_or_default());
+    let (head, marked) = (part(cut..from), part(from..to));
+    let span = head.len()..head.len().saturating_add(marked.len());
+    let shown = format!("{head}{marked}{}", part(to..end));
     let id = match kind {
         ConfigFault::Invalid => "policy-invalid",
         ConfigFault::Unsatisfiable => "unsatisfiable-rule",
@@ -104,7 +107,7 @@ fn render(
     let report = &[Level::ERROR.primary_title(message).id(id).element(
         Snippet::source(shown)
             .line_start(line)
-            .annotation(AnnotationKind::Primary.span(inside(from)..inside(to))),
+            .annotation(AnnotationKind::Primary.span(span)),
     )];
     let drawn = Renderer::plain().term_width(COLUMNS).render(report);
     // The renderer counts columns from the start of what it is shown; the place is ours.
@@ -113,6 +116,17 @@ fn render(
         Some((title, rest)) => format!("{title}\n{gutter}--> {place}\n{rest}"),
         None => format!("{drawn}\n{gutter}--> {place}"),
     }
+}
+
+/// Replaces what could steer a terminal and the renderer leaves as it is: the second block of
+/// control characters, line separators, marks of direction, invisible tags.
+fn steady(text: &str) -> String {
+    let steers = |c: char| {
+        matches!(c, '\u{80}'..='\u{9f}' | '\u{61c}' | '\u{200b}'..='\u{200f}'
+            | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}'
+            | '\u{e0000}'..='\u{e0fff}')
+    };
+    text.replace(steers, "\u{fffd}")
 }
 
 /// Returns the last character boundary at or before `at`.

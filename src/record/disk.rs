@@ -4,6 +4,7 @@
 //! folder, so a reader sees the old bytes or the new ones. Each of these is a *step*; tests
 //! cut the power at every one of them ([`Faults`]).
 
+use std::collections::BTreeSet;
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
@@ -114,6 +115,28 @@ impl Disk {
 
     /// Replaces a file durably; the folder must exist.
     pub(crate) fn replace(&self, path: &Path, bytes: &[u8]) -> Result<(), RecordError> {
+        self.place(path, bytes)?;
+        self.sync_parent(path)
+    }
+
+    /// Replaces several files, all durable once this returns; their folders must exist.
+    ///
+    /// Every folder is synced once, after the last file: file systems then write the names of all
+    /// of them in one go.
+    pub(crate) fn replace_all<'a>(
+        &self,
+        files: impl IntoIterator<Item = (PathBuf, &'a [u8])>,
+    ) -> Result<(), RecordError> {
+        let mut folders = BTreeSet::new();
+        for (path, bytes) in files {
+            self.place(&path, bytes)?;
+            folders.extend(path.parent().map(Path::to_owned));
+        }
+        folders.iter().try_for_each(|dir| self.sync_dir(dir))
+    }
+
+    /// Puts a whole file, synced, in the place of another; its name is not durable yet.
+    fn place(&self, path: &Path, bytes: &[u8]) -> Result<(), RecordError> {
         let temporary = temporary(path);
         let written = self
             .write_synced(&temporary, bytes)
@@ -123,17 +146,16 @@ impl Disk {
             self.step(|| fs::remove_file(&temporary)).ok();
             return Err(at(path, error));
         }
-        self.sync_parent(path)
+        Ok(())
     }
 
-    /// Removes a file if it is there, durably.
+    /// Removes a file if it is there; a crash may bring it back.
     pub(crate) fn remove(&self, path: &Path) -> Result<(), RecordError> {
         self.step(|| match fs::remove_file(path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
             other => other,
         })
-        .map_err(|error| at(path, error))?;
-        self.sync_parent(path)
+        .map_err(|error| at(path, error))
     }
 
     /// Removes what nobody needs; failing, or being undone by a crash, does no harm.

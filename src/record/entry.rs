@@ -229,15 +229,17 @@ pub enum EntryError {
         /// Its size.
         size: usize,
     },
-    /// A ref whose name is not UTF-8: JSON cannot hold it.
-    #[error("the name of {0} is not UTF-8")]
+    /// A ref whose name is not UTF-8, or steers what shows it: the JSON would name another.
+    #[error("the name of {0} is no plain text, and cannot be recorded")]
     RefName(RefName),
 }
 
 impl Entry {
     /// Returns the canonical JSON, which reads back to the same bytes.
     pub fn encode(&self) -> Result<Vec<u8>, EntryError> {
-        if let Some(name) = self.refs().find(|name| name.as_str().is_none()) {
+        // Written as something else, it would be another ref.
+        let lost = |name: &&RefName| name.to_string().as_bytes() != name.as_bstr();
+        if let Some(name) = self.refs().find(lost) {
             return Err(EntryError::RefName(name.clone()));
         }
         let bytes = serde_jcs::to_vec(self)?;

@@ -187,7 +187,9 @@ fn try_connect(path: &Path) -> Result<Connection, RecordError> {
     let db = Connection::open(path)?;
     db.busy_timeout(Duration::from_secs(20))?;
     db.query_row("PRAGMA journal_mode = WAL", [], |_| Ok(()))?;
-    db.execute_batch("PRAGMA synchronous = FULL")?;
+    // Without an fsync for each transaction: a power cut may take the last ones back, never half
+    // of one, and whoever opens the index next finds it behind and brings it up.
+    db.execute_batch("PRAGMA synchronous = NORMAL")?;
     // Every hook is the last to close it; folding the WAL in is left to every thousandth page.
     db.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
     match state(&db) {

@@ -74,6 +74,9 @@ impl Record {
     }
 
     /// Removes a closed intent; one that is gone already is fine.
+    ///
+    /// Not durably: one that comes back after a power cut is closed again, as landed by the entry
+    /// that carries its id, else by where the ref is.
     pub fn remove_intent(&self, id: &str) -> Result<(), RecordError> {
         self.disk.remove(&self.intent_path(id)?)
     }

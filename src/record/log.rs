@@ -137,9 +137,7 @@ impl Record {
         let leaves: Vec<Hash> = encoded.iter().map(|entry| leaf_hash(entry)).collect();
         let mut grown = Grown::bundles(&tiles, &encoded)?;
         grown.extend(tiles::grow(&tiles, &leaves)?);
-        for tile in &grown {
-            self.write_tile(tile)?;
-        }
+        self.write_tiles(&grown)?;
         let added = u64::try_from(leaves.len()).unwrap_or(u64::MAX);
         let new = Checkpoint {
             origin: old.origin.clone(),
@@ -190,12 +188,17 @@ impl Record {
         Ok(encoded)
     }
 
-    fn write_tile(&self, tile: &Grown) -> Result<(), RecordError> {
-        let path = self.log_dir().join(tile.path());
-        if let Some(dir) = path.parent() {
-            self.disk.create_dir(dir)?;
+    fn write_tiles(&self, grown: &[Grown]) -> Result<(), RecordError> {
+        let log = self.log_dir();
+        for tile in grown {
+            if let Some(dir) = log.join(tile.path()).parent() {
+                self.disk.create_dir(dir)?;
+            }
         }
-        self.disk.replace(&path, &tile.bytes)
+        let files = grown
+            .iter()
+            .map(|tile| (log.join(tile.path()), tile.bytes.as_slice()));
+        self.disk.replace_all(files)
     }
 
     /// Reads the checkpoint on disk, whatever was loaded.

@@ -46,6 +46,23 @@ impl Record {
         Ok(Some((pusher.map(name).transpose()?, parse(&at)?)))
     }
 
+    /// Returns those of the commits that nobody noted yet.
+    pub fn unnoted(&self, commits: Vec<Oid>) -> Result<Vec<Oid>, RecordError> {
+        if commits.is_empty() {
+            return Ok(commits);
+        }
+        let db = self.index()?;
+        self.read_notes(&db)?;
+        let mut noted = db.prepare_cached("SELECT 1 FROM received WHERE oid = ?1")?;
+        let mut unnoted = Vec::with_capacity(commits.len());
+        for commit in commits {
+            if !noted.exists([commit.to_string()])? {
+                unnoted.push(commit);
+            }
+        }
+        Ok(unnoted)
+    }
+
     /// Puts lines into the index that were added since it last looked.
     fn read_notes(&self, db: &Connection) -> Result<(), RecordError> {
         let path = self.dir.join("received");

@@ -8,7 +8,7 @@ use serde_json::json;
 use crate::admit::RefState;
 use crate::admit::adopt::Taken;
 use crate::admit::history::{Drift, History};
-use crate::admit::replay::is_reviewed;
+use crate::admit::replay::{is_reviewed, passed};
 use crate::admit::settle::{Outcome, Settled};
 use crate::admit::standing::{Standing, State};
 use crate::policy::Mode;
@@ -150,6 +150,7 @@ pub fn state(entry: &Entry) -> &'static str {
 fn landing(landed: &Landed) -> &'static str {
     match (is_reviewed(landed), landed.mode) {
         (true, _) => "reviewed",
+        (false, _) if passed(landed) => "no approval asked",
         (false, Mode::DryRun) => "dry run",
         (false, Mode::Enforce) => "not reviewed",
     }
@@ -193,7 +194,7 @@ pub fn verified(report: &Report, open: &[Intent]) -> String {
         ));
         text.push('\n');
     }
-    if report.ok() && open.is_empty() {
+    if report.ok() {
         text += "all in order\n";
     }
     text
@@ -308,6 +309,7 @@ pub fn history(found: &History) -> String {
         ("reviews, signatures verified again", found.reviews),
         ("landings that are reviewed", found.reviewed),
         ("landings in dry run", found.dry_run),
+        ("landings that asked nobody", found.unasked),
         ("landings refused too late", found.late),
         ("landings not recorded yet", found.pending),
         ("tips adopted, unreviewed", found.adopted),
@@ -341,4 +343,113 @@ fn lines(table: &Table) -> String {
         .lines()
         .map(|line| format!("{}\n", line.trim_end()))
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn oid(digit: &str) -> Oid {
+        digit.repeat(40).parse().unwrap()
+    }
+
+    fn drift(name: &str, recorded: Option<Oid>, actual: RefState) -> Drift {
+        Drift {
+            name: RefName::from(name),
+            recorded,
+            actual,
+        }
+    }
+
+    /// Both ways out are commands to copy; a name that a shell would read as more has none.
+    #[test]
+    fn gives_ways_out() {
+        let (a, b) = (oid("a"), oid("b"));
+        let main = "refs/heads/main";
+        let adopt = format!("countersign log adopt {main}");
+        let back = format!("git update-ref {main} {a}");
+        let to = RefState::Symbolic(RefName::from("refs/heads/x"));
+        for (recorded, actual, expected) in [
+            (Some(a), RefState::At(b), vec![back.clone(), adopt.clone()]),
+            (Some(a), RefState::Absent, vec![back.clone(), adopt.clone()]),
+            (
+                None,
+                RefState::At(b),
+                vec![format!("git update-ref -d {main}"), adopt],
+            ),
+            (
+                Some(a),
+                to.clone(),
+                vec![format!("git symbolic-ref --delete {main}"), back],
+            ),
+            (None, to, vec![format!("git symbolic-ref --delete {main}")]),
+        ] {
+            assert_eq!(ways_out(&drift(main, recorded, actual)), expected);
+        }
+        let evil = drift("refs/heads/$(id)", Some(a), RefState::At(b));
+        assert!(ways_out(&evil).is_empty());
+    }
+
+    /// What somebody chose reaches the terminal as plain text, on a line of its own.
+    #[test]
+    fn is_plain() {
+        let found = History {
+            problems: vec![(Some(7), "by \u{1b}[2J\nroot".to_owned())],
+            ..History::default()
+        };
+        let text = history(&found);
+        assert!(
+            text.contains("\nentry 7: by \\u{1b}[2J\\u{a}root\n"),
+            "{text}"
+        );
+        let adopted = Entry::Adopted(crate::record::entry::Adopted {
+            at: "2026-01-02T00:00:00Z".parse().unwrap(),
+            repository: String::new(),
+            name: RefName::from("refs/heads/main"),
+            old: None,
+            new: Some(oid("c")),
+            by: "ro\u{202e}ot\n".to_owned(),
+            reason: String::new(),
+            policy: false,
+        });
+        let shown = [Shown {
+            index: 3,
+            entry: adopted,
+            reviewers: Some(Vec::new()),
+        }];
+        let text = table(&shown, None, false);
+        assert_eq!(text.lines().count(), 2, "{text}");
+        assert!(text.contains("ro\\u{202e}ot\\u{a}"), "{text}");
+        assert!(text.contains(&"c".repeat(12)) && !text.contains(&"c".repeat(13)));
+        assert!(table(&shown, None, true).contains(&"c".repeat(40)));
+        let other = RefName::from("refs/heads/other");
+        assert_eq!(table(&shown, Some(&other), false).lines().count(), 1);
+    }
+
+    /// The state is the first word, whatever else is known.
+    #[test]
+    fn says_the_state_first() {
+        let name = Some(RefName::from("refs/heads/main"));
+        let mut found = Standing {
+            state: State::Reviewed,
+            index: Some(4),
+            name,
+            reviewers: ["bob", "carol"]
+                .iter()
+                .filter_map(|name| crate::people::PersonName::new(name))
+                .collect(),
+            why: None,
+        };
+        let id = oid("d");
+        assert_eq!(
+            standing(&id, &found),
+            format!("reviewed {id}: entry 4 on refs/heads/main, reviewed by bob, carol\n")
+        );
+        found.state = State::Reachable;
+        found.reviewers.clear();
+        assert_eq!(
+            standing(&id, &found),
+            format!("reachable {id}: below entry 4 on refs/heads/main\n")
+        );
+    }
 }

@@ -20,9 +20,21 @@ pub(super) fn skeleton(name: &RefName) -> String {
 
 /// Returns the name without case, marks, invisible and look-alike characters.
 pub(super) fn plain_text(name: &RefName) -> String {
-    let text = name
+    let mut text = name
         .as_str()
         .map_or_else(|| name.to_string(), str::to_owned);
+    // Capitals that look like nothing may have small letters that do, and so on.
+    for _ in 0..4 {
+        let next = plain_once(&text);
+        if next == text {
+            break;
+        }
+        text = next;
+    }
+    text
+}
+
+fn plain_once(text: &str) -> String {
     let visible = text
         .nfkd()
         .filter(|c| !is_invisible(*c) && !is_combining_mark(*c));

@@ -25,5 +25,3 @@ pub mod tree;
 
 #[cfg(test)]
 mod against_git2;
-#[cfg(test)]
-mod fuzz;

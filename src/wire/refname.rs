@@ -384,6 +384,8 @@ mod tests {
         for (name, plain_name) in [
             ("refs/heads/Release/2", "refs/heads/release/2"),
             ("refs/heads/rele\u{430}se/10", "refs/heads/release/10"),
+            // A capital that looks like no Latin letter; its small letter does.
+            ("refs/heads/H\u{54d}B", "refs/heads/hub"),
             ("refs/heads/release/2", "refs/heads/release/2"),
         ] {
             assert_eq!(plain(&RefName::from(name)), RefName::from(plain_name));

@@ -8,6 +8,7 @@
     clippy::expect_used,
     clippy::indexing_slicing,
     clippy::print_stderr,
+    clippy::disallowed_methods,
     reason = "a helper of a test fails the test by panicking, and says why it skips"
 )]
 
@@ -15,10 +16,13 @@ mod attacks;
 mod bad_input;
 mod cli;
 mod coverage;
+mod evasions;
 mod house;
+mod operator;
 mod policy;
 mod push;
 mod record;
+mod reviewer;
 mod reviews;
 mod support;
 mod verdict;

@@ -6,7 +6,8 @@ use std::process::Stdio;
 use crate::support::config::{PLAIN_RULE, policy_text};
 use crate::support::ssh::SshServer;
 use crate::support::{
-    Checkout, Format, MAIN, NewCommit, Outcome, People, Server, approved_topic, policy, two_people,
+    Checkout, Format, MAIN, NewCommit, Outcome, People, Server, approved_topic, policy, rule,
+    two_people, two_people_under,
 };
 
 /// Refused, reviewed with plain git, landed, recorded, recomputed.
@@ -422,6 +423,47 @@ fn creation_at_a_recorded_commit() {
         alice.push(&[&format!("{at}:{name}")]).accepted();
         assert_eq!(server.tip(name).as_ref(), Some(at));
     }
+    server.cli(&["verify", "history"]).exits(0);
+}
+
+/// A branch made without asking anybody is as little reviewed as the commit it is made at.
+#[test]
+fn creation_reviews_nothing() {
+    let (server, alice, bob) = two_people();
+    let genesis = server.main();
+    let head = approved_topic(&alice, &bob, "a.txt");
+    alice.land(&head).accepted();
+    for (name, at, exit, word) in [
+        ("refs/heads/release/1", &genesis, 1, "baseline"),
+        ("refs/heads/release/2", &head, 0, "reviewed"),
+    ] {
+        alice.push(&[&format!("{at}:{name}")]).accepted();
+        for onto in [&["--onto", name][..], &[]] {
+            let asked = [&["verify", "commit", at.as_str()][..], onto].concat();
+            server.cli(&asked).exits(exit).says(word);
+        }
+    }
+}
+
+/// A rule for a ref alone is asked when the ref is made, at a commit that main recorded.
+#[test]
+fn creation_asks_the_rules_of_the_ref() {
+    let releases = rule(
+        "releases",
+        "refs = [\"refs/tags/v*\"]\nrequire = [\"1 of @maintainers\"]",
+    );
+    let (server, alice, bob) = two_people_under(&format!("{PLAIN_RULE}{releases}"));
+    let head = approved_topic(&alice, &bob, "a.txt");
+    alice.land(&head).accepted();
+    let target = "refs/tags/v1";
+    let push = format!("{head}:{target}");
+    alice.push(&[&push]).refused(&["missing-approvals"]);
+    let tag = bob.tag_review(
+        &head,
+        &crate::support::checkout::review_message("approve", target, &[]),
+    );
+    bob.push_review(&tag, &head, "bob-tag").accepted();
+    alice.push(&[&push]).accepted();
     server.cli(&["verify", "history"]).exits(0);
 }
 

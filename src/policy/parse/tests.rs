@@ -747,6 +747,29 @@ fn renders() {
     "#);
 }
 
+/// What is drawn of a file steers no terminal, and the caret still stands below its place.
+#[test]
+fn drawings_steer_no_terminal() {
+    for odd in [
+        "\u{9b}2J",
+        "\u{85}",
+        "\u{200f}",
+        "\u{2028}",
+        "\u{202e}",
+        "\u{e0041}",
+    ] {
+        let found = parse(&format!("x = \"{odd}\"; !\n")).unwrap_err();
+        let drawn = &found.rendered;
+        assert!(!drawn.contains(odd.chars().next().unwrap()), "{drawn:?}");
+        let lines: Vec<&str> = drawn.lines().collect();
+        let column = |letter: char| {
+            let line = lines.iter().find(|line| line.contains(letter)).unwrap();
+            line.chars().position(|c| c == letter).unwrap()
+        };
+        assert_eq!(column('^'), column(';'), "{drawn}");
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(512))]
 

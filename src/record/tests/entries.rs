@@ -44,18 +44,20 @@ fn refuses_other_spellings() {
     }
 }
 
-/// What JSON cannot hold is not written: large numbers, names that are not UTF-8.
+/// What would read back as something else is not written: large numbers, names that are no plain text.
 #[test]
 fn refuses_what_json_loses() {
     let mut entry = landed(0, 0, 1, 2);
     entry.limits.insert("bytes".to_owned(), u64::MAX);
     assert!(Entry::Landed(entry).encode().is_err());
-    let mut entry = landed(0, 0, 1, 2);
-    entry.name = RefName::new(b"refs/heads/\xff".to_vec());
-    assert!(matches!(
-        Entry::Landed(entry).encode(),
-        Err(EntryError::RefName(_))
-    ));
+    for name in [&b"refs/heads/\xff"[..], "refs/heads/\u{202e}a".as_bytes()] {
+        let mut entry = landed(0, 0, 1, 2);
+        entry.name = RefName::new(name);
+        assert!(matches!(
+            Entry::Landed(entry).encode(),
+            Err(EntryError::RefName(_))
+        ));
+    }
 }
 
 /// An entry of exactly the limit fits, one byte more does not, and nothing of it is appended.

@@ -86,6 +86,8 @@ fn the_first_bringer_stays() {
         assert_eq!(bringer(3), Some((None, time(2))));
         assert_eq!(bringer(4), Some((Some(person("mallory")), time(3))));
         assert_eq!(bringer(5), None);
+        let asked = [5, 3, 6, 1].map(oid).to_vec();
+        assert_eq!(record.unnoted(asked).unwrap(), [oid(5), oid(6)]);
     };
     assert_bringers(&record);
     append(&record, &sample());

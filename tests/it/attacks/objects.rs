@@ -84,7 +84,7 @@ fn obj_05_dot_git_and_its_equivalents() {
     }
 }
 
-/// OBJ-07: headers smuggled in behind those that count.
+/// OBJ-07: headers smuggled in behind those that count, as far as git can send them at all.
 #[test]
 fn obj_07_header_smuggling() {
     let (server, alice, bob) = without_fsck();
@@ -106,7 +106,6 @@ fn obj_07_header_smuggling() {
         after(" continued"),
         text.replacen("tree ", &format!("tree {tree}\ntree "), 1),
         text.replacen("parent ", &format!("parent {tip}\nparent "), 1),
-        text.replacen("parent ", "parent  ", 1),
         format!("{head}\n"),
         format!("{head}\n\n{body}\0more"),
         text.replacen(committer, &format!("{committer}\r"), 1),
@@ -163,6 +162,35 @@ fn obj_10_malformed_ident() {
         let head = write(&alice, "commit", broken.as_bytes());
         approved_and_refused(&server, &alice, &bob, &head, &["malformed-object"]);
     }
+}
+
+/// OBJ-11: dates past every clock, before every clock, and in the far future.
+#[test]
+fn obj_11_timestamps() {
+    let (server, alice, bob) = without_fsck();
+    let text = raw(&alice, &alice.change("a.txt", "new\n"));
+    for role in ["author ", "committer "] {
+        let line = text.lines().find(|line| line.starts_with(role)).unwrap();
+        let (ident, _) = line.rsplit_once("> ").unwrap();
+        for date in [
+            "99999999999999999999 +0000",
+            "18446744073709551616 +0000",
+            "9223372036854775808 +0000",
+            "-1 +0000",
+            "4102444800 +0000",
+        ] {
+            let broken = text.replacen(line, &format!("{ident}> {date}"), 1);
+            let head = write(&alice, "commit", broken.as_bytes());
+            // No approval: git itself will not tag some of these.
+            alice.land(&head).refused(&["malformed-object"]);
+        }
+    }
+    // Well formed and signed, and still of the year 2100.
+    let late = server
+        .checkout("alice")
+        .env("GIT_COMMITTER_DATE", "@4102444800 +0000");
+    let head = late.change("b.txt", "new\n");
+    approved_and_refused(&server, &late, &bob, &head, &["malformed-object"]);
 }
 
 /// OBJ-12: modes that are no git mode, or are one written otherwise.

@@ -1,0 +1,52 @@
+//! What is fuzzed: one function each, which breaks if what is promised of it does not hold.
+//!
+//! Each takes any bytes and returns whether they were accepted. Shared, by path, with `fuzz/`.
+
+mod config;
+mod objects;
+mod record;
+mod signatures;
+mod text;
+
+pub(crate) use config::{pattern, people, place, policy};
+pub(crate) use objects::{commit, hook_lines, ident, tag, tree};
+pub(crate) use record::{entry, intent, note};
+pub(crate) use signatures::{armor, openpgp_key, openpgp_signature, ssh_key, sshsig, verify};
+pub(crate) use text::{display, fold, merge_lines, ref_name, review};
+
+use countersign::wire::oid::ObjectFormat;
+
+/// Takes any bytes; panics if a promise is broken.
+pub(crate) type Target = fn(&[u8]) -> bool;
+
+/// Everything, by name.
+pub(crate) const TARGETS: &[(&str, Target)] = &[
+    ("armor", armor),
+    ("commit", commit),
+    ("display", display),
+    ("entry", entry),
+    ("fold", fold),
+    ("hook_lines", hook_lines),
+    ("ident", ident),
+    ("intent", intent),
+    ("merge_lines", merge_lines),
+    ("note", note),
+    ("openpgp_key", openpgp_key),
+    ("openpgp_signature", openpgp_signature),
+    ("pattern", pattern),
+    ("people", people),
+    ("place", place),
+    ("policy", policy),
+    ("ref_name", ref_name),
+    ("review", review),
+    ("ssh_key", ssh_key),
+    ("sshsig", sshsig),
+    ("tag", tag),
+    ("tree", tree),
+    ("verify", verify),
+];
+
+/// Those that refuse nothing.
+pub(crate) const TOTAL: &[&str] = &["display", "fold"];
+
+const FORMATS: [ObjectFormat; 2] = [ObjectFormat::Sha1, ObjectFormat::Sha256];

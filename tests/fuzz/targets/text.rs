@@ -1,0 +1,99 @@
+//! Names, messages, and texts of files.
+
+use bstr::ByteSlice;
+use countersign::git::lines;
+use countersign::report::plain;
+use countersign::wire::fold::{fold_component, fold_path};
+use countersign::wire::name::RefName;
+use countersign::wire::refname;
+use countersign::wire::review::ReviewMessage;
+
+use super::FORMATS;
+
+/// Names that pass are names to git, imitate nothing by being themselves, and have one plain form.
+pub(crate) fn ref_name(raw: &[u8]) -> bool {
+    let name = RefName::new(raw);
+    let plain = refname::plain(&name);
+    assert_eq!(refname::plain(&plain), plain, "{name}");
+    assert!(!refname::imitates(&name, &name));
+    let main = RefName::from("refs/heads/main");
+    let twin = refname::imitates(&name, &main);
+    assert!(twin || name == main || plain != main, "{name}");
+    let good = refname::check(&name).is_ok();
+    let own = refname::review_ref(&name).is_some() || refname::proposal_ref(&name).is_some();
+    assert!(!own || good);
+    assert!(!good || refname::is_valid(raw));
+    good
+}
+
+/// A review composed from what was read reads the same.
+pub(crate) fn review(raw: &[u8]) -> bool {
+    let mut parsed = false;
+    for format in FORMATS {
+        if let Ok(review) = ReviewMessage::parse(raw, format) {
+            let again = review.compose();
+            let read = ReviewMessage::parse(again.as_bytes(), format);
+            assert_eq!(read, Ok(review), "{again:?}");
+            parsed = true;
+        }
+    }
+    parsed
+}
+
+/// Folding what is folded changes nothing, also for bytes that are no text; case never matters.
+pub(crate) fn fold(raw: &[u8]) -> bool {
+    let path = fold_path(raw);
+    assert_eq!(fold_path(&path), path);
+    assert_eq!(
+        fold_path(&raw.to_ascii_uppercase()),
+        fold_path(&raw.to_ascii_lowercase())
+    );
+    let parts: Vec<Vec<u8>> = raw
+        .split(|byte| *byte == b'/')
+        .map(fold_component)
+        .collect();
+    assert_eq!(parts.join(&b'/'), path);
+    true
+}
+
+/// Of three texts divided by lines `=`: a side that changed nothing gives way, both sides that
+/// changed alike agree, and the order of the sides does not matter.
+pub(crate) fn merge_lines(raw: &[u8]) -> bool {
+    let mut texts = raw.splitn_str(3, "=\n");
+    let mut next = || texts.next().unwrap_or_default();
+    let (base, ours, theirs) = (next(), next(), next());
+    let merged = lines::merge_lines(base, ours, theirs);
+    assert_eq!(merged, lines::merge_lines(base, theirs, ours));
+    let text = |bytes: &[u8]| !bytes[..bytes.len().min(8000)].contains(&0);
+    if text(base) && text(ours) {
+        let ours = Some(ours.to_vec());
+        let side = ours.as_deref().unwrap();
+        assert_eq!(lines::merge_lines(base, side, base), ours);
+        assert_eq!(lines::merge_lines(base, base, side), ours);
+        assert_eq!(lines::merge_lines(base, side, side), ours);
+    }
+    if base == ours && ours == theirs {
+        assert_eq!(lines::effort(base, ours, theirs), 0);
+    }
+    merged.is_some()
+}
+
+/// What is shown moves no cursor, reorders nothing, keeps to the width and loses nothing.
+pub(crate) fn display(raw: &[u8]) -> bool {
+    let text = String::from_utf8_lossy(raw);
+    let shown = plain::plain(&text);
+    assert_eq!(plain::plain(&shown), shown);
+    assert!(!shown.contains(|c: char| {
+        c.is_control() || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+    }));
+    let lines = plain::wrap(&shown, "  ");
+    assert!(
+        lines
+            .iter()
+            .all(|line| plain::width(line) <= plain::COLUMNS)
+    );
+    let letters = |text: &str| text.replace(' ', "");
+    assert_eq!(letters(&lines.concat()), letters(&shown));
+    assert!(plain::width(&plain::clip(&shown, 40)) <= 40);
+    true
+}
