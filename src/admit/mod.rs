@@ -24,6 +24,7 @@ use sha2::{Digest, Sha256};
 use crate::gather::incoming::{self, InPush};
 use crate::gather::rulebook::{Rulebook, RulebookError, hex};
 use crate::gather::{self, Bringer, Bringers, Desk, Gathered, Limits, Proposed, candidates};
+use crate::git::changes::changes;
 use crate::git::{GitError, RefValue, Repo};
 use crate::judge::facts::{Facts, HeadFacts, Pusher, Scope, UpdateFacts};
 use crate::judge::verdict::{Code, Decision, SCHEMA, UpdateVerdict, Verdict};
@@ -35,6 +36,10 @@ use crate::record::{RecordError, View};
 use crate::wire::name::RefName;
 use crate::wire::object::ObjectKind;
 use crate::wire::oid::{ObjectFormat, Oid};
+use crate::wire::tree::FileMode;
+
+/// How many times `limits.bytes` of contents are hashed for one update.
+const CONTENTS: u64 = 32;
 
 /// What is asked, against which state of things.
 #[derive(Clone)]
@@ -211,7 +216,7 @@ fn with_rules(asked: Asked<'_>, rules: &Rulebook) -> Result<Admission, AdmitErro
             .collect(),
     };
     let judgement = judge::judge(&rules.policy, &rules.people, &facts);
-    let landings = landings(asked.repo, &view, &facts, &works, &judgement)?;
+    let landings = landings(asked.repo, asked.limits, &view, &facts, &works, &judgement)?;
     Ok(Admission {
         verdict: judgement.verdict,
         pusher,
@@ -271,6 +276,7 @@ fn of_the_moment(verdict: &UpdateVerdict) -> bool {
 
 fn landings(
     repo: &Repo,
+    limits: &Limits,
     view: &View,
     facts: &Facts,
     works: &[Work],
@@ -301,11 +307,46 @@ fn landings(
                 verdict: verdict.clone(),
                 counted,
                 received: grouped(&work.rested_on),
+                contents: match verdict.decision {
+                    Decision::Accept => contents(repo, limits, update)?,
+                    Decision::Undecided | Decision::Refuse => BTreeMap::new(),
+                },
             },
             sha256,
         });
     }
     Ok(landings)
+}
+
+/// Returns SHA-256 of the contents that an update brings, as far as they may be read.
+fn contents(
+    repo: &Repo,
+    limits: &Limits,
+    update: &UpdateFacts,
+) -> Result<BTreeMap<Oid, String>, AdmitError> {
+    let mut hashes = BTreeMap::new();
+    let mut left = limits.bytes.saturating_mul(CONTENTS);
+    for step in &update.steps {
+        let Some(from) = step.from else {
+            continue;
+        };
+        let (old, new) = (repo.commit(&from)?.tree, repo.commit(&step.to)?.tree);
+        for change in changes(repo, Some(&old), &new, limits.paths())? {
+            let Some((mode, oid)) = change.new.filter(|(_, oid)| !hashes.contains_key(oid)) else {
+                continue;
+            };
+            if mode == FileMode::Submodule {
+                continue;
+            }
+            let (_, size) = repo.kind_and_size(&oid)?;
+            if size <= limits.bytes && size <= left {
+                left = left.saturating_sub(size);
+                let raw = repo.raw(&oid, ObjectKind::Blob, limits.bytes)?;
+                hashes.insert(oid, hex(&Sha256::digest(&*raw)));
+            }
+        }
+    }
+    Ok(hashes)
 }
 
 /// Returns SHA-256 of a decisive object's raw bytes: what its id says in a weaker hash.

@@ -151,6 +151,9 @@ pub struct Decided {
     pub counted: Vec<CountedHead>,
     /// Who first brought those commits of the ranges that no known human signed.
     pub received: Vec<Received>,
+    /// SHA-256 of the contents that the step brings, hexadecimal, by id: what an id says in a weaker
+    /// hash. Files above `limits.bytes` are not read and not here.
+    pub contents: BTreeMap<Oid, String>,
 }
 
 /// Who pushed.

@@ -22,6 +22,37 @@ fn one_entry_each() {
     assert_eq!(server.log_size(), 3, "no landing is recorded twice");
 }
 
+/// An entry carries SHA-256 of the decisive commit and of the contents it brings.
+#[test]
+fn entries_carry_sha256() {
+    let (server, alice, bob) = two_people();
+    let head = approved_topic(&alice, &bob, "a.txt");
+    alice.land(&head).accepted();
+    let blob = alice.git(&["rev-parse", &format!("{head}:a.txt")]);
+    let shown = server.cli(&["log", "show", "--json"]).accepted().stdout;
+    for (kind, oid) in [("commit", head.as_str()), ("blob", blob.trim())] {
+        let raw = server.folder().join("object");
+        let bytes = std::process::Command::new("git")
+            .arg("--git-dir")
+            .arg(server.repo())
+            .args(["cat-file", kind, oid])
+            .output()
+            .unwrap()
+            .stdout;
+        fs::write(&raw, bytes).unwrap();
+        let sum = std::process::Command::new("sha256sum")
+            .arg(&raw)
+            .output()
+            .unwrap()
+            .stdout;
+        let hex = String::from_utf8_lossy(&sum)[..64].to_owned();
+        assert!(
+            shown.contains(&format!("\"{oid}\":\"{hex}\"")),
+            "{kind} {oid} {hex}: {shown}"
+        );
+    }
+}
+
 /// Only what landed whole, enforced and satisfied is reviewed; all else says what it is.
 #[test]
 fn states_of_commits() {

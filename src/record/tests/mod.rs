@@ -140,6 +140,7 @@ fn landed(second: i64, size: u64, old: u64, new: u64) -> Landed {
         sha256: BTreeMap::new(),
         rejudged: false,
         decision: DecisionId::Inline(Box::new(Decided {
+            contents: BTreeMap::new(),
             verdict: verdict(MAIN, old, new),
             counted: vec![CountedHead {
                 head: oid(new),
