@@ -17,38 +17,38 @@
     allow(clippy::disallowed_methods, reason = "tests drive the real git")
 )]
 
-/// Bytes become structs: hook lines, commits, trees, tags, signatures, reviews. No I/O.
+// Bytes become structs: hook lines, commits, trees, tags, signatures, reviews. No I/O.
 pub mod wire;
 
-/// `people.toml`: who may vouch, and with which keys.
+// `people.toml`: who may vouch, and with which keys.
 pub mod people;
 
-/// `policy.toml`: which refs are protected, and which rules a change must satisfy.
+// `policy.toml`: which refs are protected, and which rules a change must satisfy.
 pub mod policy;
 
-/// The pure decision: facts in, verdict out.
+// The pure decision: facts in, verdict out.
 pub mod judge;
 
-/// The only place that reads git: quarantine, strict objects, walks, tree changes, `merge/v1`.
+// The only place that reads git: quarantine, strict objects, walks, tree changes, `merge/v1`.
 pub mod git;
 
-/// The signed append-only log, intents, the received notes and the index.
+// The signed append-only log, intents, the received notes and the index.
 pub mod record;
 
-/// From tips to facts: commits, contributors, paths and classes, coverage.
+// From tips to facts: commits, contributors, paths and classes, coverage.
 pub mod gather;
 
-/// The one path from a proposed update to a decision; push, clone and replay all take it.
+// The one path from a proposed update to a decision; push, clone and replay all take it.
 pub mod admit;
 
-/// The machine: `server.toml`, hooks on disk, who the pusher is.
+// The machine: `server.toml`, hooks on disk, who the pusher is.
 pub mod host;
 
-/// Verdicts and entries become words; the only place that makes text.
+// Verdicts and entries become words; the only place that makes text.
 pub mod report;
 
-/// The doors: bytes from git to `admit` to an exit code.
+// The doors: bytes from git to `admit` to an exit code.
 pub mod gate;
 
-/// The command line.
+// The command line.
 pub mod cli;

@@ -78,7 +78,7 @@ impl<'s> Source<'s> {
         Ok(source)
     }
 
-    /// Parses the text; the caller keeps the result and looks at it through [`Source::root`].
+    /// Parses the text; the caller keeps the result and looks at it through [`Table::root`].
     pub fn parse(&self) -> Result<Spanned<DeTable<'s>>, ConfigError> {
         DeTable::parse(self.text).map_err(|fault| {
             let span = fault.span().unwrap_or(0..0);
