@@ -47,7 +47,7 @@ macro_rules! fuzz {
 }
 
 fuzz! {
-    armor, commit, display, entry, fold, hook_lines, ident, intent, merge_lines, note,
+    armor, commit, display, entry, fold, hidden, hook_lines, ident, intent, merge_lines, note,
     openpgp_key, openpgp_signature, pattern, people, place, policy, ref_name, review, ssh_key,
     sshsig, tag, tree, verify,
 }

@@ -12,7 +12,7 @@ pub(crate) use config::{pattern, people, place, policy};
 pub(crate) use objects::{commit, hook_lines, ident, tag, tree};
 pub(crate) use record::{entry, intent, note};
 pub(crate) use signatures::{armor, openpgp_key, openpgp_signature, ssh_key, sshsig, verify};
-pub(crate) use text::{display, fold, merge_lines, ref_name, review};
+pub(crate) use text::{display, fold, hidden, merge_lines, ref_name, review};
 
 use countersign::wire::oid::ObjectFormat;
 
@@ -26,6 +26,7 @@ pub(crate) const TARGETS: &[(&str, Target)] = &[
     ("display", display),
     ("entry", entry),
     ("fold", fold),
+    ("hidden", hidden),
     ("hook_lines", hook_lines),
     ("ident", ident),
     ("intent", intent),

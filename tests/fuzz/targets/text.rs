@@ -4,7 +4,8 @@ use bstr::ByteSlice;
 use countersign::git::lines;
 use countersign::report::plain;
 use countersign::wire::fold::{fold_component, fold_path};
-use countersign::wire::name::RefName;
+use countersign::wire::hidden::{in_file, in_path};
+use countersign::wire::name::{RefName, RepoPath};
 use countersign::wire::refname;
 use countersign::wire::review::ReviewMessage;
 
@@ -54,6 +55,23 @@ pub(crate) fn fold(raw: &[u8]) -> bool {
         .collect();
     assert_eq!(parts.join(&b'/'), path);
     true
+}
+
+/// Of a path in the first line and a content below it: each reason is said once, in order, at a line
+/// that there is.
+pub(crate) fn hidden(raw: &[u8]) -> bool {
+    let end = raw.iter().position(|byte| *byte == b'\n');
+    let (name, content) = raw.split_at(end.map_or(raw.len(), |end| end + 1));
+    let path = RepoPath::new(name);
+    let found = in_file(&path, content);
+    assert!(found.is_sorted_by(|a, b| a.reason < b.reason), "{found:?}");
+    for one in &found {
+        assert!(
+            one.line
+                .is_none_or(|line| line >= 1 && line <= content.len() + 1)
+        );
+    }
+    found.is_empty() && in_path(&path).is_none()
 }
 
 /// Of three texts divided by lines `=`: a side that changed nothing gives way, both sides that
