@@ -29,6 +29,7 @@ pub(crate) struct Tally {
     pub(crate) mutations: usize,
     pub(crate) merges: usize,
     pub(crate) conflicts: usize,
+    pub(crate) criss_cross: usize,
 }
 
 /// A policy to prove under.
@@ -241,7 +242,10 @@ impl Making {
     /// Merges two commits over their one base, if there is one and they do not conflict.
     fn merged(&mut self, a: usize, b: usize) -> Option<Files> {
         let bases = self.history.bases(a, b);
-        let [base] = bases[..] else { return None };
+        let [base] = bases[..] else {
+            self.tally.criss_cross += 1;
+            return None;
+        };
         let [base_files, ours, theirs] = [base, a, b].map(|at| self.files(at));
         let merged = merge(base_files, ours, theirs);
         self.merges.push(([base, a, b], merged.clone()));

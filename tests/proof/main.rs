@@ -31,7 +31,7 @@ use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 use history::{Draw, Making, Tally, Under};
 
 /// Histories of each kind, unless the environment says otherwise.
-const HISTORIES: u32 = 60;
+const HISTORIES: u32 = 40;
 
 /// Approvals are replayed wherever the base moves.
 #[test]
@@ -101,6 +101,7 @@ impl Tally {
         self.mutations += other.mutations;
         self.merges += other.merges;
         self.conflicts += other.conflicts;
+        self.criss_cross += other.criss_cross;
     }
 
     /// A proof over histories in which nothing lands proves nothing.
@@ -108,6 +109,7 @@ impl Tally {
         assert!(self.accepted >= self.histories, "{self:?}");
         assert!(self.refused >= self.histories, "{self:?}");
         assert!(self.mutations >= self.histories * 10, "{self:?}");
+        assert!(self.criss_cross > 0, "{self:?}");
         if under == Under::Replay {
             assert!(self.replayed * 10 >= self.histories, "{self:?}");
             assert!(self.sequences * 20 >= self.histories, "{self:?}");

@@ -55,7 +55,7 @@ impl World {
         branches: &str,
         files: &Files,
     ) -> (Self, Oid) {
-        let folder = tempfile::tempdir().unwrap();
+        let folder = scratch();
         let name = match format {
             ObjectFormat::Sha1 => "--object-format=sha1",
             ObjectFormat::Sha256 => "--object-format=sha256",
@@ -295,6 +295,14 @@ impl World {
         command.arg("-C").arg(self.dir());
         command
     }
+}
+
+/// A folder in memory where there is one: thousands of small objects are written, none to stay.
+fn scratch() -> tempfile::TempDir {
+    let memory = std::path::Path::new("/dev/shm");
+    tempfile::tempdir_in(memory)
+        .or_else(|_| tempfile::tempdir())
+        .unwrap()
 }
 
 /// Main as a ref.
