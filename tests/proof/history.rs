@@ -85,7 +85,7 @@ impl Making {
     pub(crate) fn run(&mut self, draws: &[Draw]) {
         for (what, a, b, c) in draws {
             let (a, b, c) = (usize::from(*a), usize::from(*b), usize::from(*c));
-            match what % 20 {
+            match what % 22 {
                 0..=1 => self.edit(a, b, c),
                 2..=7 => self.topic(a, b, c),
                 8 => self.join(a, b, c),
@@ -97,6 +97,7 @@ impl Making {
                 15 => self.land_squash(a, c),
                 16..=17 => self.land_merges(&[a, b, c], a ^ b),
                 18 => self.land_rebase(a),
+                19..=20 => self.weave(a, b, c),
                 _ => self.land_octopus(a, b),
             }
         }
@@ -295,11 +296,32 @@ impl Making {
         }
     }
 
-    /// Merges approved heads onto main, one after the other, by the rules; and lands the last merge.
+    /// A topic takes main in while main takes it in: what comes after has two bases with main.
+    fn weave(&mut self, head: usize, who: usize, how: usize) {
+        let (head, tip) = (self.approved(head), self.history.tip);
+        let Some(mut files) = self.merged(head, tip) else {
+            return;
+        };
+        let updated = self.add(files.clone(), &[head, tip]);
+        if how % 3 == 0 {
+            self.approve(updated, who, how);
+        }
+        self.land(&[head], how / 3);
+        self.change(&mut files, 7 + how, who);
+        let after = self.add(files, &[updated]);
+        self.approve(after, who / 2, how / 2);
+        self.land(&[after], how / 9);
+    }
+
     fn land_merges(&mut self, heads: &[usize], how: usize) {
+        let heads: Vec<usize> = heads.iter().map(|head| self.approved(*head)).collect();
+        self.land(&heads, how);
+    }
+
+    /// Merges heads onto main, one after the other, by the rules; and lands the last merge.
+    fn land(&mut self, heads: &[usize], how: usize) {
         let mut at = self.history.tip;
-        for head in heads {
-            let head = self.approved(*head);
+        for head in heads.iter().copied() {
             if let Some(files) = self.landed(head, at) {
                 at = match how % 3 {
                     2 => self.add(files, &[at]),
