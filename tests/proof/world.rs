@@ -96,6 +96,12 @@ impl World {
         self.folder.path().join("r.git")
     }
 
+    /// Forgets everything that was read.
+    #[allow(dead_code, reason = "only benchmarks start cold")]
+    pub(crate) fn reopen(&mut self) {
+        self.repo = Repo::open(&self.dir(), None).unwrap();
+    }
+
     /// How many entries the record has.
     pub(crate) fn size(&self) -> u64 {
         self.view.size()
