@@ -130,7 +130,8 @@ fn complete(
             return Ok(());
         }
     }
-    let (landing, residue) = leftover(desk, context, step, &landed)?;
+    let limit = desk.limits.objects();
+    let (landing, residue) = leftover(desk.repo, step.chain, context.on_chain, &landed, limit)?;
     if !residue.is_empty() {
         if found.residue.is_empty() {
             found.residue = residue;
@@ -165,26 +166,27 @@ fn stands(context: &Context<'_>, position: usize, landed: &[Oid]) -> bool {
 /// Splits the new commits that no counted head reaches into landing commits and what nobody
 /// reviewed. A landing commit's further parents must be counted heads: nothing else has a reason
 /// to be there.
-fn leftover(
-    desk: &Desk<'_>,
-    context: &Context<'_>,
-    step: &Step<'_>,
+pub(crate) fn leftover(
+    repo: &Repo,
+    chain: &[Oid],
+    on_chain: bool,
     heads: &[Oid],
+    limit: usize,
 ) -> Result<(BTreeSet<Oid>, Vec<Oid>), GatherError> {
-    let (Some(from), Some(to)) = (step.chain.first(), step.chain.last()) else {
+    let (Some(from), Some(to)) = (chain.first(), chain.last()) else {
         return Ok(Default::default());
     };
     let hidden: Vec<Oid> = [std::slice::from_ref(from), heads].concat();
-    let outside = walk::new_commits(desk.repo, to, &hidden, desk.limits.objects())?;
-    let chain: HashSet<&Oid> = step.chain.iter().collect();
+    let outside = walk::new_commits(repo, to, &hidden, limit)?;
+    let chain: HashSet<&Oid> = chain.iter().collect();
     let mut landing = BTreeSet::new();
     let mut residue = Vec::new();
     for commit in outside {
-        if !context.on_chain || !chain.contains(&commit) {
+        if !on_chain || !chain.contains(&commit) {
             residue.push(commit);
             continue;
         }
-        let parents = &desk.repo.commit(&commit)?.parents;
+        let parents = &repo.commit(&commit)?.parents;
         residue.extend(parents.iter().skip(1).filter(|oid| !heads.contains(oid)));
         landing.insert(commit);
     }
@@ -488,6 +490,23 @@ pub(crate) fn base_of(
     limit: usize,
     ancestry: &Ancestry,
 ) -> Result<Option<Oid>, GatherError> {
+    let bases = bases_of(repo, view, name, reviewed, prior, limit, ancestry)?;
+    Ok(match bases.as_slice() {
+        [one] => Some(*one),
+        _ => None,
+    })
+}
+
+/// Finds what could be that base: a landing has one only where there is exactly one.
+pub(crate) fn bases_of(
+    repo: &Repo,
+    view: &View,
+    name: &RefName,
+    reviewed: &Reviewed,
+    prior: &[Oid],
+    limit: usize,
+    ancestry: &Ancestry,
+) -> Result<Vec<Oid>, GatherError> {
     let head = reviewed.head;
     let is_ancestor = |older: &Oid, newer: &Oid| ancestry.is_ancestor(repo, older, newer, limit);
     let since = || {
@@ -523,8 +542,5 @@ pub(crate) fn base_of(
         let bases = ancestry.merge_bases(repo, &head, &reviewed.seen, limit)?;
         nearest.clone_from(&bases);
     }
-    Ok(match nearest.as_slice() {
-        [one] => Some(*one),
-        _ => None,
-    })
+    Ok(nearest)
 }
