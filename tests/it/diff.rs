@@ -352,6 +352,12 @@ fn what_cannot_be_told() {
     assert_eq!(value["coverage"], "unverifiable");
     assert!(value["why"].is_string(), "{value}");
 
+    // `reviews` gives the same reason.
+    let reviews = server.cli(&["reviews", &right, "--onto", "main", "--json"]);
+    let row = &reviews.exits(0).json()["reviews"][0];
+    assert_eq!(row["coverage"], "unverifiable");
+    assert!(row["why"].as_str().unwrap().contains("several"), "{row}");
+
     alice.onto(&base);
     let newline = commit_with_newline(&alice);
     let outcome = alice.countersign(&["diff", &right, &newline]).exits(3);
