@@ -4,7 +4,7 @@ use clap::Args;
 
 use super::ground::{Ground, Where};
 use super::{CliError, Exit, Kind, Session, check, git, repository};
-use crate::admit::residual::{Compared, Step, compare};
+use crate::admit::residual::{Step, compare};
 use crate::gather::candidates::message_of;
 use crate::git::Repo;
 use crate::git::patch::{Content, Patcher};
@@ -98,12 +98,16 @@ impl Diff {
             };
             compare(&asked, &target, &review, &step)
         })?;
-        self.show(
-            session,
-            ground.repo(),
-            (&target, &review, &landed),
-            &compared,
-        )
+        let counted = landing.as_ref().map_or(&[][..], |(past, _)| &past.counted);
+        let about = About {
+            target: &target,
+            review: &review,
+            landed: &landed,
+            compared: &compared,
+            counted,
+            unread: Vec::new(),
+        };
+        self.show(session, ground.repo(), about)
     }
 
     /// Finds what the user means; what git does not know may still be in the record.
@@ -129,14 +133,13 @@ impl Diff {
         &self,
         session: &mut Session<'_>,
         repo: &Repo,
-        (target, review, landed): (&RefName, &Review, &Oid),
-        compared: &Compared,
+        mut about: About<'_>,
     ) -> Result<Exit, CliError> {
+        let compared = about.compared;
         let reader = match session.on_terminal() {
             true => Reader::Terminal,
             false => Reader::Program,
         };
-        let mut unread = Vec::new();
         let mut data = Vec::new();
         let told = compared.why.is_none();
         if told && !session.json() {
@@ -150,19 +153,12 @@ impl Diff {
                 let failed = |error| CliError::new(Kind::Undecided, error);
                 for file in patcher.patch(change).map_err(failed)? {
                     if file.content == Content::Unread {
-                        unread.push(file.path.to_string());
+                        about.unread.push(file.path.to_string());
                     }
                     data.extend_from_slice(&patch::file(&file, reader));
                 }
             }
         }
-        let about = About {
-            target,
-            review,
-            landed,
-            compared,
-            unread: &unread,
-        };
         for line in diff::lines(&about) {
             session.say(&line);
         }

@@ -27,8 +27,10 @@ pub struct About<'a> {
     pub landed: &'a Oid,
     /// What was found.
     pub compared: &'a Compared,
+    /// Heads that the entry of the landing counted, if there is one.
+    pub counted: &'a [Oid],
     /// Paths whose contents are not in the patch because they are too large.
-    pub unread: &'a [String],
+    pub unread: Vec<String>,
 }
 
 /// Returns the schema's name and everything it has.
@@ -45,6 +47,7 @@ pub fn value(about: &About<'_>) -> Value {
         "ref": about.target,
         "review": {"tag": review.tag, "person": review.person, "head": review.head},
         "landed": about.landed,
+        "counted": about.counted,
         "coverage": compared.coverage,
         "base": expected.map(|landing| landing.base),
         "base_assumed": compared.assumed,
@@ -94,6 +97,14 @@ pub fn lines(about: &About<'_>) -> Vec<String> {
                     .map_or_else(String::new, |start| start.commit().short()),
             ));
         }
+    }
+    let others = about.counted.iter().filter(|oid| **oid != review.head);
+    let others: Vec<_> = others.map(Oid::to_string).collect();
+    if !others.is_empty() {
+        said.push(format!(
+            "the entry counted other reviewed commits too, and what they bring is shown here: {}",
+            words::list(&others)
+        ));
     }
     let commits = compared.commits.iter().take(COMMITS);
     said.extend(commits.map(|oid| format!("the reviewed commit does not reach {oid}")));

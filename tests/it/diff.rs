@@ -119,6 +119,7 @@ fn replay_in_json() {
         "ref": MAIN,
         "review": {"tag": tag, "person": "bob", "head": head},
         "landed": merged,
+        "counted": [],
         "coverage": "replay",
         "base": base,
         "base_assumed": false,
@@ -132,8 +133,13 @@ fn replay_in_json() {
     });
     assert_eq!(value, expected);
     alice.land(&merged).accepted();
-    let after = server.cli(&["diff", &tag, &merged, "--json"]).exits(0);
-    assert_eq!(after.json(), expected);
+    let mut after = server
+        .cli(&["diff", &tag, &merged, "--json"])
+        .exits(0)
+        .json();
+    assert_eq!(after["counted"], json!([head]));
+    after["counted"] = json!([]);
+    assert_eq!(after, expected);
 }
 
 /// The refusal of an evil merge gives the command, and what that prints is the evil alone.
@@ -402,6 +408,26 @@ fn what_landed_before() {
         .json();
     assert_eq!(value["onto"], head);
     assert_eq!(value["residual"][0]["path"], "c.txt");
+    assert_eq!(value["unreviewed_commits"], json!([]));
+}
+
+/// Where several reviewed heads landed at once, each reviewer is shown what the others brought, and
+/// told that those were counted too.
+#[test]
+fn several_heads_at_once() {
+    let (server, alice, bob) = two_people();
+    let first = approved_topic(&alice, &bob, "a.txt");
+    let second = approved_on_main(&alice, &bob, "b.txt");
+    alice.onto("origin/main");
+    merge(&alice, &first);
+    let both = merge(&alice, &second);
+    alice.land(&both).accepted();
+    let outcome = server.cli(&["diff", &first, &both]).exits(1);
+    assert!(outcome.stdout.contains("+++ b/b.txt"), "{outcome}");
+    assert!(!outcome.stdout.contains("a.txt"), "{outcome}");
+    assert!(outcome.stderr.contains(&second), "{outcome}");
+    let value = server.cli(&["diff", &first, &both, "--json"]).json();
+    assert_eq!(value["counted"], json!([first, second]));
     assert_eq!(value["unreviewed_commits"], json!([]));
 }
 
