@@ -13,6 +13,7 @@ pub mod baseline;
 pub mod history;
 pub mod rehearse;
 pub mod replay;
+pub mod residual;
 pub mod settle;
 pub mod standing;
 

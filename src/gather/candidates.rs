@@ -246,12 +246,12 @@ fn approvals(
 /// Returns every review of a head for the target with its state, whoever signed it, in log order.
 ///
 /// What a rejection or a withdrawal ended, or a later review of the same head, is `Replaced` or
-/// `Withdrawn`; a standing withdrawal is `Live`.
+/// `Withdrawn`; a standing withdrawal is `Live`. With each comes the later review that ended it.
 pub(crate) fn of_head(
     desk: &Desk<'_>,
     name: &RefName,
     head: &Oid,
-) -> Result<Vec<Candidate>, GatherError> {
+) -> Result<Vec<(Candidate, Option<Candidate>)>, GatherError> {
     let mut found = Vec::new();
     for (index, review) in desk.view.reviews_of_head(name, head)? {
         let person = review.person.clone();
@@ -264,10 +264,17 @@ pub(crate) fn of_head(
             .filter(|(other, _)| *other > index)
             .filter_map(|(other, review)| open(desk, other, review))
             .collect();
+        let mut successor = None;
         if candidate.message.verb == ReviewVerb::Approve {
             let reviews = [later.as_slice(), std::slice::from_ref(&candidate)].concat();
             let history = History::of(desk, name, &[reviews])?;
             settle(desk, &history, &mut candidate, &later)?;
+            if matches!(
+                candidate.state,
+                ReviewState::Replaced | ReviewState::Withdrawn
+            ) {
+                successor = succeeding(desk, &history, head, &later)?.cloned();
+            }
         } else if let Some(state) = key_state(desk, &candidate.review) {
             candidate.state = state;
         } else if let Some(last) = later.iter().find(|other| other.review.head == *head) {
@@ -275,10 +282,29 @@ pub(crate) fn of_head(
                 ReviewVerb::Withdraw => ReviewState::Withdrawn,
                 ReviewVerb::Approve | ReviewVerb::Reject => ReviewState::Replaced,
             };
+            successor = Some(last.clone());
         }
-        found.push(candidate);
+        found.push((candidate, successor));
     }
     Ok(found)
+}
+
+/// Returns the newest later review that takes the place of one of `head`.
+fn succeeding<'r>(
+    desk: &Desk<'_>,
+    history: &History<'_>,
+    head: &Oid,
+    later: &'r [Candidate],
+) -> Result<Option<&'r Candidate>, GatherError> {
+    if let Some(same) = later.iter().find(|other| other.review.head == *head) {
+        return Ok(Some(same));
+    }
+    for other in later {
+        if replacing(desk, history, head, std::slice::from_ref(other))?.is_some() {
+            return Ok(Some(other));
+        }
+    }
+    Ok(None)
 }
 
 /// Reads an entry's tag again; what once was sound still is, so a fault means a foreign entry.

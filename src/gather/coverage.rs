@@ -136,7 +136,9 @@ fn complete(landings: &Landings<'_>, edges: &[Edge], found: &mut Found) -> Resul
             return Ok(());
         }
     }
-    let (landing, residue) = landings.leftover(&landed)?;
+    let unreached = landings.unreached(&landed)?;
+    let (repo, on_chain) = (desk.repo, context.on_chain);
+    let (landing, residue) = leftover(repo, step.chain, on_chain, &landed, &unreached)?;
     if !residue.is_empty() {
         if found.residue.is_empty() {
             found.residue = residue;
@@ -166,6 +168,31 @@ fn stands(context: &Context<'_>, position: usize, landed: &[Oid]) -> bool {
                     .iter()
                     .any(|head| landed.contains(head))
         })
+}
+
+/// Splits the new commits that no counted head reaches into landing commits and what nobody
+/// reviewed. A landing commit's further parents must be counted heads: nothing else has a reason
+/// to be there.
+pub(crate) fn leftover(
+    repo: &Repo,
+    chain: &[Oid],
+    on_chain: bool,
+    heads: &[Oid],
+    unreached: &[Oid],
+) -> Result<(BTreeSet<Oid>, Vec<Oid>), GatherError> {
+    let chain: HashSet<&Oid> = chain.iter().collect();
+    let mut landing = BTreeSet::new();
+    let mut residue = Vec::new();
+    for commit in unreached {
+        if !on_chain || !chain.contains(commit) {
+            residue.push(*commit);
+            continue;
+        }
+        let parents = &repo.commit(commit)?.parents;
+        residue.extend(parents.iter().skip(1).filter(|oid| !heads.contains(oid)));
+        landing.insert(*commit);
+    }
+    Ok((landing, residue))
 }
 
 fn head_facts(
@@ -287,25 +314,6 @@ impl<'a> Landings<'a> {
             behind: RefCell::default(),
             unreached: RefCell::default(),
         })
-    }
-
-    /// Splits the new commits that no counted head reaches into landing commits and what nobody
-    /// reviewed. A landing commit's further parents must be counted heads: nothing else has a
-    /// reason to be there.
-    fn leftover(&self, heads: &[Oid]) -> Result<(BTreeSet<Oid>, Vec<Oid>), GatherError> {
-        let chain: HashSet<&Oid> = self.step.chain.iter().collect();
-        let mut landing = BTreeSet::new();
-        let mut residue = Vec::new();
-        for commit in self.unreached(heads)?.iter() {
-            if !self.context.on_chain || !chain.contains(commit) {
-                residue.push(*commit);
-                continue;
-            }
-            let parents = &self.desk.repo.commit(commit)?.parents;
-            residue.extend(parents.iter().skip(1).filter(|oid| !heads.contains(oid)));
-            landing.insert(*commit);
-        }
-        Ok((landing, residue))
     }
 
     /// Returns the new commits that none of the heads reaches.
@@ -513,6 +521,23 @@ pub(crate) fn base_of(
     limit: usize,
     ancestry: &Ancestry,
 ) -> Result<Option<Oid>, GatherError> {
+    let bases = bases_of(repo, view, name, reviewed, prior, limit, ancestry)?;
+    Ok(match bases.as_slice() {
+        [one] => Some(*one),
+        _ => None,
+    })
+}
+
+/// Finds what could be that base: a landing has one only where there is exactly one.
+pub(crate) fn bases_of(
+    repo: &Repo,
+    view: &View,
+    name: &RefName,
+    reviewed: &Reviewed,
+    prior: &[Oid],
+    limit: usize,
+    ancestry: &Ancestry,
+) -> Result<Vec<Oid>, GatherError> {
     let head = reviewed.head;
     let is_ancestor = |older: &Oid, newer: &Oid| ancestry.is_ancestor(repo, older, newer, limit);
     let since = || {
@@ -548,8 +573,5 @@ pub(crate) fn base_of(
         let bases = ancestry.merge_bases(repo, &head, &reviewed.seen, limit)?;
         nearest.clone_from(&bases);
     }
-    Ok(match nearest.as_slice() {
-        [one] => Some(*one),
-        _ => None,
-    })
+    Ok(nearest)
 }

@@ -63,19 +63,20 @@ pub fn effort(base: &[u8], ours: &[u8], theirs: &[u8]) -> usize {
     side(ours).saturating_add(side(theirs))
 }
 
-fn is_binary(bytes: &[u8]) -> bool {
+/// Returns whether git would call this binary.
+pub(super) fn is_binary(bytes: &[u8]) -> bool {
     bytes.iter().take(BINARY_PROBE).any(|byte| *byte == 0)
 }
 
 /// Bytes, and where their lines begin.
-struct Text<'a> {
+pub(super) struct Text<'a> {
     bytes: &'a [u8],
     /// One more than there are lines: the last is the end.
     starts: Vec<usize>,
 }
 
 impl<'a> Text<'a> {
-    fn new(bytes: &'a [u8]) -> Self {
+    pub(super) fn new(bytes: &'a [u8]) -> Self {
         let mut starts = vec![0];
         let mut at = 0usize;
         for line in bytes.split_inclusive(|byte| *byte == b'\n') {
@@ -85,16 +86,16 @@ impl<'a> Text<'a> {
         Self { bytes, starts }
     }
 
-    fn len(&self) -> usize {
+    pub(super) fn len(&self) -> usize {
         self.starts.len().saturating_sub(1)
     }
 
-    fn lines(&self, range: Range<usize>) -> Option<&'a [u8]> {
+    pub(super) fn lines(&self, range: Range<usize>) -> Option<&'a [u8]> {
         let (from, to) = (self.starts.get(range.start)?, self.starts.get(range.end)?);
         self.bytes.get(*from..*to)
     }
 
-    fn each(&self) -> impl Iterator<Item = &'a [u8]> {
+    pub(super) fn each(&self) -> impl Iterator<Item = &'a [u8]> {
         self.bytes.split_inclusive(|byte| *byte == b'\n')
     }
 }

@@ -50,24 +50,29 @@ pub enum Merged {
 /// [`GitError::Budget`] and [`GitError::TooLarge`] beyond the limits on directories, contents,
 /// depth and blob size ([`BLOB_LIMIT`]); whatever reading gives.
 pub fn merge_trees(repo: &Repo, base: &Oid, ours: &Oid, theirs: &Oid) -> Result<Merged, GitError> {
-    let mut merge = Merge {
-        repo,
-        known: HashMap::new(),
-        directories: 0,
-        contents: 0,
-        content_bytes: 0,
-        effort: 0,
-        path: Vec::new(),
-        depth: 0,
-        conflicts: Vec::new(),
-    };
-    let merged = merge.directory([Some(*base), Some(*ours), Some(*theirs)])?;
-    if !merge.conflicts.is_empty() {
-        merge.conflicts.sort_unstable();
-        merge.conflicts.dedup();
-        return Ok(Merged::Conflict(merge.conflicts));
-    }
-    Ok(Merged::Clean(merged.unwrap_or_else(|| repo.empty_tree())))
+    let (tree, conflicts) = Merge::new(repo, false).run(base, ours, theirs)?;
+    Ok(match conflicts.is_empty() {
+        true => Merged::Clean(tree),
+        false => Merged::Conflict(conflicts),
+    })
+}
+
+/// Merges as far as that goes: whatever conflicts is in the tree as ours has it.
+///
+/// To show what a merge by hand did beyond the mechanical one. No approval covers such a tree: where
+/// anything conflicts, the paths are told too, and nothing may be decided by it. Of a directory
+/// whose entries the strict parser refuses all is ours.
+///
+/// # Errors
+///
+/// As [`merge_trees`], and [`GitError::Budget`] where more than a thousand paths conflict.
+pub fn merge_beside_conflicts(
+    repo: &Repo,
+    base: &Oid,
+    ours: &Oid,
+    theirs: &Oid,
+) -> Result<(Oid, Vec<RepoPath>), GitError> {
+    Merge::new(repo, true).run(base, ours, theirs)
 }
 
 /// Base, ours and theirs, in this order.
@@ -84,9 +89,40 @@ struct Merge<'r> {
     path: Vec<u8>,
     depth: usize,
     conflicts: Vec<RepoPath>,
+    /// Whether what conflicts stays as ours has it, and the merge goes on.
+    keeps_ours: bool,
 }
 
-impl Merge<'_> {
+impl<'r> Merge<'r> {
+    fn new(repo: &'r Repo, keeps_ours: bool) -> Self {
+        Self {
+            repo,
+            known: HashMap::new(),
+            directories: 0,
+            contents: 0,
+            content_bytes: 0,
+            effort: 0,
+            path: Vec::new(),
+            depth: 0,
+            conflicts: Vec::new(),
+            keeps_ours,
+        }
+    }
+
+    /// Returns the tree, which means nothing where there are conflicts and they are not kept apart.
+    fn run(
+        mut self,
+        base: &Oid,
+        ours: &Oid,
+        theirs: &Oid,
+    ) -> Result<(Oid, Vec<RepoPath>), GitError> {
+        let merged = self.directory([Some(*base), Some(*ours), Some(*theirs)])?;
+        self.conflicts.sort_unstable();
+        self.conflicts.dedup();
+        let tree = merged.unwrap_or_else(|| self.repo.empty_tree());
+        Ok((tree, self.conflicts))
+    }
+
     /// Merges a directory slot; absent where nothing is left, or where something conflicts.
     fn directory(&mut self, sides: Sides<Oid>) -> Result<Option<Oid>, GitError> {
         if let Some(trivial) = trivial(&sides) {
@@ -106,14 +142,21 @@ impl Merge<'_> {
         let mut entries: Vec<TreeEntry> = Vec::new();
         for row in align([base.as_slice(), ours.as_slice(), theirs.as_slice()]) {
             if self.conflicts.len() >= CONFLICT_LIMIT {
+                if self.keeps_ours {
+                    count(self.conflicts.len(), "conflicting paths", CONFLICT_LIMIT)?;
+                }
                 return Ok(None);
             }
             entries.extend(self.slot(row)?);
         }
-        if self.conflicts.len() > before {
+        let found = self.conflicts.len();
+        if found > before && !self.keeps_ours {
             return Ok(None);
         }
         let merged = self.write(entries)?;
+        if self.keeps_ours && self.conflicts.len() > found {
+            return Ok(ours_of(&sides));
+        }
         if self.conflicts.len() == before {
             self.known.insert(sides, merged);
         }
@@ -149,10 +192,10 @@ impl Merge<'_> {
     fn file(&mut self, sides: Sides<(FileMode, Oid)>) -> Result<Option<(FileMode, Oid)>, GitError> {
         let regular = |mode: FileMode| matches!(mode, FileMode::File | FileMode::Executable);
         let [Some(base), Some(ours), Some(theirs)] = sides else {
-            return Ok(self.conflict());
+            return Ok(self.conflict(ours_of(&sides)));
         };
         if ![base, ours, theirs].iter().all(|(mode, _)| regular(*mode)) {
-            return Ok(self.conflict());
+            return Ok(self.conflict(Some(ours)));
         }
         // Two modes and three sides: one of the rules always fits.
         let modes = [Some(base.0), Some(ours.0), Some(theirs.0)];
@@ -163,6 +206,7 @@ impl Merge<'_> {
         }
         self.contents = count(self.contents, "files in a merge", CONTENT_LIMIT)?;
         let read = |oid: Oid| self.repo.raw(&oid, ObjectKind::Blob, BLOB_LIMIT);
+        let whole = ours;
         let (base, ours, theirs) = (read(base.1)?, read(ours.1)?, read(theirs.1)?);
         for side in [&base, &ours, &theirs] {
             self.content_bytes = self.content_bytes.saturating_add(side.len());
@@ -175,7 +219,7 @@ impl Merge<'_> {
                 let oid = self.repo.overlay(ObjectKind::Blob, bytes)?;
                 Ok(Some((mode, oid)))
             }
-            None => Ok(self.conflict()),
+            None => Ok(self.conflict(Some(whole))),
         }
     }
 
@@ -196,7 +240,7 @@ impl Merge<'_> {
         if let Err(error) = tree::parse(&raw, self.repo.format()) {
             let name = error.name().map_or(&[][..], |name| name.as_slice());
             let parent = self.enter(name)?;
-            let nothing = self.conflict();
+            let nothing = self.conflict(None);
             self.path.truncate(parent);
             return Ok(nothing);
         }
@@ -214,11 +258,15 @@ impl Merge<'_> {
         Ok(parent)
     }
 
-    /// Notes that what stands at the current path conflicts.
-    fn conflict<T>(&mut self) -> Option<T> {
+    /// Notes that what stands at the current path conflicts; gives what then stands there.
+    fn conflict<T>(&mut self, ours: Option<T>) -> Option<T> {
         self.conflicts.push(RepoPath::new(self.path.as_slice()));
-        None
+        ours.filter(|_| self.keeps_ours)
     }
+}
+
+fn ours_of<T: Copy>([_, ours, _]: &Sides<T>) -> Option<T> {
+    *ours
 }
 
 /// Rule 2; `None` where it does not decide.
@@ -351,6 +399,34 @@ mod tests {
                 "{sides:?}"
             );
         }
+    }
+
+    /// Beside conflicts everything merges; what conflicts is as ours has it, and is told.
+    #[test]
+    fn merges_beside_conflicts() {
+        let scratch = Scratch::new(ObjectFormat::Sha1);
+        let tree = |files: Files<'_>| scratch.tree(files);
+        let base = tree(&[(F, "a", A), (F, "d/a", A), (L, "l", "x"), (F, "gone", A)]);
+        let ours = tree(&[(F, "a", "x\n"), (F, "d/a", A), (L, "l", "y")]);
+        let theirs = tree(&[
+            (F, "a", "y\n"),
+            (F, "d/a", "z\n"),
+            (L, "l", "z"),
+            (X, "gone", A),
+        ]);
+        let (merged, conflicts) =
+            merge_beside_conflicts(&scratch.repo, &base, &ours, &theirs).unwrap();
+        assert_eq!(conflicts, ["a", "gone", "l"].map(RepoPath::from));
+        let expected = tree(&[(F, "a", "x\n"), (F, "d/a", "z\n"), (L, "l", "y")]);
+        assert_eq!(merged, expected);
+        // Where the names of a directory conflict, it is ours.
+        let ours = tree(&[(F, "d/Makefile", A), (F, "e", A)]);
+        let theirs = tree(&[(F, "d/makefile", A), (F, "f", A)]);
+        let (merged, conflicts) =
+            merge_beside_conflicts(&scratch.repo, &tree(&[]), &ours, &theirs).unwrap();
+        assert_eq!(conflicts, ["d/makefile"].map(RepoPath::from));
+        let expected = tree(&[(F, "d/Makefile", A), (F, "e", A), (F, "f", A)]);
+        assert_eq!(merged, expected);
     }
 
     /// A result is strict and readable, is judged like any tree, and leaves no file behind.

@@ -13,6 +13,7 @@ pub mod lines;
 pub mod merge;
 pub mod open;
 mod paint;
+pub mod patch;
 pub mod read;
 pub mod refs;
 pub mod walk;

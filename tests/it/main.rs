@@ -16,6 +16,7 @@ mod attacks;
 mod bad_input;
 mod cli;
 mod coverage;
+mod diff;
 mod evasions;
 mod house;
 mod operator;
