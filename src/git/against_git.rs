@@ -10,13 +10,13 @@ use crate::wire::object::ObjectKind;
 use crate::wire::oid::{ObjectFormat, Oid};
 
 /// Base and two edits of it.
-type Texts = [Vec<u8>; 3];
+pub(super) type Texts = [Vec<u8>; 3];
 
 /// Numbers that look random, the same in every run (SplitMix64).
-struct Random(u64);
+pub(super) struct Random(pub(super) u64);
 
 impl Random {
-    fn below(&mut self, limit: usize) -> usize {
+    pub(super) fn below(&mut self, limit: usize) -> usize {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut bits = self.0;
         bits = (bits ^ (bits >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -59,7 +59,12 @@ impl Random {
 }
 
 /// Returns texts of `length` lines out of a few, with some edits on each side.
-fn random_texts(random: &mut Random, few: &[&str], length: usize, edits: usize) -> Texts {
+pub(super) fn random_texts(
+    random: &mut Random,
+    few: &[&str],
+    length: usize,
+    edits: usize,
+) -> Texts {
     let base = random.lines(few, length);
     let ends = [0; 3].map(|_| random.below(4) > 0);
     let side = |random: &mut Random| {

@@ -18,6 +18,8 @@ pub mod open;
 mod paint;
 pub mod read;
 pub mod refs;
+#[cfg(test)]
+mod vectors;
 pub mod walk;
 
 pub use changes::{Change, TreeFault, changes, check_trees, mark_known};
