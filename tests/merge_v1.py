@@ -257,9 +257,10 @@ def merge_lines(base, ours, theirs, searched):
     for text in (base, ours, theirs):
         within(len(text), 1_000_000, "lines")
     sides = (ours, theirs)
-    hunks = []
-    for side, text in enumerate(sides):
-        hunks += [(start, end, side, a, b) for start, end, a, b in differences(base, text, searched)]
+    found = [differences(base, text, searched) for text in sides]
+    if None in found:
+        return None
+    hunks = [(start, end, side, a, b) for side in (0, 1) for start, end, a, b in found[side]]
     hunks.sort()
     merged, done = [], 0
     while hunks:
@@ -284,8 +285,11 @@ def merge_lines(base, ours, theirs, searched):
 
 
 def differences(a, b, searched):
-    """Returns the hunks: (from, to) in a, (from, to) in b."""
-    removed, added = mark(a, b, searched)
+    """Returns the hunks: (from, to) in a, (from, to) in b. None if they cannot be told."""
+    marks = mark(a, b, searched)
+    if marks is None:
+        return None
+    removed, added = marks
     slide(a, removed, added)
     slide(b, added, removed)
     facing = zip(gaps(removed), gaps(added))
@@ -293,7 +297,7 @@ def differences(a, b, searched):
 
 
 def mark(a, b, searched):
-    removed, added = [False] * len(a), [False] * len(b)
+    removed, added, certain = [False] * len(a), [False] * len(b), True
     stretches = [(0, len(a), 0, len(b))]
     while stretches:
         a0, a1, b0, b1 = stretches.pop()
@@ -306,14 +310,10 @@ def mark(a, b, searched):
                 stretches.append((a0, a_run, b0, b_run))
                 stretches.append((a_run + size, a1, b_run + size, b1))
                 continue
-            if common:
-                while a0 < a1 and b0 < b1 and a[a0] == b[b0]:
-                    a0, b0 = a0 + 1, b0 + 1
-                while a0 < a1 and b0 < b1 and a[a1 - 1] == b[b1 - 1]:
-                    a1, b1 = a1 - 1, b1 - 1
+            certain = certain and not common
         removed[a0:a1] = [True] * (a1 - a0)
         added[b0:b1] = [True] * (b1 - b0)
-    return removed, added
+    return (removed, added) if certain else None
 
 
 def search(a, a0, a1, b, b0, b1):

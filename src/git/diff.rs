@@ -1,8 +1,7 @@
 //! What differs between two texts, by lines: the diff of `merge/v1`.
 //!
-//! A histogram diff as git's, each choice of it written down in `docs/spec/merge-v1.md`, with nothing
-//! to fall back on: where every line that two stretches share is frequent, all of both is one change,
-//! but for what they begin and end with alike.
+//! A histogram diff as git's, each choice of it written down in `docs/spec/merge-v1.md`. Where every
+//! line that two stretches share is frequent git takes another diff; here there is none then.
 
 use std::ops::Range;
 
@@ -22,7 +21,8 @@ pub(super) struct Hunk {
     pub(super) after: Range<usize>,
 }
 
-/// Returns the changes from one text to another, top down, at least one common line between two.
+/// Returns the changes from one text to another, top down, at least one common line between two;
+/// `None` where frequent lines leave open which they are.
 ///
 /// Lines are numbers below `distinct`, equal where the lines are. `searched` counts the lines gone
 /// through, over all diffs of a merge.
@@ -35,17 +35,19 @@ pub(super) fn hunks(
     after: &[u32],
     distinct: usize,
     searched: &mut usize,
-) -> Result<Vec<Hunk>, GitError> {
+) -> Result<Option<Vec<Hunk>>, GitError> {
     let mut diff = Diff {
         before,
         after,
         removed: vec![false; before.len()],
         added: vec![false; after.len()],
     };
-    diff.mark(distinct, searched)?;
+    if !diff.mark(distinct, searched)? {
+        return Ok(None);
+    }
     Slide::all(before, &mut diff.removed, &diff.added);
     Slide::all(after, &mut diff.added, &diff.removed);
-    Ok(diff.hunks())
+    Ok(Some(diff.hunks()))
 }
 
 /// Two texts, and which of their lines are not in the other.
@@ -57,7 +59,6 @@ struct Diff<'t> {
 }
 
 /// A stretch of either text.
-#[derive(Clone, Debug, PartialEq, Eq)]
 struct Stretch {
     before: Range<usize>,
     after: Range<usize>,
@@ -82,7 +83,9 @@ enum Found {
 
 impl Diff<'_> {
     /// Splits both texts at the run that holds them together best, then what is above and below.
-    fn mark(&mut self, distinct: usize, searched: &mut usize) -> Result<(), GitError> {
+    /// Returns whether each stretch had such a run, or no line in common.
+    fn mark(&mut self, distinct: usize, searched: &mut usize) -> Result<bool, GitError> {
+        let mut certain = true;
         let mut index = Index::new(self.before.len(), distinct);
         let mut open = vec![Stretch {
             before: 0..self.before.len(),
@@ -107,10 +110,7 @@ impl Diff<'_> {
             index.clear(self.before, &stretch.before);
             match found {
                 Found::Nothing => self.change(&stretch),
-                Found::Frequent => {
-                    let inner = self.without_common_ends(&stretch);
-                    self.change(&inner);
-                }
+                Found::Frequent => certain = false,
                 Found::Run(run) => {
                     let (above, below) = stretch.around(run);
                     open.push(below);
@@ -118,7 +118,7 @@ impl Diff<'_> {
                 }
             }
         }
-        Ok(())
+        Ok(certain)
     }
 
     /// Tries the runs through each line of the one stretch that is not too frequent in the other,
@@ -189,27 +189,6 @@ impl Diff<'_> {
         let lines = self.before.iter().skip(run.before).take(run.len);
         let counts = lines.map(|line| index.seen(*line).count);
         counts.min().unwrap_or(NOWHERE)
-    }
-
-    /// Leaves out what both stretches begin with, then what both end with.
-    fn without_common_ends(&self, stretch: &Stretch) -> Stretch {
-        let mut inner = stretch.clone();
-        let line = |text: &[u32], at: usize| text.get(at).copied();
-        let both = |inner: &Stretch| !inner.before.is_empty() && !inner.after.is_empty();
-        while both(&inner)
-            && line(self.before, inner.before.start) == line(self.after, inner.after.start)
-        {
-            inner.before.start = inner.before.start.saturating_add(1);
-            inner.after.start = inner.after.start.saturating_add(1);
-        }
-        while both(&inner)
-            && line(self.before, inner.before.end.saturating_sub(1))
-                == line(self.after, inner.after.end.saturating_sub(1))
-        {
-            inner.before.end = inner.before.end.saturating_sub(1);
-            inner.after.end = inner.after.end.saturating_sub(1);
-        }
-        inner
     }
 
     /// Notes that nothing of a stretch is in both texts.

@@ -1,7 +1,8 @@
 //! The merge of three texts by lines: the part of `merge/v1` that looks into files.
 //!
 //! 1. A line ends with its line feed, which belongs to it; the last line may have none.
-//! 2. Each side's changes are its hunks from base ([`super::diff`]).
+//! 2. Each side's changes are its hunks from base ([`super::diff`]); where these cannot be told, the
+//!    file conflicts.
 //! 3. Hunks of the two sides that overlap or touch, no unchanged line of base between them, make
 //!    one region, and so on with further hunks.
 //! 4. A region changed by one side takes that side's lines; one that both have changed to the same
@@ -19,7 +20,7 @@ const BINARY_PROBE: usize = 8_000;
 /// Most lines of one text.
 const LINE_LIMIT: usize = 1_000_000;
 
-/// Merges by lines; `None` for a conflict, and where a side is binary.
+/// Merges by lines; `None` for a conflict, where a text is binary, and where there is no diff.
 ///
 /// `searched` counts the lines that the diffs go through, over all texts of a merge.
 ///
@@ -41,11 +42,10 @@ pub fn merge_lines(
     let ours = Text::new(ours, &mut numbers)?;
     let theirs = Text::new(theirs, &mut numbers)?;
     let distinct = numbers.len();
-    let sides = [
-        Side::new(&base, &ours, distinct, searched)?,
-        Side::new(&base, &theirs, distinct, searched)?,
-    ];
-    Ok(merge_sides(&base, sides))
+    let ours = Side::new(&base, &ours, distinct, searched)?;
+    let theirs = Side::new(&base, &theirs, distinct, searched)?;
+    let sides = ours.zip(theirs);
+    Ok(sides.and_then(|(ours, theirs)| merge_sides(&base, [ours, theirs])))
 }
 
 fn merge_sides(base: &Text, mut sides: [Side<'_>; 2]) -> Option<Vec<u8>> {
@@ -123,13 +123,13 @@ impl<'a> Side<'a> {
         text: &'a Text<'a>,
         distinct: usize,
         searched: &mut usize,
-    ) -> Result<Self, GitError> {
+    ) -> Result<Option<Self>, GitError> {
         let hunks = hunks(&base.numbers, &text.numbers, distinct, searched)?;
-        Ok(Self {
+        Ok(hunks.map(|hunks| Self {
             text,
             hunks: hunks.into_iter().peekable(),
             level: (0, 0),
-        })
+        }))
     }
 
     /// Takes the next hunk if it begins at or before this line of base; returns where it ends.

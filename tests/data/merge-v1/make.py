@@ -198,20 +198,24 @@ LINES = [
 
 
 def repeats():
-    """Lines that stand often: what a stretch of 64 does, one of 65 does not."""
+    """Lines that stand often: what 64 in a stretch do, 65 do not."""
     for times in (64, 65):
+        few = times == 64
         base = repeat(("x\n", times))
         above, below = repeat(("a\n", 1), ("x\n", times)), repeat(("x\n", times), ("b\n", 1))
         both = repeat(("a\n", 1), ("x\n", times), ("b\n", 1))
-        yield (f"{times} alike: above and below", base, above, below, both)
-        middle = repeat(("x\n", 20), ("m\n", 1), ("x\n", times - 20))
-        yield (f"{times} alike: in the middle and above", base, middle, above, None)
-        ends = repeat(("a\n", 1), ("x\n", times - 30), ("m\n", 1), ("x\n", 30))
-        yield (f"{times} alike: twice on one side", base, ends, below, None)
-        held = repeat(("x\n", times), ("u\n", 1), ("x\n", times))
-        up = repeat(("x\n", 5), ("a\n", 1), ("x\n", times - 5), ("u\n", 1), ("x\n", times))
-        down = repeat(("x\n", times), ("u\n", 1), ("x\n", times - 5), ("b\n", 1), ("x\n", 5))
-        yield (f"{times} alike on either side of one that is not", held, up, down, None)
+        yield (f"{times} alike and nothing else", base, above, below, both if few else None)
+        base = repeat(("x\n", times), ("u\n", 1), ("x\n", times))
+        above = repeat(("x\n", 5), ("a\n", 1), ("x\n", times - 5), ("u\n", 1), ("x\n", times))
+        below = repeat(("x\n", times), ("u\n", 1), ("x\n", times - 5), ("b\n", 1), ("x\n", 5))
+        both = repeat(("x\n", 5), ("a\n", 1), ("x\n", times - 5), ("u\n", 1), ("x\n", times - 5), ("b\n", 1), ("x\n", 5))
+        yield (f"{times} alike on either side of one that is not", base, above, below, both)
+        # Below the one that is not, something in common stands too often; far above, theirs changed.
+        base = repeat(("1\n2\nu\n", 1), ("p\nx\n", times), ("q\n", 1))
+        ours = repeat(("1\n2\nu\n", 1), ("r\nx\n", times), ("s\n", 1))
+        theirs = repeat(("1\ny\nu\n", 1), ("p\nx\n", times), ("q\n", 1))
+        both = repeat(("1\ny\nu\n", 1), ("r\nx\n", times), ("s\n", 1))
+        yield (f"{times} alike in one stretch, a change elsewhere", base, ours, theirs, both if few else None)
 
 
 class Random:
@@ -327,7 +331,7 @@ def cases():
         base, ours, theirs = ({"f": lines(text)} for text in texts)
         yield case(f"lines: {name}", base, ours, theirs, ["f"] if result is None else {"f": lines(result)})
     for name, base, ours, theirs, result in repeats():
-        yield case(f"lines: {name}", {"f": base}, {"f": ours}, {"f": theirs}, result and {"f": result})
+        yield case(f"lines: {name}", {"f": base}, {"f": ours}, {"f": theirs}, {"f": result} if result else ["f"])
     for at in (7999, 8000):
         def text(first, last):
             return {"mode": F, "repeat": [[first, 1], ["0123456789abcd\n", 533], ["-" * (at - 7996), 1], ["\0\n", 1], [last, 1]]}
