@@ -12,6 +12,8 @@ use std::collections::HashMap;
 use std::iter::Peekable;
 use std::ops::Range;
 
+use bstr::ByteSlice;
+
 use super::GitError;
 use super::diff::{Hunk, hunks};
 
@@ -38,9 +40,9 @@ pub fn merge_lines(
         return Ok(None);
     }
     let mut numbers = HashMap::new();
-    let base = Text::new(base, &mut numbers)?;
-    let ours = Text::new(ours, &mut numbers)?;
-    let theirs = Text::new(theirs, &mut numbers)?;
+    let base = Text::new(base)?.numbered(&Text::default(), &mut numbers);
+    let ours = Text::new(ours)?.numbered(&base, &mut numbers);
+    let theirs = Text::new(theirs)?.numbered(&base, &mut numbers);
     let distinct = numbers.len();
     let ours = Side::new(&base, &ours, distinct, searched)?;
     let theirs = Side::new(&base, &theirs, distinct, searched)?;
@@ -61,15 +63,17 @@ fn merge_sides(base: &Text, mut sides: [Side<'_>; 2]) -> Option<Vec<u8>> {
             (Some(_), Some(_)) | (None, None) => return None,
         }
     }
-    merged.extend_from_slice(base.lines(done..base.numbers.len())?);
+    merged.extend_from_slice(base.lines(done..base.len())?);
     Some(merged)
 }
 
 fn is_binary(bytes: &[u8]) -> bool {
-    bytes.iter().take(BINARY_PROBE).any(|byte| *byte == 0)
+    let probe = bytes.get(..BINARY_PROBE).unwrap_or(bytes);
+    probe.contains(&0)
 }
 
 /// Bytes, and their lines.
+#[derive(Default)]
 struct Text<'a> {
     bytes: &'a [u8],
     /// Where lines begin; one more than there are lines: the last is the end.
@@ -79,12 +83,11 @@ struct Text<'a> {
 }
 
 impl<'a> Text<'a> {
-    fn new(bytes: &'a [u8], known: &mut HashMap<&'a [u8], u32>) -> Result<Self, GitError> {
+    fn new(bytes: &'a [u8]) -> Result<Self, GitError> {
         let mut starts = vec![0];
-        let mut numbers = Vec::new();
         let mut at = 0usize;
-        for line in bytes.split_inclusive(|byte| *byte == b'\n') {
-            if numbers.len() >= LINE_LIMIT {
+        for line in bytes.lines_with_terminator() {
+            if starts.len() > LINE_LIMIT {
                 return Err(GitError::Budget {
                     what: "lines in a file to merge",
                     limit: LINE_LIMIT as u64,
@@ -92,15 +95,45 @@ impl<'a> Text<'a> {
             }
             at = at.saturating_add(line.len());
             starts.push(at);
-            // Three texts of a million lines have fewer than u32 can count.
-            let new = u32::try_from(known.len()).unwrap_or(u32::MAX);
-            numbers.push(*known.entry(line).or_insert(new));
         }
         Ok(Self {
             bytes,
             starts,
-            numbers,
+            numbers: Vec::new(),
         })
+    }
+
+    /// Gives the lines their numbers: what both texts begin and end with those of base, without
+    /// looking each up.
+    fn numbered(mut self, base: &Self, known: &mut HashMap<&'a [u8], u32>) -> Self {
+        let (len, base_len) = (self.len(), base.len());
+        let shorter = len.min(base_len);
+        let head = (0..shorter).take_while(|at| self.line(*at) == base.line(*at));
+        let head = head.count();
+        let above = |at: usize, len: usize| len.saturating_sub(at).saturating_sub(1);
+        let tail = (0..shorter.saturating_sub(head))
+            .take_while(|at| self.line(above(*at, len)) == base.line(above(*at, base_len)))
+            .count();
+        let kept = |range: Range<usize>| base.numbers.get(range).unwrap_or_default();
+        let mut numbers = Vec::with_capacity(len);
+        numbers.extend_from_slice(kept(0..head));
+        for at in head..len.saturating_sub(tail) {
+            // Three texts of a million lines have fewer than u32 can count.
+            let new = u32::try_from(known.len()).unwrap_or(u32::MAX);
+            let line = self.line(at).unwrap_or_default();
+            numbers.push(*known.entry(line).or_insert(new));
+        }
+        numbers.extend_from_slice(kept(base_len.saturating_sub(tail)..base_len));
+        self.numbers = numbers;
+        self
+    }
+
+    fn len(&self) -> usize {
+        self.starts.len().saturating_sub(1)
+    }
+
+    fn line(&self, at: usize) -> Option<&'a [u8]> {
+        self.lines(at..at.checked_add(1)?)
     }
 
     fn lines(&self, range: Range<usize>) -> Option<&'a [u8]> {
