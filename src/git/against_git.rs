@@ -167,7 +167,7 @@ fn compare_once(texts: &[Texts], tally: &mut Tally) {
             (None, None) => &mut tally.neither,
             (Some(_), Some(_)) => panic!(
                 "merged otherwise: {:?}",
-                texts.each_ref().map(|text| bstr::BStr::new(text))
+                texts.each_ref().map(bstr::BStr::new)
             ),
         } += 1;
     }

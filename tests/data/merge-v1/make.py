@@ -114,6 +114,8 @@ TREES = [
     ("limits: 129 levels that nobody looks at", {DEEP + "/d/f": A}, {DEEP + "/d/f": A}, {DEEP + "/d/f": BELOW}, {DEEP + "/d/f": BELOW}),
     ("limits: a path of 4,096 bytes", {"/".join([LONG] * 20) + "/" + "f" * 76: A}, {"/".join([LONG] * 20) + "/" + "f" * 76: ABOVE}, {"/".join([LONG] * 20) + "/" + "f" * 76: BELOW}, {"/".join([LONG] * 20) + "/" + "f" * 76: BOTH}),
     ("limits: a path of 4,097 bytes", {"/".join([LONG] * 20) + "/" + "f" * 77: A}, {"/".join([LONG] * 20) + "/" + "f" * 77: ABOVE}, {"/".join([LONG] * 20) + "/" + "f" * 77: BELOW}, "unverifiable"),
+    ("limits: a million lines and one", {"f": A}, {"f": ABOVE}, {"f": repeat(("\n", 1_000_001))}, "unverifiable"),
+    ("limits: a million lines and one, binary", {"f": A}, {"f": "\0"}, {"f": repeat(("\n", 1_000_001))}, ["f"]),
     ("limits: a thousand conflicts, and no more", {}, {f"f{n:04}": "x\n" for n in range(1001)}, {f"f{n:04}": "y\n" for n in range(1001)}, [f"f{n:04}" for n in range(1000)]),
 ]
 
