@@ -183,7 +183,7 @@ fn repeated_lines_merge_alike() {
         let length = [6, 16, 40][random.below(3)];
         random_texts(&mut random, &few[..kinds], length, 4)
     };
-    let tally = compare(|| (0..6_000).map(|_| one()).collect());
+    let tally = compare(|| (0..5_000).map(|_| one()).collect());
     eprintln!("repeated: {tally:?}");
     assert_eq!((tally.only_we, tally.only_git), (0, 0), "{tally:?}");
     assert!(tally.same > tally.total() / 10 && tally.neither > tally.total() / 10);
@@ -200,7 +200,7 @@ fn frequent_lines_never_merge_otherwise() {
         let length = [150, 300, 600][random.below(3)];
         random_texts(&mut random, &few[..kinds], length, 3)
     };
-    let tally = compare(|| (0..1_500).map(|_| one()).collect());
+    let tally = compare(|| (0..1_000).map(|_| one()).collect());
     eprintln!("frequent: {tally:?}");
     assert_eq!(tally.only_we, 0, "{tally:?}");
     assert!(
@@ -224,7 +224,7 @@ fn source_files_merge_alike() {
             }
             lines.join("\n").into_bytes()
         };
-        (0..5).map(|_| [text.into(), side(), side()]).collect()
+        (0..4).map(|_| [text.into(), side(), side()]).collect()
     };
     let tally = compare(|| files.iter().flat_map(|text| some_of(text)).collect());
     eprintln!("source: {tally:?}");
