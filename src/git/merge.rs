@@ -16,7 +16,7 @@
 use std::collections::HashMap;
 
 use super::changes::{align, git_order};
-use super::lines::{effort, merge_lines};
+use super::lines::merge_lines;
 use super::{BLOB_LIMIT, DEPTH_LIMIT, GitError, PATH_LIMIT, Repo};
 use crate::wire::name::RepoPath;
 use crate::wire::object::ObjectKind;
@@ -27,8 +27,6 @@ use crate::wire::tree::{self, FileMode, TreeEntry};
 const DIRECTORY_LIMIT: usize = 100_000;
 /// Most files whose content one merge merges.
 const CONTENT_LIMIT: usize = 10_000;
-/// Most lines that the diffs of one merge tell apart ([`effort`]): some seconds at worst.
-const EFFORT_LIMIT: usize = 200_000;
 /// Most conflicts that are told of; the merge stops there.
 const CONFLICT_LIMIT: usize = 1_000;
 /// Most bytes of contents, all sides together, that one merge merges.
@@ -85,7 +83,8 @@ struct Merge<'r> {
     directories: usize,
     contents: usize,
     content_bytes: usize,
-    effort: usize,
+    /// Lines that diffs have gone through.
+    searched: usize,
     path: Vec<u8>,
     depth: usize,
     conflicts: Vec<RepoPath>,
@@ -101,7 +100,7 @@ impl<'r> Merge<'r> {
             directories: 0,
             contents: 0,
             content_bytes: 0,
-            effort: 0,
+            searched: 0,
             path: Vec::new(),
             depth: 0,
             conflicts: Vec::new(),
@@ -211,10 +210,8 @@ impl<'r> Merge<'r> {
         for side in [&base, &ours, &theirs] {
             self.content_bytes = self.content_bytes.saturating_add(side.len());
         }
-        count(self.content_bytes, "bytes in a merge", CONTENT_BYTES)?;
-        self.effort = self.effort.saturating_add(effort(&base, &ours, &theirs));
-        count(self.effort, "lines to tell apart in a merge", EFFORT_LIMIT)?;
-        match merge_lines(&base, &ours, &theirs) {
+        within(self.content_bytes, "bytes in a merge", CONTENT_BYTES)?;
+        match merge_lines(&base, &ours, &theirs, &mut self.searched)? {
             Some(bytes) => {
                 let oid = self.repo.overlay(ObjectKind::Blob, bytes)?;
                 Ok(Some((mode, oid)))
@@ -254,7 +251,7 @@ impl<'r> Merge<'r> {
             self.path.push(b'/');
         }
         self.path.extend_from_slice(name);
-        count(self.path.len(), "bytes in a path", PATH_LIMIT)?;
+        within(self.path.len(), "bytes in a path", PATH_LIMIT)?;
         Ok(parent)
     }
 
@@ -282,13 +279,19 @@ fn trivial<T: Copy + PartialEq>([base, ours, theirs]: &Sides<T>) -> Option<Optio
 
 /// Returns one more than `so_far`, unless that is too many.
 fn count(so_far: usize, what: &'static str, limit: usize) -> Result<usize, GitError> {
-    if so_far >= limit {
+    let number = so_far.saturating_add(1);
+    within(number, what, limit)?;
+    Ok(number)
+}
+
+fn within(number: usize, what: &'static str, limit: usize) -> Result<(), GitError> {
+    if number > limit {
         return Err(GitError::Budget {
             what,
             limit: limit as u64,
         });
     }
-    Ok(so_far.saturating_add(1))
+    Ok(())
 }
 
 #[cfg(test)]
@@ -488,21 +491,32 @@ mod tests {
     #[test]
     fn long_texts_are_over_budget() {
         let scratch = Scratch::new(ObjectFormat::Sha1);
-        let noise = |seed: u64| -> String {
-            let bit = |n: u64| (n * n + seed).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 63;
-            (0..90_000).map(|n| format!("{}\n", bit(n))).collect()
+        // What is added splits them at the top, time and again: a search for each of 400 parts.
+        let parts = |added: &str| -> String {
+            let part = |n: usize| (0..400 - n).map(move |line| format!("{n} {line}\n"));
+            (0..400)
+                .flat_map(|n| part(n).chain((!added.is_empty()).then(|| format!("{n} {added}\n"))))
+                .collect()
         };
-        let base = noise(1);
-        let (above, below) = (format!("a\n{base}"), format!("{base}b\n"));
-        let both = format!("a\n{base}b\n");
-        let trees = [&base, &above, &below, &both, &noise(2), &noise(3)]
-            .map(|text| scratch.tree(&[(F, "a", text)]));
+        let base = parts("");
+        let below = format!("{base}b\n");
+        let texts = [
+            base.clone(),
+            format!("a\n{base}"),
+            below.clone(),
+            format!("a\n{below}"),
+            parts("added"),
+            "\n".repeat(1_000_001),
+        ];
+        let trees = texts.map(|text| scratch.tree(&[(F, "a", &text)]));
         let merge = |ours: usize, theirs: usize| {
             merge_trees(&scratch.repo, &trees[0], &trees[ours], &trees[theirs])
         };
         assert_eq!(merge(1, 2).unwrap(), Merged::Clean(trees[3]));
-        let error = merge(4, 5).unwrap_err();
-        assert!(matches!(error, GitError::Budget { .. }), "{error}");
+        for (ours, theirs) in [(2, 4), (5, 1)] {
+            let error = merge(ours, theirs).unwrap_err();
+            assert!(matches!(error, GitError::Budget { .. }), "{error}");
+        }
     }
 
     /// git's own merge of trees agrees where it follows no renames: contents here are all unlike.

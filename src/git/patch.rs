@@ -7,10 +7,8 @@
 use std::ops::Range;
 use std::rc::Rc;
 
-use gix::diff::blob::{Algorithm, Diff, InternedInput};
-
 use super::changes::Change;
-use super::lines::{Text, effort, is_binary};
+use super::lines::{Text, compare, is_binary};
 use super::{BLOB_LIMIT, GitError, Repo};
 use crate::wire::name::RepoPath;
 use crate::wire::object::ObjectKind;
@@ -21,10 +19,6 @@ use crate::wire::tree::FileMode;
 const CONTEXT: usize = 3;
 /// Most bytes of contents that one [`Patcher`] reads.
 const CONTENT_BYTES: u64 = 32 << 20;
-/// Most lines that one [`Patcher`] tells apart; files beyond are shown as replaced.
-const EFFORT_LIMIT: usize = 200_000;
-/// Most lines of both sides of a file that is shown.
-const LINES_LIMIT: usize = 2_000_000;
 
 /// One path of a patch: a file that changes, comes or goes. Where a file becomes another kind of
 /// thing there are two, as in git.
@@ -79,7 +73,7 @@ pub enum Kind {
 pub struct Patcher<'r> {
     repo: &'r Repo,
     bytes: u64,
-    effort: usize,
+    searched: usize,
 }
 
 impl<'r> Patcher<'r> {
@@ -88,7 +82,7 @@ impl<'r> Patcher<'r> {
         Self {
             repo,
             bytes: CONTENT_BYTES,
-            effort: EFFORT_LIMIT,
+            searched: 0,
         }
     }
 
@@ -130,16 +124,10 @@ impl<'r> Patcher<'r> {
         if is_binary(&old) || is_binary(&new) {
             return Ok(Content::Binary);
         }
-        let lines = old.iter().chain(new.iter()).filter(|byte| **byte == b'\n');
-        if lines.count() > LINES_LIMIT {
-            return Ok(Content::Unread);
-        }
-        let effort = effort(&old, &new, &old);
-        let exact = effort <= self.effort;
-        if exact {
-            self.effort = self.effort.saturating_sub(effort);
-        }
-        let hunks = hunks(&old, &new, exact);
+        let hunks = match hunks(&old, &new, &mut self.searched) {
+            Err(GitError::Budget { .. }) => return Ok(Content::Unread),
+            told => told?,
+        };
         Ok(match hunks.is_empty() {
             true => Content::Same,
             false => Content::Lines(hunks),
@@ -164,13 +152,15 @@ impl<'r> Patcher<'r> {
     }
 }
 
-/// Compares two texts; not `exact`, all that lies between the first and the last difference is
-/// replaced whole.
-fn hunks(old: &[u8], new: &[u8], exact: bool) -> Vec<Hunk> {
-    let (old, new) = (Text::new(old), Text::new(new));
-    let changed = match exact {
-        true => differing(&old, &new),
-        false => replaced(&old, &new),
+/// Compares two texts; what cannot be told apart is replaced whole.
+fn hunks(old: &[u8], new: &[u8], searched: &mut usize) -> Result<Vec<Hunk>, GitError> {
+    let (old, new, changed) = compare(old, new, searched)?;
+    let changed: Vec<Pair> = match changed {
+        Some(changed) => changed
+            .into_iter()
+            .map(|it| (it.before, it.after))
+            .collect(),
+        None => replaced(&old, &new),
     };
     let mut hunks = Vec::new();
     let mut rest = changed.as_slice();
@@ -188,37 +178,22 @@ fn hunks(old: &[u8], new: &[u8], exact: bool) -> Vec<Hunk> {
         rest = tail;
         hunks.extend(hunk(&old, &new, &group));
     }
-    hunks
+    Ok(hunks)
 }
 
 /// Lines of either side that stand for each other.
 type Pair = (Range<usize>, Range<usize>);
 
-fn differing(old: &Text<'_>, new: &Text<'_>) -> Vec<Pair> {
-    let mut input = InternedInput::default();
-    input.update_before(old.each());
-    input.update_after(new.each());
-    let mut diff = Diff::compute(Algorithm::Histogram, &input);
-    diff.postprocess_no_heuristic(&input);
-    let wide = |range: Range<u32>| range.start as usize..range.end as usize;
-    let pairs = diff
-        .hunks()
-        .map(|hunk| (wide(hunk.before), wide(hunk.after)));
-    pairs.collect()
-}
-
+/// Takes all that lies between the first and the last difference as replaced.
 fn replaced(old: &Text<'_>, new: &Text<'_>) -> Vec<Pair> {
-    let same = |(a, b): &(&[u8], &[u8])| a == b;
-    let head = old.each().zip(new.each()).take_while(same).count();
-    let most = old.len().min(new.len()).saturating_sub(head);
-    let back = |text: &Text<'_>, at: usize| {
-        let line = text.len().checked_sub(at)?;
-        text.lines(line.checked_sub(1)?..line).map(<[u8]>::to_vec)
-    };
-    let mut tail = 0;
-    while tail < most && back(old, tail) == back(new, tail) {
-        tail += 1;
-    }
+    let most = old.len().min(new.len());
+    let head = (0..most)
+        .take_while(|at| old.line(*at) == new.line(*at))
+        .count();
+    let back = |text: &Text<'_>, at: usize| text.len().saturating_sub(at).saturating_sub(1);
+    let tail = (0..most.saturating_sub(head))
+        .take_while(|at| old.line(back(old, *at)) == new.line(back(new, *at)))
+        .count();
     let middle = |text: &Text<'_>| head..text.len().saturating_sub(tail);
     let (old, new) = (middle(old), middle(new));
     match old.is_empty() && new.is_empty() {
@@ -296,6 +271,12 @@ mod tests {
         assert_eq!(found(&[0, 39]), [(0, 4), (36, 40)]);
         assert_eq!(found(&[10, 17]), [(7, 21)]);
         assert_eq!(found(&[10, 18]), [(7, 14), (15, 22)]);
+    }
+
+    /// Hunks of texts, or of texts for which nothing is left to search.
+    fn hunks(old: &[u8], new: &[u8], exact: bool) -> Vec<Hunk> {
+        let mut searched = if exact { 0 } else { usize::MAX };
+        super::hunks(old, new, &mut searched).unwrap()
     }
 
     /// Beyond the bound of lines what differs is replaced whole, and nothing around it.
@@ -382,7 +363,7 @@ mod tests {
             ("100644", "a", &large),
             ("100644", "b", &format!("{large}x")),
             ("100644", "c", "small\n"),
-            ("100644", "d", &"\n".repeat(LINES_LIMIT + 1)),
+            ("100644", "d", &"\n".repeat(1_000_001)),
         ]);
         let changed = changes(&scratch.repo, None, &tree, 9).unwrap();
         let mut patcher = Patcher::new(&scratch.repo);
