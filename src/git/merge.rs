@@ -484,7 +484,7 @@ mod tests {
         let deep = [A, "x", "y"].map(|text| bomb(text, 140));
         let error = merge_trees(&scratch.repo, &deep[0], &deep[1], &deep[2]).unwrap_err();
         assert!(matches!(error, GitError::Budget { .. }), "{error}");
-        assert!(started.elapsed() < Duration::from_secs(5));
+        assert!(started.elapsed() < Duration::from_secs(30));
     }
 
     /// Texts that take a diff too long are over budget; a long file with a short change is not.
