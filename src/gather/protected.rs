@@ -358,8 +358,10 @@ fn steps(
     facts: &mut UpdateFacts,
 ) -> Result<(), GatherError> {
     let (mut earlier, mut tried) = (Vec::new(), Vec::new());
+    let usable = context.candidates.usable();
+    let heads: Vec<Oid> = usable.map(|(_, it)| it.review.head).collect();
     let mut residue = Vec::new();
-    for chain in pieces {
+    for (place, chain) in pieces.iter().enumerate() {
         let (Some(from), Some(to)) = (chain.first(), chain.last()) else {
             continue;
         };
@@ -369,18 +371,18 @@ fn steps(
             new: &new,
             earlier: &earlier,
             tried: &tried,
+            later: match place.saturating_add(1) == pieces.len() {
+                true => &[],
+                false => &heads,
+            },
         };
         let found = coverage::search(desk, context, &step)?;
         residue.extend(found.residue);
         let whole = whole(desk, context, &step, from, to)?;
         facts.notices.extend(hands::strangers(&whole.contributors));
-        let heads = |sequence: &Vec<HeadFacts>| -> BTreeSet<Oid> {
-            sequence.iter().map(|head| head.head).collect()
-        };
         // Which sequence decides is the judge's to find: what lands for sure is in all of them.
-        let sure = found.sequences.iter().map(heads);
-        earlier.extend(sure.reduce(|all, one| &all & &one).unwrap_or_default());
-        tried.extend(found.sequences.iter().flat_map(heads));
+        earlier.extend(coverage::in_all(&found.sequences));
+        tried.extend(found.sequences.iter().flatten().map(|head| head.head));
         facts.steps.push(StepFacts {
             from: Some(*from),
             to: *to,
@@ -388,6 +390,7 @@ fn steps(
             sequences: found.sequences,
         });
     }
+    coverage::settle_replaced(context.candidates, &mut facts.steps);
     if !residue.is_empty() {
         residue.sort_unstable();
         residue.dedup();
