@@ -15,9 +15,12 @@
 mod attacks;
 mod bad_input;
 mod cli;
+mod contributors;
 mod coverage;
 mod evasions;
 mod house;
+mod landings;
+mod never_covered;
 mod operator;
 mod policy;
 mod push;
@@ -25,4 +28,5 @@ mod record;
 mod reviewer;
 mod reviews;
 mod support;
+mod terms;
 mod verdict;
