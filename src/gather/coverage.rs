@@ -11,7 +11,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use crate::git::merge::{Merged, merge_trees};
 use crate::git::{GitError, Repo, changes, walk};
-use crate::judge::facts::{HeadFacts, ReviewState, StepFacts};
+use crate::judge::facts::HeadFacts;
 use crate::judge::verdict::Coverage;
 use crate::record::View;
 use crate::wire::name::{RefName, RepoPath};
@@ -21,6 +21,7 @@ use super::ancestry::Ancestry;
 use super::candidates::{Candidate, Candidates};
 use super::hands::{self, Hands};
 use super::protected::classed;
+use super::replaced;
 use super::{Desk, GatherError};
 
 /// The most heads in one sequence.
@@ -55,7 +56,7 @@ pub(crate) struct Step<'a> {
     /// Heads that land there if one of those sequences decides: spent, to be safe.
     pub(crate) tried: &'a [Oid],
     /// Heads that may land in later steps: approvals that they replace are followed, and left out by
-    /// [`settle_replaced`] where they do not.
+    /// [`replaced::settle`] where they do not.
     pub(crate) later: &'a [Oid],
 }
 
@@ -127,8 +128,9 @@ fn complete(
     let landed: Vec<Oid> = [step.earlier, &heads].concat();
     let mut edges = edges.to_vec();
     for edge in &mut edges {
-        edge.approvals
-            .retain(|(position, _)| stands(context.candidates, *position, &[&landed, step.later]));
+        edge.approvals.retain(|(position, _)| {
+            replaced::stands(context.candidates, *position, &[&landed, step.later])
+        });
         if edge.approvals.is_empty() {
             return Ok(());
         }
@@ -148,53 +150,6 @@ fn complete(
     }
     found.sequences.push(sequence);
     Ok(())
-}
-
-/// A replaced approval counts only where a head that replaces it lands too.
-fn stands(candidates: &Candidates, position: usize, landed: &[&[Oid]]) -> bool {
-    candidates.all.get(position).is_some_and(|candidate| {
-        let lands = |head: &Oid| landed.iter().any(|heads| heads.contains(head));
-        candidate.state == ReviewState::Live || candidate.replaced_by.iter().any(lands)
-    })
-}
-
-/// Leaves out what rests on a replaced approval, once all steps of an update are known, unless a head
-/// that replaces it lands: in the same sequence, or in every sequence of another step.
-pub(crate) fn settle_replaced(candidates: &Candidates, steps: &mut [StepFacts]) {
-    loop {
-        let sure: Vec<Oid> = steps
-            .iter()
-            .flat_map(|step| in_all(&step.sequences))
-            .collect();
-        let mut settled = true;
-        for step in steps.iter_mut() {
-            for sequence in &mut step.sequences {
-                let own: Vec<Oid> = sequence.iter().map(|head| head.head).collect();
-                for head in sequence {
-                    let before = head.approvals.len();
-                    head.approvals
-                        .retain(|(position, _)| stands(candidates, *position, &[&own, &sure]));
-                    settled &= head.approvals.len() == before;
-                }
-            }
-            step.sequences
-                .retain(|heads| heads.iter().all(|head| !head.approvals.is_empty()));
-        }
-        // What is left out may itself have been what replaced another.
-        if settled {
-            return;
-        }
-    }
-}
-
-/// Returns the heads that land whichever of the sequences decides.
-pub(crate) fn in_all(sequences: &[Vec<HeadFacts>]) -> BTreeSet<Oid> {
-    let heads = sequences
-        .iter()
-        .map(|sequence| sequence.iter().map(|head| head.head).collect());
-    heads
-        .reduce(|all: BTreeSet<Oid>, one| &all & &one)
-        .unwrap_or_default()
 }
 
 /// Splits the new commits that no counted head reaches into landing commits and what nobody

@@ -22,6 +22,7 @@ use super::coverage::{self, Step};
 use super::described;
 use super::hands::{self, Hands};
 use super::hidden;
+use super::replaced;
 use super::rulebook::{Rulebook, RulebookError};
 use super::{Desk, GatherError, Proposed, fault_code, git_notice, notice};
 
@@ -381,7 +382,7 @@ fn steps(
         let whole = whole(desk, context, &step, from, to)?;
         facts.notices.extend(hands::strangers(&whole.contributors));
         // Which sequence decides is the judge's to find: what lands for sure is in all of them.
-        earlier.extend(coverage::in_all(&found.sequences));
+        earlier.extend(replaced::in_all(&found.sequences));
         tried.extend(found.sequences.iter().flatten().map(|head| head.head));
         facts.steps.push(StepFacts {
             from: Some(*from),
@@ -390,7 +391,7 @@ fn steps(
             sequences: found.sequences,
         });
     }
-    coverage::settle_replaced(context.candidates, &mut facts.steps);
+    replaced::settle(context.candidates, &mut facts.steps);
     if !residue.is_empty() {
         residue.sort_unstable();
         residue.dedup();

@@ -11,8 +11,11 @@ use crate::support::landing::{approve_for, lands, merge, pick, squash, uncovered
 use crate::support::objects::commit_tree;
 use crate::support::{Checkout, MAIN, NewCommit, approved_topic, two_people};
 
+/// What is done to the tree that is in the making in a checkout.
+type Change = fn(&Checkout);
+
 /// What is done to the tree that was approved, by what the refusal names: the path that differs.
-const CHANGES: &[(&str, fn(&Checkout))] = &[
+const CHANGES: &[(&str, Change)] = &[
     // Half of it: without a file of it, and without what it does to another.
     ("two.txt", |at| at.write(&[("two.txt", None)])),
     ("src/lib.rs", |at| {

@@ -1,4 +1,5 @@
-//! Who may approve what: contributors, landers, and what proves a commit. Each row is a test.
+//! Who may approve what: contributors, and what proves a commit. Each row is a test; who lands what
+//! is in [`landers`].
 //!
 //! | test | the change | may not approve | lands with |
 //! |---|---|---|---|
@@ -29,20 +30,8 @@
 //! | `reviewer_updates_the_topic` | alice's, into which bob merged main | alice, bob | carol |
 //! | `one_unproven_commit` | alice's signed on top of one nobody proves | alice | bob + carol |
 //! | `squash_as_a_head` | carol's squash of alice's, approved as that | carol | alice |
-//!
-//! Landing commits, with bob's approval of alice's head (and no more than that):
-//!
-//! | test | who lands | how |
-//! |---|---|---|
-//! | `author_lands` | alice | her own merge |
-//! | `reviewer_lands` | bob | his own merge |
-//! | `another_squashes` | carol, who is the one that approved | her squash |
-//! | `another_rebases` | carol, who is the one that approved | her copies of alice's commits |
-//! | `bot_lands` | a bot | a merge it signed |
-//! | `bot_lands_unsigned` | a bot | a merge nobody signed |
-//! | `merge_button` | alice | a merge the forge signed |
-//! | `squash_names_co_authors` | alice | a squash with bob in a trailer |
-//! | `landing_of_nobody` | alice | a merge nobody signed, first pushed by nobody known |
+
+mod landers;
 
 use std::collections::BTreeSet;
 
@@ -53,16 +42,18 @@ use crate::support::{
     Checkout, MAIN, NewCommit, Outcome, People, Server, approved_topic, policy, rule,
 };
 
-/// Each row of the tables above is a test here, and each test but this one has its row.
+/// Each row of the two tables is a test, and each test but this one has its row.
 #[test]
 fn every_row_is_a_test() {
-    let text = include_str!("contributors.rs");
-    let rows = text.lines().filter_map(|line| line.strip_prefix("//! | `"));
-    let rows: BTreeSet<_> = rows.filter_map(|row| row.split('`').next()).collect();
-    let tests = text.split("\n#[test]\nfn ").skip(1);
-    let mut tests: BTreeSet<_> = tests.filter_map(|test| test.split('(').next()).collect();
-    assert!(tests.remove("every_row_is_a_test"));
-    assert_eq!(rows, tests);
+    for text in [include_str!("mod.rs"), include_str!("landers.rs")] {
+        let rows = text.lines().filter_map(|line| line.strip_prefix("//! | `"));
+        let rows: BTreeSet<_> = rows.filter_map(|row| row.split('`').next()).collect();
+        let tests = text.split("\n#[test]\nfn ").skip(1);
+        let mut tests: BTreeSet<_> = tests.filter_map(|test| test.split('(').next()).collect();
+        tests.remove("every_row_is_a_test");
+        assert!(rows.len() > 5);
+        assert_eq!(rows, tests);
+    }
 }
 
 /// One approval of anybody for everything, and the people of the table; mallory's key is the forge's.
@@ -559,172 +550,4 @@ fn squash_as_a_head() {
     carol.share(&head);
     let people = ["carol: author committer signer"];
     row(&server, &head, &people, &["carol"], &["alice"]);
-}
-
-/// Alice's head of two commits with one person's approval, on a main that has not moved.
-fn reviewed(server: &Server, reviewer: &'static str) -> String {
-    let (alice, reviewer) = (server.checkout("alice"), server.checkout(reviewer));
-    alice.change("a.txt", "new\n");
-    approved_topic(&alice, &reviewer, "b.txt")
-}
-
-/// A checkout that stands on main's tip.
-fn on_main(server: &Server, person: &'static str) -> Checkout {
-    let at = server.checkout(person);
-    at.onto("origin/main");
-    at
-}
-
-/// Sees a landing accepted on the one approval there is, with these people in the verdict.
-#[track_caller]
-fn landed(server: &Server, at: &Checkout, landing: &str, people: &[&str]) {
-    if server.tip(&format!("{landing}^{{commit}}")).is_none() {
-        at.share(landing);
-    }
-    assert_eq!(hands(server, landing), people);
-    assert!(!codes(server, landing).contains("unproven-commit"));
-    lands(server, at, landing);
-}
-
-/// The author lands what somebody else approved.
-#[test]
-fn author_lands() {
-    let server = without_a_forge();
-    let head = reviewed(&server, "bob");
-    let alice = on_main(&server, "alice");
-    let landing = merge(&alice, &head);
-    let people = ["alice: author committer signer lander", "dana: lander"];
-    landed(&server, &alice, &landing, &people);
-}
-
-/// The reviewer merges what he approved: his merge is no part of the change.
-#[test]
-fn reviewer_lands() {
-    let server = without_a_forge();
-    let head = reviewed(&server, "bob");
-    let bob = on_main(&server, "bob");
-    let landing = merge(&bob, &head);
-    let people = [
-        "alice: author committer signer",
-        "bob: lander",
-        "dana: lander",
-    ];
-    landed(&server, &bob, &landing, &people);
-}
-
-/// Who squashes a head for landing is its lander, even where nothing of the head is left to see.
-#[test]
-fn another_squashes() {
-    let server = without_a_forge();
-    let head = reviewed(&server, "carol");
-    let carol = on_main(&server, "carol");
-    let landing = squash(&carol, &head);
-    let people = [
-        "alice: author committer signer",
-        "carol: lander",
-        "dana: lander",
-    ];
-    landed(&server, &carol, &landing, &people);
-}
-
-/// Who rebases a head for landing is its lander: the copies are not the range that was approved.
-#[test]
-fn another_rebases() {
-    let server = without_a_forge();
-    let head = reviewed(&server, "carol");
-    let carol = on_main(&server, "carol");
-    let landing = pick(&carol, &head, 2);
-    let people = [
-        "alice: author committer signer lander",
-        "carol: lander",
-        "dana: lander",
-    ];
-    landed(&server, &carol, &landing, &people);
-}
-
-/// A bot lands what people approved.
-#[test]
-fn bot_lands() {
-    let server = without_a_forge();
-    let head = reviewed(&server, "bob");
-    let bot = on_main(&server, "release-bot");
-    let landing = merge(&bot, &head);
-    let people = [
-        "alice: author committer signer",
-        "dana: lander",
-        "release-bot: lander",
-    ];
-    landed(&server, &bot, &landing, &people);
-}
-
-/// Its merge needs no signature: nothing of it was not approved.
-#[test]
-fn bot_lands_unsigned() {
-    let server = without_a_forge();
-    let head = reviewed(&server, "bob");
-    let bot = on_main(&server, "release-bot");
-    bot.git(&["config", "commit.gpgsign", "false"]);
-    let landing = merge(&bot, &head);
-    let people = [
-        "alice: author committer signer",
-        "dana: lander",
-        "release-bot: lander",
-    ];
-    landed(&server, &bot, &landing, &people);
-}
-
-/// A merge made and signed by the forge lands like any other.
-#[test]
-fn merge_button() {
-    let server = with_a_forge();
-    let head = reviewed(&server, "bob");
-    let forge = on_main(&server, "mallory");
-    forge.git(&["merge", "-q", "--no-ff", "--no-commit", &head]);
-    let landing = forge.commit(NewCommit {
-        files: &[],
-        ..WEB_EDIT
-    });
-    let alice = server.checkout("alice");
-    share(&forge, &alice, &landing);
-    let people = [
-        "alice: author committer signer lander",
-        "dana: lander",
-        "mallory: lander",
-        "noreply@example.com: lander",
-    ];
-    landed(&server, &alice, &landing, &people);
-}
-
-/// A squash that thanks its reviewer in a trailer, as forges write them, makes him no author.
-#[test]
-fn squash_names_co_authors() {
-    let server = without_a_forge();
-    let head = reviewed(&server, "bob");
-    let alice = on_main(&server, "alice");
-    alice.git(&["merge", "-q", "--squash", &head]);
-    let landing = alice.commit(NewCommit {
-        files: &[],
-        message: "squashed (#1)\n\nCo-authored-by: Bob <bob@example.com>",
-        ..CHANGE
-    });
-    let people = ["alice: author committer signer lander", "dana: lander"];
-    landed(&server, &alice, &landing, &people);
-}
-
-/// Nothing proves this merge, and nothing has to.
-#[test]
-fn landing_of_nobody() {
-    let server = without_a_forge();
-    let head = reviewed(&server, "bob");
-    let stranger = on_main(&server, "mallory");
-    stranger.git(&["config", "commit.gpgsign", "false"]);
-    let landing = merge(&stranger, &head);
-    stranger.share(&landing);
-    let alice = on_main(&server, "alice");
-    let people = [
-        "alice: author committer signer",
-        "dana: lander",
-        "mallory@example.com: lander",
-    ];
-    landed(&server, &alice, &landing, &people);
 }
