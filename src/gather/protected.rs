@@ -392,6 +392,12 @@ fn steps(
         });
     }
     replaced::settle(context.candidates, &mut facts.steps);
+    if pieces.len() > 1 {
+        // Approving the tip would not help: each of these wants a review of its own.
+        let steps = facts.steps.iter();
+        let bare = steps.filter(|step| step.sequences.is_empty());
+        residue.extend(bare.map(|step| step.to));
+    }
     if !residue.is_empty() {
         residue.sort_unstable();
         residue.dedup();

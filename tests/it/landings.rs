@@ -445,3 +445,34 @@ fn topic_older_than_what_the_reviewer_saw() {
     alice.onto("origin/main");
     lands(&server, &alice, &merge(&alice, &head));
 }
+
+/// Reviewed before its lower part landed, the upper part of a stack has that for its base; reviewed
+/// after the lower part was squashed, it is over a main that has the same twice, and conflicts where
+/// both wrote: then what is built on the tip is reviewed.
+#[test]
+fn stack_whose_lower_part_was_squashed() {
+    for before in [true, false] {
+        let (server, alice, bob) = two_people();
+        let carol = server.checkout("carol");
+        let lower = alice.change("a.txt", "one\n");
+        alice.share(&lower);
+        bob.approve(&lower).accepted();
+        let upper = alice.change("a.txt", "two\n");
+        alice.share(&upper);
+        if before {
+            carol.approve(&upper).accepted();
+        }
+        alice.onto("origin/main");
+        lands(&server, &alice, &squash(&alice, &lower));
+        if !before {
+            carol.approve(&upper).accepted();
+        }
+        let on_tip = pick(&alice, &upper, 1);
+        if !before {
+            uncovered(&server, &alice, &on_tip, "a.txt");
+            alice.share(&on_tip);
+            carol.approve(&on_tip).accepted();
+        }
+        lands(&server, &alice, &on_tip);
+    }
+}

@@ -122,6 +122,33 @@ fn every_commit_of_a_stack() {
     }
 }
 
+/// With `every_commit` the refusal names the commits that want a review of their own: approving the
+/// tip, which is approved, would not help.
+#[test]
+fn every_commit_names_the_unreviewed() {
+    let (server, alice, bob) = commit_by_commit(PLAIN_RULE);
+    let [first, second] = ["1\n", "2\n"].map(|text| alice.change("a.txt", text));
+    let third = approved_topic(&alice, &bob, "b.txt");
+    alice
+        .land(&third)
+        .refused(&["missing-approvals", "unreviewed-residual"]);
+    let verdict = server.check_json(&third, MAIN, "alice");
+    let findings = verdict["updates"][0]["findings"].as_array().unwrap();
+    let mut refusing = findings.iter().filter(|finding| {
+        finding["severity"] == "refuse" && finding["code"] != "missing-approvals"
+    });
+    let named = refusing.next().unwrap();
+    assert_eq!(refusing.next(), None);
+    assert_eq!(named["code"], "unreviewed-residual");
+    let detail = named["detail"].as_str().unwrap();
+    for (commit, is_named) in [(&first, true), (&second, true), (&third, false)] {
+        assert_eq!(detail.contains(commit.as_str()), is_named, "{detail}");
+    }
+    server.checkout("carol").approve(&first).accepted();
+    bob.review("approve", &second, &[]).accepted();
+    lands(&server, &alice, &third);
+}
+
 /// With `every_commit` a review that a later one replaced does not count where the replacing head is
 /// merely brought along and not itself a head that lands.
 #[test]
