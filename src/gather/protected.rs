@@ -26,6 +26,9 @@ use super::replaced;
 use super::rulebook::{Rulebook, RulebookError};
 use super::{Desk, GatherError, Proposed, fault_code, git_notice, notice};
 
+/// The most first-parent commits of one step whose own changes are asked for.
+const WAYSIDE: usize = 512;
+
 /// The kind of move, once its shape is found sound.
 enum Move {
     /// Nothing needs approval.
@@ -332,8 +335,14 @@ fn step(
     }
     let trusted = trusted_tips(desk, protection)?;
     let new: BTreeSet<Oid> = new.into_iter().collect();
-    let candidates = candidates::gather(desk, &facts.name, &paths, &new, new_rules.as_ref())?;
     let chain = walk::first_parents(desk.repo, to, from, &new)?;
+    let asked = match &chain {
+        Some(chain) if protection.every_commit || chain.len() <= WAYSIDE => {
+            on_the_way(desk, chain, paths)?
+        }
+        _ => paths,
+    };
+    let candidates = candidates::gather(desk, &facts.name, &asked, &new, new_rules.as_ref())?;
     let pieces: Vec<Vec<Oid>> = match &chain {
         Some(chain) if protection.every_commit => chain.windows(2).map(<[Oid]>::to_vec).collect(),
         Some(chain) => vec![chain.clone()],
@@ -349,6 +358,27 @@ fn step(
     steps(desk, &context, &pieces, facts)?;
     facts.reviews = described::describe(desk, &context, from, to, &mut facts.steps)?;
     Ok(())
+}
+
+/// Adds to the paths of a step what commits on its way change, and later ones take back: at the head
+/// that brings it a rule asks about it, and whom that rule names must be heard.
+fn on_the_way(
+    desk: &Desk<'_>,
+    chain: &[Oid],
+    mut paths: Vec<PathFacts>,
+) -> Result<Vec<PathFacts>, GatherError> {
+    if chain.len() <= 2 {
+        return Ok(paths);
+    }
+    let mut seen: BTreeSet<RepoPath> = paths.iter().map(|facts| facts.path.clone()).collect();
+    for pair in chain.windows(2) {
+        let [from, to] = pair else { continue };
+        desk.check_time()?;
+        let mut changed = raw_changes(desk, from, to)?;
+        changed.retain(|change| seen.insert(change.path.clone()));
+        paths.extend(classed(desk, changed)?);
+    }
+    Ok(paths)
 }
 
 /// Finds the ways to cover each step, one after the other.

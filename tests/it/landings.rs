@@ -301,6 +301,25 @@ fn resolution_while_rebasing() {
     lands(&server, &alice, &resolved);
 }
 
+/// A conflict resolved by merging main into the topic is a head of the topic, and lands as one.
+#[test]
+fn resolution_in_the_topic() {
+    let (server, alice, bob, head) = conflicting();
+    alice.git(&["merge", "--abort"]);
+    alice.git(&["checkout", "-q", "--detach", &head]);
+    assert!(!alice.try_git(&["merge", "-q", "origin/main"]).ok());
+    let resolved = alice.commit(NewCommit {
+        files: &[("same.txt", Some("both\n"))],
+        ..NewCommit::default()
+    });
+    alice.onto("origin/main");
+    let landing = merge(&alice, &resolved);
+    uncovered(&server, &alice, &landing, "same.txt");
+    alice.share(&resolved);
+    bob.approve(&resolved).accepted();
+    lands(&server, &alice, &landing);
+}
+
 /// A topic that took main in several times lands on a review of what it then is, also where main
 /// moves once more.
 #[test]

@@ -122,6 +122,61 @@ fn every_commit_of_a_stack() {
     }
 }
 
+fn guarded() -> String {
+    PLAIN_RULE.to_owned()
+        + &rule(
+            "secure",
+            "paths = [\"secure/\"]\nrequire = [\"1 of @security\"]",
+        )
+}
+
+/// A commit that takes the guarded file back that the one below it brings.
+fn takes_back(at: &Checkout) -> String {
+    at.commit(NewCommit {
+        files: &[("secure/key.txt", None), ("b.txt", Some("new\n"))],
+        ..NewCommit::default()
+    })
+}
+
+/// With `every_commit` a rule is asked about what a commit brings though a later one takes it back,
+/// and whom it names is heard.
+#[test]
+fn every_commit_and_what_is_taken_back() {
+    let (server, alice, bob) = commit_by_commit(&guarded());
+    let first = alice.change("secure/key.txt", "new\n");
+    let second = takes_back(&alice);
+    alice.share(&second);
+    for head in [&first, &second] {
+        bob.approve(head).accepted();
+    }
+    let refused = alice.land(&second).refused(&["missing-approvals"]);
+    refused.says("secure");
+    let dana = server.checkout("dana");
+    for head in [&first, &second] {
+        dana.approve(head).accepted();
+    }
+    lands(&server, &alice, &second);
+}
+
+/// So it is for two heads in sequence, each by another person, without `every_commit`.
+#[test]
+fn head_that_takes_back_what_another_brings() {
+    let (server, alice, bob) = two_people_under(&guarded());
+    let [carol, dana] = ["carol", "dana"].map(|person| server.checkout(person));
+    let first = alice.change("secure/key.txt", "new\n");
+    alice.share(&first);
+    carol.approve(&first).accepted();
+    bob.onto(&first);
+    let second = takes_back(&bob);
+    bob.share(&second);
+    alice.approve(&second).accepted();
+    bob.land(&second).refused(&["missing-approvals"]);
+    for head in [&first, &second] {
+        dana.approve(head).accepted();
+    }
+    lands(&server, &bob, &second);
+}
+
 /// With `every_commit` the refusal names the commits that want a review of their own: approving the
 /// tip, which is approved, would not help.
 #[test]
