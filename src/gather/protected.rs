@@ -18,16 +18,13 @@ use crate::wire::oid::Oid;
 use crate::wire::tree::FileMode;
 
 use super::candidates;
-use super::coverage::{self, Step};
+use super::coverage;
 use super::described;
 use super::hands::{self, Hands};
 use super::hidden;
-use super::replaced;
 use super::rulebook::{Rulebook, RulebookError};
+use super::steps;
 use super::{Desk, GatherError, Proposed, fault_code, git_notice, notice};
-
-/// The most first-parent commits of one step whose own changes are asked for.
-const WAYSIDE: usize = 512;
 
 /// The kind of move, once its shape is found sound.
 enum Move {
@@ -336,12 +333,7 @@ fn step(
     let trusted = trusted_tips(desk, protection)?;
     let new: BTreeSet<Oid> = new.into_iter().collect();
     let chain = walk::first_parents(desk.repo, to, from, &new)?;
-    let asked = match &chain {
-        Some(chain) if protection.every_commit || chain.len() <= WAYSIDE => {
-            on_the_way(desk, chain, paths)?
-        }
-        _ => paths,
-    };
+    let asked = steps::on_the_way(desk, protection, chain.as_deref(), paths)?;
     let candidates = candidates::gather(desk, &facts.name, &asked, &new, new_rules.as_ref())?;
     let pieces: Vec<Vec<Oid>> = match &chain {
         Some(chain) if protection.every_commit => chain.windows(2).map(<[Oid]>::to_vec).collect(),
@@ -355,114 +347,9 @@ fn step(
         trusted: &trusted,
         on_chain: chain.is_some(),
     };
-    steps(desk, &context, &pieces, facts)?;
+    steps::gather(desk, &context, &pieces, facts)?;
     facts.reviews = described::describe(desk, &context, from, to, &mut facts.steps)?;
     Ok(())
-}
-
-/// Adds to the paths of a step what commits on its way change, and later ones take back: at the head
-/// that brings it a rule asks about it, and whom that rule names must be heard.
-fn on_the_way(
-    desk: &Desk<'_>,
-    chain: &[Oid],
-    mut paths: Vec<PathFacts>,
-) -> Result<Vec<PathFacts>, GatherError> {
-    if chain.len() <= 2 {
-        return Ok(paths);
-    }
-    let mut seen: BTreeSet<RepoPath> = paths.iter().map(|facts| facts.path.clone()).collect();
-    for pair in chain.windows(2) {
-        let [from, to] = pair else { continue };
-        desk.check_time()?;
-        let mut changed = raw_changes(desk, from, to)?;
-        changed.retain(|change| seen.insert(change.path.clone()));
-        paths.extend(classed(desk, changed)?);
-    }
-    Ok(paths)
-}
-
-/// Finds the ways to cover each step, one after the other.
-fn steps(
-    desk: &Desk<'_>,
-    context: &coverage::Context<'_>,
-    pieces: &[Vec<Oid>],
-    facts: &mut UpdateFacts,
-) -> Result<(), GatherError> {
-    let (mut earlier, mut tried) = (Vec::new(), Vec::new());
-    let usable = context.candidates.usable();
-    let heads: Vec<Oid> = usable.map(|(_, it)| it.review.head).collect();
-    let mut residue = Vec::new();
-    for (place, chain) in pieces.iter().enumerate() {
-        let (Some(from), Some(to)) = (chain.first(), chain.last()) else {
-            continue;
-        };
-        let new = walk::new_commits(desk.repo, to, &[*from], desk.limits.objects())?;
-        let step = Step {
-            chain,
-            new: &new,
-            earlier: &earlier,
-            tried: &tried,
-            later: match place.saturating_add(1) == pieces.len() {
-                true => &[],
-                false => &heads,
-            },
-        };
-        let found = coverage::search(desk, context, &step)?;
-        residue.extend(found.residue);
-        let whole = whole(desk, context, &step, from, to)?;
-        facts.notices.extend(hands::strangers(&whole.contributors));
-        // Which sequence decides is the judge's to find: what lands for sure is in all of them.
-        earlier.extend(replaced::in_all(&found.sequences));
-        tried.extend(found.sequences.iter().flatten().map(|head| head.head));
-        facts.steps.push(StepFacts {
-            from: Some(*from),
-            to: *to,
-            whole,
-            sequences: found.sequences,
-        });
-    }
-    replaced::settle(context.candidates, &mut facts.steps);
-    if pieces.len() > 1 {
-        // Approving the tip would not help: each of these wants a review of its own.
-        let steps = facts.steps.iter();
-        let bare = steps.filter(|step| step.sequences.is_empty());
-        residue.extend(bare.map(|step| step.to));
-    }
-    if !residue.is_empty() {
-        residue.sort_unstable();
-        residue.dedup();
-        let named = residue.iter().take(20).map(Oid::to_string);
-        facts.notices.push(notice(Code::UnreviewedResidual, named));
-    }
-    facts.notices.sort_unstable();
-    facts.notices.dedup();
-    Ok(())
-}
-
-/// The facts if the step's end itself were the reviewed head.
-fn whole(
-    desk: &Desk<'_>,
-    context: &coverage::Context<'_>,
-    step: &Step<'_>,
-    from: &Oid,
-    to: &Oid,
-) -> Result<HeadFacts, GatherError> {
-    let mut people = Hands::default();
-    let hidden = [std::slice::from_ref(from), context.trusted].concat();
-    let trees = (desk.repo.commit(from)?.tree, desk.repo.commit(to)?.tree);
-    let landing = (&trees.0, &trees.1);
-    let range = hands::range(desk, context.name, to, &hidden, step.earlier, landing)?;
-    for commit in &range {
-        people.contribute(desk, commit)?;
-    }
-    Ok(HeadFacts {
-        head: *to,
-        only_naming: false,
-        paths: changed_paths(desk, from, to)?,
-        contributors: people.contributors(),
-        unproven: people.unproven,
-        approvals: Vec::new(),
-    })
 }
 
 /// Parses strictly every tree that is new, by comparing each commit with its first parent: what
@@ -510,11 +397,19 @@ fn tree_faults(desk: &Desk<'_>, tree: &Oid) -> Result<Vec<Notice>, GatherError> 
 }
 
 /// Compares two commits' trees, both sides of every change, with classes.
-fn changed_paths(desk: &Desk<'_>, from: &Oid, to: &Oid) -> Result<Vec<PathFacts>, GatherError> {
+pub(super) fn changed_paths(
+    desk: &Desk<'_>,
+    from: &Oid,
+    to: &Oid,
+) -> Result<Vec<PathFacts>, GatherError> {
     classed(desk, raw_changes(desk, from, to)?)
 }
 
-fn raw_changes(desk: &Desk<'_>, from: &Oid, to: &Oid) -> Result<Vec<Change>, GatherError> {
+pub(super) fn raw_changes(
+    desk: &Desk<'_>,
+    from: &Oid,
+    to: &Oid,
+) -> Result<Vec<Change>, GatherError> {
     let old = desk.repo.commit(from)?.tree;
     let new = desk.repo.commit(to)?.tree;
     let limit = desk.limits.paths();
