@@ -18,6 +18,8 @@
 //! | `signed_by_an_unknown_key` | alice's by its headers, an unknown key, pushed by bob | alice, bob | carol |
 //! | `unsigned_own` | alice's, pushed by her | alice | bob |
 //! | `unsigned_and_carried` | alice's, pushed by bob | alice, bob | carol |
+//! | `brought_on_any_ref` | the same, by a tag, a proposal or with his review | alice, bob | carol |
+//! | `brought_by_the_landing` | the same, with his review and to main at once | alice, bob | carol |
 //! | `unsigned_and_rebased` | alice's, committed again by bob, pushed by alice | alice, bob | carol |
 //! | `unsigned_of_nobody` | alice's, pushed by nobody known | alice | bob + carol |
 //! | `unsigned_by_a_bot` | alice's, pushed by a bot | alice | bob + carol |
@@ -37,6 +39,7 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 
+use crate::support::checkout::review_message;
 use crate::support::landing::{lands, merge, pick, squash};
 use crate::support::{
     Checkout, MAIN, NewCommit, Outcome, People, Server, approved_topic, policy, rule,
@@ -362,6 +365,49 @@ fn unsigned_own() {
 fn unsigned_and_carried() {
     let server = without_a_forge();
     let head = brought(&server, "alice", "bob", UNSIGNED);
+    let people = ["alice: author committer", "bob: pusher"];
+    row(&server, &head, &people, &["alice", "bob"], &["carol"]);
+}
+
+/// It is the first push that counts, whatever ref it is to; also one that brings a review.
+#[test]
+fn brought_on_any_ref() {
+    for name in [
+        "refs/tags/parked",
+        "refs/countersign/proposals/bob/parked",
+        "refs/notes/parked",
+        "review",
+    ] {
+        let server = without_a_forge();
+        let bob = server.checkout("bob");
+        let head = bob.commit(UNSIGNED);
+        if name == "review" {
+            bob.approve(&head).accepted();
+        } else {
+            bob.push(&[&format!("{head}:{name}")]).accepted();
+        }
+        share(&bob, &server.checkout("alice"), &head);
+        assert_eq!(
+            hands(&server, &head),
+            ["alice: author committer", "bob: pusher"],
+            "{name}"
+        );
+    }
+}
+
+/// What the landing itself brings has its pusher for a contributor.
+#[test]
+fn brought_by_the_landing() {
+    let server = without_a_forge();
+    let bob = server.checkout("bob");
+    let head = bob.commit(UNSIGNED);
+    let tag = bob.tag_review(&head, &review_message("approve", MAIN, &[]));
+    bob.push(&[
+        &format!("{tag}:refs/countersign/reviews/{head}/bob"),
+        &format!("{head}:{MAIN}"),
+    ])
+    .refused(&["missing-approvals", "self-approval"]);
+    bob.share(&head);
     let people = ["alice: author committer", "bob: pusher"];
     row(&server, &head, &people, &["alice", "bob"], &["carol"]);
 }
