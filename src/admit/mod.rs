@@ -29,7 +29,7 @@ use crate::git::{GitError, RefValue, Repo};
 use crate::judge::facts::{Facts, HeadFacts, Pusher, Scope, UpdateFacts};
 use crate::judge::verdict::{Code, Decision, SCHEMA, UpdateVerdict, Verdict};
 use crate::judge::{self, Judgement};
-use crate::people::People;
+use crate::people::{People, PersonName};
 use crate::policy::Mode;
 use crate::record::entry::{CountedHead, Decided, Entry, PolicyId, Received, Review};
 use crate::record::{RecordError, View};
@@ -288,7 +288,7 @@ fn landings(
         if !matches!(update.scope, Scope::Protected(_)) || of_the_moment(verdict) {
             continue;
         }
-        let counted = counted(repo, view, update, chosen)?;
+        let counted = counted(repo, view, update, verdict, chosen)?;
         let decisive = update
             .to
             .iter()
@@ -365,6 +365,7 @@ fn counted(
     repo: &Repo,
     view: &View,
     update: &UpdateFacts,
+    verdict: &UpdateVerdict,
     chosen: &[Option<usize>],
 ) -> Result<Vec<CountedHead>, AdmitError> {
     let mut counted = Vec::new();
@@ -373,7 +374,11 @@ fn counted(
             continue;
         };
         for head in sequence {
-            counted.push(counted_head(repo, view, update, head)?);
+            let head = counted_head(repo, view, update, verdict, head)?;
+            // Where no rule asked (a ref made at a recorded commit), nothing was counted.
+            if !head.reviews.is_empty() {
+                counted.push(head);
+            }
         }
     }
     Ok(counted)
@@ -383,15 +388,23 @@ fn counted_head(
     repo: &Repo,
     view: &View,
     update: &UpdateFacts,
+    verdict: &UpdateVerdict,
     head: &HeadFacts,
 ) -> Result<CountedHead, AdmitError> {
     const SPENT_LIMIT: usize = 100_000;
+    let counts = |person: &PersonName| {
+        let mut approvals = verdict.approvals.iter();
+        approvals.any(|it| it.counted && it.person == *person && it.commit == head.head)
+    };
     let mut reviews = Vec::new();
     let mut base = None;
     for (position, _) in &head.approvals {
         let Some(review) = update.reviews.get(*position) else {
             continue;
         };
+        if !counts(&review.person) {
+            continue;
+        }
         reviews.push(review.index);
         if base.is_none() {
             base = view.review_tag(&review.tag)?.map(|(_, review)| {

@@ -452,6 +452,23 @@ fn branch_made_from_an_older_main() {
     lands_on(&server, &alice, &next, RELEASE);
 }
 
+/// A branch made at a recorded commit asked for no approval, and one that is there all the same makes
+/// nothing reviewed: least of all by the one who makes the branch.
+#[test]
+fn branch_made_beside_a_needless_approval() {
+    let (server, alice, bob) = two_people();
+    let genesis = server.main();
+    for (reviewer, target) in [(&alice, RELEASE), (&bob, "refs/heads/release/2")] {
+        approve_for(reviewer, target, &genesis, &[]).accepted();
+        alice.push(&[&format!("{genesis}:{target}")]).accepted();
+        server
+            .cli(&["verify", "commit", &genesis, "--onto", target])
+            .exits(1)
+            .says("baseline");
+    }
+    server.cli(&["verify", "history"]).exits(0);
+}
+
 /// The commit a branch is made at must be all that was approved: one more is refused, and so is one
 /// that leaves main at two places.
 #[test]

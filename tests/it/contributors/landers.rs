@@ -11,6 +11,7 @@
 //! | `bot_lands` | a bot | a merge it signed |
 //! | `bot_lands_unsigned` | a bot | a merge nobody signed |
 //! | `merge_button` | alice | a merge the forge signed |
+//! | `reviewers_are_those_who_counted` | alice, who approved it as well | as it is |
 //! | `squash_names_co_authors` | alice | a squash with bob in a trailer |
 //! | `landing_of_nobody` | alice | a merge nobody signed, first pushed by nobody known |
 
@@ -150,6 +151,20 @@ fn merge_button() {
         "noreply@example.com: lander",
     ];
     landed(&server, &alice, &landing, &people);
+}
+
+/// The record names as reviewers those whose approvals counted: the author's own is not one.
+#[test]
+fn reviewers_are_those_who_counted() {
+    let server = without_a_forge();
+    let head = reviewed(&server, "bob");
+    let alice = server.checkout("alice");
+    alice.fetch();
+    alice.approve(&head).accepted();
+    alice.land(&head).accepted();
+    let told = server.cli(&["verify", "commit", &head, "--json"]).exits(0);
+    assert_eq!(told.json()["reviewers"], serde_json::json!(["bob"]));
+    server.cli(&["verify", "history"]).exits(0);
 }
 
 /// A squash that thanks its reviewer in a trailer, as forges write them, makes him no author.
