@@ -100,6 +100,17 @@ pub struct Landing {
     pub decided: Decided,
     /// SHA-256 of the decisive commits.
     pub sha256: BTreeMap<Oid, String>,
+    /// The steps that were decided, each for itself; no part of the record, which gives them again.
+    pub steps: Vec<Step>,
+}
+
+/// A step of a landing that approvals covered.
+#[derive(Debug)]
+pub struct Step {
+    /// The commit that it ends in.
+    pub to: Oid,
+    /// The heads that landed in it.
+    pub counted: Vec<CountedHead>,
 }
 
 /// Why there is no answer at all.
@@ -288,7 +299,9 @@ fn landings(
         if !matches!(update.scope, Scope::Protected(_)) || of_the_moment(verdict) {
             continue;
         }
-        let counted = counted(repo, view, update, verdict, chosen)?;
+        let steps = decided_steps(repo, view, update, verdict, chosen)?;
+        let heads = steps.iter().flat_map(|step| &step.counted);
+        let counted: Vec<CountedHead> = heads.cloned().collect();
         let decisive = update
             .to
             .iter()
@@ -313,6 +326,7 @@ fn landings(
                 },
             },
             sha256,
+            steps,
         });
     }
     Ok(landings)
@@ -360,19 +374,20 @@ fn digest(repo: &Repo, oid: &Oid) -> Result<String, AdmitError> {
     Ok(hex(&Sha256::digest(&*repo.raw(oid, kind, LIMIT)?)))
 }
 
-/// Lists the heads that were counted, with what is spent with them.
-fn counted(
+/// Lists the steps that were decided, with the heads that were counted and what is spent with them.
+fn decided_steps(
     repo: &Repo,
     view: &View,
     update: &UpdateFacts,
     verdict: &UpdateVerdict,
     chosen: &[Option<usize>],
-) -> Result<Vec<CountedHead>, AdmitError> {
-    let mut counted = Vec::new();
+) -> Result<Vec<Step>, AdmitError> {
+    let mut steps = Vec::new();
     for (step, choice) in update.steps.iter().zip(chosen) {
         let Some(sequence) = choice.and_then(|choice| step.sequences.get(choice)) else {
             continue;
         };
+        let mut counted = Vec::new();
         for head in sequence {
             let head = counted_head(repo, view, update, verdict, head)?;
             // Where no rule asked (a ref made at a recorded commit), nothing was counted.
@@ -380,8 +395,12 @@ fn counted(
                 counted.push(head);
             }
         }
+        steps.push(Step {
+            to: step.to,
+            counted,
+        });
     }
-    Ok(counted)
+    Ok(steps)
 }
 
 fn counted_head(

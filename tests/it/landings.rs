@@ -163,6 +163,9 @@ fn queue_of_merges() {
         for tip in pushed {
             lands(&server, &bot, tip);
         }
+        // Between the two ends of a push a commit is reachable: no step ended in it.
+        let first = server.cli(&["verify", "commit", &tips[0]]);
+        first.exits(i32::from(at_once));
     }
 }
 

@@ -50,9 +50,18 @@ fn every_commit_of_a_queue() {
         approved_topic(&alice, &bob, &format!("{topic}/b.txt"))
     });
     alice.onto("origin/main");
-    merge(&alice, &heads[0]);
-    squash(&alice, &heads[1]);
+    let steps = [merge(&alice, &heads[0]), squash(&alice, &heads[1])];
     lands(&server, &alice, &merge(&alice, &heads[2]));
+    for commit in &steps {
+        server.cli(&["verify", "commit", commit]).exits(0);
+    }
+    // What is behind a merge came in with it, and is no step.
+    let within = format!("{}~1", heads[0]);
+    for commit in [&heads[0], &within] {
+        let oid = alice.git(&["rev-parse", commit]);
+        let told = server.cli(&["verify", "commit", &oid]).exits(1);
+        told.says("reachable");
+    }
 
     for (every, server) in [(true, server), (false, Server::new())] {
         let (alice, bob) = (server.checkout("alice"), server.checkout("bob"));
@@ -119,6 +128,12 @@ fn every_commit_of_a_stack() {
         // The heads that replace bob's first approval do not land here.
         alice.land(&tips[0]).refused(&["missing-approvals"]);
         lands(&server, &alice, &tips[2]);
+        // Each was a step, and is as reviewed as the tip: by its own reviewer, the tip by all.
+        let second = if mixed { "carol" } else { "bob" };
+        for (tip, reviewer) in tips.iter().zip(["bob", second]) {
+            let told = server.cli(&["verify", "commit", tip, "--json"]).exits(0);
+            assert_eq!(told.json()["reviewers"], serde_json::json!([reviewer]));
+        }
     }
 }
 
