@@ -18,6 +18,7 @@ mod cli;
 mod contributors;
 mod coverage;
 mod evasions;
+mod every_commit;
 mod house;
 mod landings;
 mod never_covered;

@@ -1,10 +1,10 @@
-//! What the terms of a policy change in coverage: `every_commit`, `base = "exact"`, `trusts`, and the
-//! branches that are made or fed from main.
+//! What the terms of a policy change in coverage: `base = "exact"`, `trusts`, and the branches that
+//! are made or fed from main.
 
 use serde_json::Value;
 
 use crate::push::approved_on_main;
-use crate::support::config::{PLAIN_RULE, policy_text};
+use crate::support::config::PLAIN_RULE;
 use crate::support::landing::{approve_for, lands, lands_on, merge, pick, squash};
 use crate::support::{
     Checkout, MAIN, NewCommit, People, Server, approved_topic, policy, rule, two_people,
@@ -12,234 +12,6 @@ use crate::support::{
 };
 
 const RELEASE: &str = "refs/heads/release/1";
-
-/// A server that wants each first-parent commit of main reviewed, with alice's and bob's checkouts.
-fn commit_by_commit(rules: &str) -> (Server, Checkout, Checkout) {
-    let text = policy_text("", "every_commit = true", rules);
-    let server = Server::with(&text, &People::new());
-    let (alice, bob) = (server.checkout("alice"), server.checkout("bob"));
-    (server, alice, bob)
-}
-
-/// With `every_commit` a merge is one commit, whatever the topic behind it looks like.
-#[test]
-fn every_commit_of_a_merge() {
-    let (server, alice, bob) = commit_by_commit(PLAIN_RULE);
-    for (round, topic) in ["one", "two"].iter().enumerate() {
-        alice.onto("origin/main");
-        alice.change(&format!("{topic}/a.txt"), "1\n");
-        let head = approved_topic(&alice, &bob, &format!("{topic}/b.txt"));
-        alice.land(&head).refused(&["missing-approvals"]);
-        alice.onto("origin/main");
-        let landing = match round {
-            0 => merge(&alice, &head),
-            _ => squash(&alice, &head),
-        };
-        lands(&server, &alice, &landing);
-    }
-}
-
-/// With `every_commit` a queue of merges and squashes is judged head by head, and a commit between
-/// them refuses all of it, which without `every_commit` nobody would see.
-#[test]
-fn every_commit_of_a_queue() {
-    let (server, alice, bob) = commit_by_commit(PLAIN_RULE);
-    let heads = ["one", "two", "three"].map(|topic| {
-        alice.onto("origin/main");
-        alice.change(&format!("{topic}/a.txt"), "1\n");
-        approved_topic(&alice, &bob, &format!("{topic}/b.txt"))
-    });
-    alice.onto("origin/main");
-    let steps = [merge(&alice, &heads[0]), squash(&alice, &heads[1])];
-    lands(&server, &alice, &merge(&alice, &heads[2]));
-    for commit in &steps {
-        server.cli(&["verify", "commit", commit]).exits(0);
-    }
-    // What is behind a merge came in with it, and is no step.
-    let within = format!("{}~1", heads[0]);
-    for commit in [&heads[0], &within] {
-        let oid = alice.git(&["rev-parse", commit]);
-        let told = server.cli(&["verify", "commit", &oid]).exits(1);
-        told.says("reachable");
-    }
-
-    for (every, server) in [(true, server), (false, Server::new())] {
-        let (alice, bob) = (server.checkout("alice"), server.checkout("bob"));
-        let head = approved_on_main(&alice, &bob, "four.txt");
-        alice.onto("origin/main");
-        alice.change("passing.txt", "comes\n");
-        alice.commit(NewCommit {
-            files: &[("passing.txt", None)],
-            ..NewCommit::default()
-        });
-        let landing = merge(&alice, &head);
-        if every {
-            alice.land(&landing).refused(&["missing-approvals"]);
-        } else {
-            lands(&server, &alice, &landing);
-        }
-    }
-}
-
-/// With `every_commit` a commit on top that changes nothing is a step nobody reviewed; without, it is
-/// one more landing commit of the head below it.
-#[test]
-fn every_commit_and_an_empty_one() {
-    for every in [true, false] {
-        let server = match every {
-            true => commit_by_commit(PLAIN_RULE).0,
-            false => Server::new(),
-        };
-        let (alice, bob) = (server.checkout("alice"), server.checkout("bob"));
-        let head = approved_topic(&alice, &bob, "a.txt");
-        let empty = alice.commit(NewCommit::default());
-        if every {
-            alice.land(&empty).refused(&["missing-approvals"]);
-            lands(&server, &alice, &head);
-        } else {
-            lands(&server, &alice, &empty);
-        }
-    }
-}
-
-/// With `every_commit` a stack lands in one push, each of its commits on the review of it, also where
-/// one person reviewed them all: what a later one of these reviews replaced lands with it.
-#[test]
-fn every_commit_of_a_stack() {
-    for (mixed, forward) in [(true, true), (false, true), (false, false)] {
-        let (server, alice, bob) = commit_by_commit(PLAIN_RULE);
-        let carol = server.checkout("carol");
-        let mut heads = Vec::new();
-        for (number, reviewer) in [&bob, if mixed { &carol } else { &bob }, &bob]
-            .iter()
-            .enumerate()
-        {
-            // Each changes what the one before wrote, so that none lands without it.
-            let head = alice.change("a.txt", &format!("{number}\n"));
-            alice.share(&head);
-            reviewer.approve(&head).accepted();
-            heads.push(head);
-        }
-        let mut tips = heads.clone();
-        if !forward {
-            alice.onto("origin/main");
-            tips = heads.iter().map(|head| merge(&alice, head)).collect();
-        }
-        // The heads that replace bob's first approval do not land here.
-        alice.land(&tips[0]).refused(&["missing-approvals"]);
-        lands(&server, &alice, &tips[2]);
-        // Each was a step, and is as reviewed as the tip: by its own reviewer, the tip by all.
-        let second = if mixed { "carol" } else { "bob" };
-        for (tip, reviewer) in tips.iter().zip(["bob", second]) {
-            let told = server.cli(&["verify", "commit", tip, "--json"]).exits(0);
-            assert_eq!(told.json()["reviewers"], serde_json::json!([reviewer]));
-        }
-    }
-}
-
-fn guarded() -> String {
-    PLAIN_RULE.to_owned()
-        + &rule(
-            "secure",
-            "paths = [\"secure/\"]\nrequire = [\"1 of @security\"]",
-        )
-}
-
-/// A commit that takes the guarded file back that the one below it brings.
-fn takes_back(at: &Checkout) -> String {
-    at.commit(NewCommit {
-        files: &[("secure/key.txt", None), ("b.txt", Some("new\n"))],
-        ..NewCommit::default()
-    })
-}
-
-/// With `every_commit` a rule is asked about what a commit brings though a later one takes it back,
-/// and whom it names is heard.
-#[test]
-fn every_commit_and_what_is_taken_back() {
-    let (server, alice, bob) = commit_by_commit(&guarded());
-    let first = alice.change("secure/key.txt", "new\n");
-    let second = takes_back(&alice);
-    alice.share(&second);
-    for head in [&first, &second] {
-        bob.approve(head).accepted();
-    }
-    let refused = alice.land(&second).refused(&["missing-approvals"]);
-    refused.says("secure");
-    let dana = server.checkout("dana");
-    for head in [&first, &second] {
-        dana.approve(head).accepted();
-    }
-    lands(&server, &alice, &second);
-}
-
-/// So it is for two heads in sequence, each by another person, without `every_commit`.
-#[test]
-fn head_that_takes_back_what_another_brings() {
-    let (server, alice, bob) = two_people_under(&guarded());
-    let [carol, dana] = ["carol", "dana"].map(|person| server.checkout(person));
-    let first = alice.change("secure/key.txt", "new\n");
-    alice.share(&first);
-    carol.approve(&first).accepted();
-    bob.onto(&first);
-    let second = takes_back(&bob);
-    bob.share(&second);
-    alice.approve(&second).accepted();
-    bob.land(&second).refused(&["missing-approvals"]);
-    for head in [&first, &second] {
-        dana.approve(head).accepted();
-    }
-    lands(&server, &bob, &second);
-}
-
-/// With `every_commit` the refusal names the commits that want a review of their own: approving the
-/// tip, which is approved, would not help.
-#[test]
-fn every_commit_names_the_unreviewed() {
-    let (server, alice, bob) = commit_by_commit(PLAIN_RULE);
-    let [first, second] = ["1\n", "2\n"].map(|text| alice.change("a.txt", text));
-    let third = approved_topic(&alice, &bob, "b.txt");
-    alice
-        .land(&third)
-        .refused(&["missing-approvals", "unreviewed-residual"]);
-    let verdict = server.check_json(&third, MAIN, "alice");
-    let findings = verdict["updates"][0]["findings"].as_array().unwrap();
-    let mut refusing = findings.iter().filter(|finding| {
-        finding["severity"] == "refuse" && finding["code"] != "missing-approvals"
-    });
-    let named = refusing.next().unwrap();
-    assert_eq!(refusing.next(), None);
-    assert_eq!(named["code"], "unreviewed-residual");
-    let detail = named["detail"].as_str().unwrap();
-    for (commit, is_named) in [(&first, true), (&second, true), (&third, false)] {
-        assert_eq!(detail.contains(commit.as_str()), is_named, "{detail}");
-    }
-    server.checkout("carol").approve(&first).accepted();
-    bob.review("approve", &second, &[]).accepted();
-    lands(&server, &alice, &third);
-}
-
-/// With `every_commit` a review that a later one replaced does not count where the replacing head is
-/// merely brought along and not itself a head that lands.
-#[test]
-fn every_commit_and_a_dropped_replacement() {
-    let (server, alice, bob) = commit_by_commit(PLAIN_RULE);
-    let carol = server.checkout("carol");
-    let first = alice.change("a.txt", "flawed\n");
-    alice.share(&first);
-    bob.approve(&first).accepted();
-    let second = alice.change("a.txt", "mended\n");
-    alice.share(&second);
-    bob.approve(&second).accepted();
-    alice.git(&["checkout", "-q", "--detach", &first]);
-    alice.git(&["merge", "-q", "-s", "ours", "--no-commit", &second]);
-    let flawed = alice.change("b.txt", "new\n");
-    assert_eq!(alice.git(&["show", "HEAD:a.txt"]), "flawed");
-    alice.share(&flawed);
-    carol.approve(&flawed).accepted();
-    alice.land(&flawed).refused(&["missing-approvals"]);
-    lands(&server, &alice, &second);
-}
 
 fn exact() -> String {
     rule(
@@ -315,6 +87,30 @@ fn exact_base_is_for_one_head() {
     let both = merge(&alice, &heads[1]);
     alice.land(&both).refused(&["missing-approvals"]);
     lands(&server, &alice, &first);
+}
+
+/// Under `base = "exact"` a new branch has main's tip for its base, as long as it leaves main there.
+#[test]
+fn exact_base_of_a_new_branch() {
+    let (server, alice, bob) = two_people_under(&exact());
+    let base = server.main();
+    let old = alice.change("old.txt", "new\n");
+    alice.onto("origin/main");
+    let moved = alice.change("moved.txt", "new\n");
+    alice.share(&moved);
+    bob.review("approve", &moved, &[&format!("Base: {base}")])
+        .accepted();
+    lands(&server, &alice, &moved);
+    let new = alice.change("new.txt", "new\n");
+    alice.share(&old);
+    alice.share(&new);
+    for head in [&old, &new] {
+        approve_for(&bob, RELEASE, head, &[&format!("Base: {moved}")]).accepted();
+    }
+    alice
+        .push(&[&format!("{old}:{RELEASE}")])
+        .refused(&["missing-approvals", "stale-approval"]);
+    lands_on(&server, &alice, &new, RELEASE);
 }
 
 /// A rule with `base = "exact"` beside one without: the replayed approval counts for the one alone.
