@@ -12,7 +12,7 @@ use std::rc::Rc;
 
 use crate::git::merge::{Merged, merge_trees};
 use crate::git::{GitError, Repo, changes, walk};
-use crate::judge::facts::{HeadFacts, ReviewState};
+use crate::judge::facts::HeadFacts;
 use crate::judge::verdict::Coverage;
 use crate::record::View;
 use crate::wire::name::{RefName, RepoPath};
@@ -22,6 +22,7 @@ use super::ancestry::Ancestry;
 use super::candidates::{Candidate, Candidates};
 use super::hands::{self, Hands};
 use super::protected::classed;
+use super::replaced;
 use super::{Desk, GatherError};
 
 /// The most heads in one sequence.
@@ -55,6 +56,9 @@ pub(crate) struct Step<'a> {
     pub(crate) earlier: &'a [Oid],
     /// Heads that land there if one of those sequences decides: spent, to be safe.
     pub(crate) tried: &'a [Oid],
+    /// Heads that may land in later steps: approvals that they replace are followed, and left out by
+    /// [`replaced::settle`] where they do not.
+    pub(crate) later: &'a [Oid],
 }
 
 /// What the search found.
@@ -130,8 +134,9 @@ fn complete(landings: &Landings<'_>, edges: &[Edge], found: &mut Found) -> Resul
     let landed: Vec<Oid> = [step.earlier, &heads].concat();
     let mut edges = edges.to_vec();
     for edge in &mut edges {
-        edge.approvals
-            .retain(|(position, _)| stands(context, *position, &landed));
+        edge.approvals.retain(|(position, _)| {
+            replaced::stands(context.candidates, *position, &[&landed, step.later])
+        });
         if edge.approvals.is_empty() {
             return Ok(());
         }
@@ -153,21 +158,6 @@ fn complete(landings: &Landings<'_>, edges: &[Edge], found: &mut Found) -> Resul
     }
     found.sequences.push(sequence);
     Ok(())
-}
-
-/// A replaced approval counts only where a head that replaces it lands too.
-fn stands(context: &Context<'_>, position: usize, landed: &[Oid]) -> bool {
-    context
-        .candidates
-        .all
-        .get(position)
-        .is_some_and(|candidate| {
-            candidate.state == ReviewState::Live
-                || candidate
-                    .replaced_by
-                    .iter()
-                    .any(|head| landed.contains(head))
-        })
 }
 
 /// Splits the new commits that no counted head reaches into landing commits and what nobody

@@ -3,6 +3,7 @@
 pub(crate) mod checkout;
 pub(crate) mod config;
 pub(crate) mod keys;
+pub(crate) mod landing;
 pub(crate) mod objects;
 pub(crate) mod outcome;
 pub(crate) mod server;
