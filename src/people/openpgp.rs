@@ -13,7 +13,8 @@ use pgp::packet::{
 };
 use pgp::ser::Serialize;
 use pgp::types::{
-    EcdsaPublicParams, EddsaLegacyPublicParams, KeyDetails, KeyVersion, PublicParams, Tag,
+    EcdsaPublicParams, EddsaLegacyPublicParams, KeyDetails, KeyVersion, PublicParams,
+    SignatureBytes, Tag,
 };
 use rsa::traits::PublicKeyParts;
 
@@ -84,6 +85,13 @@ impl OpenPgpKey {
     /// Returns the primary key's fingerprint in upper-case hexadecimal.
     pub fn fingerprint(&self) -> String {
         format!("{:X}", self.primary.fingerprint())
+    }
+
+    /// Returns the key ids of all its keys.
+    pub fn key_ids(&self) -> impl Iterator<Item = [u8; 8]> {
+        let subkeys = self.subkeys.iter().map(|(key, _)| key.legacy_key_id());
+        let ids = std::iter::once(self.primary.legacy_key_id()).chain(subkeys);
+        ids.filter_map(|id| id.as_ref().try_into().ok())
     }
 
     /// Returns the keys that `signature` may be by: those that all its issuers name.
@@ -363,7 +371,27 @@ where
     if signature.created < key.created_at().as_secs() {
         return Err(refuse("the signature is older than its key"));
     }
+    check_commitment(parsed, signature.algorithm)?;
     parsed
         .verify(key, payload)
         .map_err(|_| refuse("the signature does not match what it signs"))
+}
+
+/// Refuses an Ed25519 signature whose first half is of small order, which the library takes: it
+/// says less of what was signed than it should.
+fn check_commitment(parsed: &Signature, algorithm: u8) -> Result<(), KeyError> {
+    let half = match (algorithm, parsed.signature()) {
+        (22, Some(SignatureBytes::Mpis(numbers))) => numbers.first().map(|r| r.as_ref()),
+        (27, Some(SignatureBytes::Native(bytes))) => bytes.get(..32),
+        _ => return Ok(()),
+    };
+    let digits = half.filter(|digits| digits.len() <= 32).unwrap_or_default();
+    let mut point = [0; 32];
+    let start = point.len().saturating_sub(digits.len());
+    if let Some(end) = point.get_mut(start..) {
+        end.copy_from_slice(digits);
+    }
+    checked_ed25519(&point)
+        .map(|_| ())
+        .map_err(|_| refuse("the signature's first half is no point of full order"))
 }
