@@ -24,5 +24,6 @@ mod push;
 mod record;
 mod reviewer;
 mod reviews;
+mod signatures;
 mod support;
 mod verdict;
