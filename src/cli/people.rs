@@ -89,7 +89,8 @@ fn check(name: Option<&str>, session: &mut Session<'_>) -> Result<Exit, CliError
     Ok(Exit::Fine)
 }
 
-/// Writes one `restrict,command="…"` line for each valid ssh key of each human and bot.
+/// Writes one `restrict,command="…"` line for each valid ssh key of each human and bot. Certified
+/// keys are not among them.
 fn export(name: Option<&str>, session: &mut Session<'_>) -> Result<Exit, CliError> {
     let repo = repository::discover(session)?;
     if session.json() {
@@ -120,8 +121,13 @@ fn export(name: Option<&str>, session: &mut Session<'_>) -> Result<Exit, CliErro
             line(
                 &mut text,
                 &format!(
-                    "restrict,command=\"{variable}={name} exec git-shell -c \
+                    "restrict,{verify}command=\"{variable}={name} exec git-shell -c \
                      \\\"$SSH_ORIGINAL_COMMAND\\\"\" {kind} {blob} {name}",
+                    verify = if key.verify_required {
+                        "verify-required,"
+                    } else {
+                        ""
+                    },
                     name = person.name,
                     kind = ssh.kind(),
                     blob = STANDARD.encode(ssh.blob()),
