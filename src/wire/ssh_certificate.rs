@@ -55,6 +55,9 @@ const KINDS: [(&[u8], &[u8], usize); 7] = [
     ),
 ];
 
+/// Name and data of a critical option or an extension.
+pub type SshOption = (Vec<u8>, Vec<u8>);
+
 /// A certificate with the CA's key it claims to be signed by. Parsed, not verified.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SshCertificate {
@@ -72,10 +75,10 @@ pub struct SshCertificate {
     pub valid_after: u64,
     /// First second at which it is valid no more.
     pub valid_before: u64,
-    /// Name and data of what must be understood; in order, each once.
-    pub critical_options: Vec<(Vec<u8>, Vec<u8>)>,
-    /// Name and data of what may be ignored; in order, each once.
-    pub extensions: Vec<(Vec<u8>, Vec<u8>)>,
+    /// What must be understood; in order, each once.
+    pub critical_options: Vec<SshOption>,
+    /// What may be ignored; in order, each once.
+    pub extensions: Vec<SshOption>,
     /// The CA's public key in ssh wire format.
     pub authority: Vec<u8>,
     /// What the CA signed.
@@ -178,9 +181,9 @@ fn principals(bytes: &[u8]) -> Result<Vec<Vec<u8>>, SshCertificateError> {
 }
 
 /// Reads names with their data, in the order of their bytes and none of them twice.
-fn options(bytes: &[u8]) -> Result<Vec<(Vec<u8>, Vec<u8>)>, SshCertificateError> {
+fn options(bytes: &[u8]) -> Result<Vec<SshOption>, SshCertificateError> {
     let mut reader = SshReader::new(bytes);
-    let mut found: Vec<(Vec<u8>, Vec<u8>)> = Vec::new();
+    let mut found: Vec<SshOption> = Vec::new();
     while reader.left() > 0 {
         let (name, data) = (reader.string()?.to_vec(), reader.string()?.to_vec());
         let ordered = found.last().is_none_or(|(last, _)| *last < name);
