@@ -3,7 +3,7 @@
 //! A CA vouches for nobody but those to whom its entry maps a principal, and a certificate is one
 //! person's or nobody's.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 
@@ -24,6 +24,8 @@ pub struct Authority {
     pub term: Term,
     /// Principal → whose it is.
     pub principals: BTreeMap<String, PersonName>,
+    /// Everybody to whom a principal is mapped.
+    pub persons: BTreeSet<PersonName>,
     /// Which of its certificates are not to be believed.
     pub revocations: Vec<Revocation>,
 }

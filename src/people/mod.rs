@@ -178,8 +178,7 @@ impl People {
         at: Timestamp,
     ) -> impl Iterator<Item = &'a Authority> {
         self.authorities.iter().filter(move |authority| {
-            let names = authority.principals.values().any(|owner| owner == name);
-            names && authority.term.standing(at) == Standing::Live
+            authority.persons.contains(name) && authority.term.standing(at) == Standing::Live
         })
     }
 

@@ -67,11 +67,13 @@ impl Reader<'_> {
                 revocations.push(self.revocation(&item.table()?)?);
             }
         }
+        let principals = self.principals(&principals, people)?;
         Ok(Authority {
             fingerprint,
             key,
             term,
-            principals: self.principals(&principals, people)?,
+            persons: principals.values().cloned().collect(),
+            principals,
             revocations,
         })
     }

@@ -166,6 +166,27 @@ pub(in super::super) const ROWS: &[Row] = &[
         "alice",
         "Nothing is added to an OpenPGP signature",
     ),
+    same(
+        "a comment in the armour",
+        ED,
+        |shop, kind| today(shop, kind, &["--comment", "a comment"]),
+        "alice",
+        "alice",
+    ),
+    same(
+        "a notation by the signer",
+        ED,
+        |shop, kind| today(shop, kind, &["--sig-notation", "a@example.com=b"]),
+        "alice",
+        "alice",
+    ),
+    same(
+        "a critical notation by the signer",
+        ED,
+        |shop, kind| today(shop, kind, &["--sig-notation", "!a@example.com=b"]),
+        "bad-signature",
+        "refused",
+    ),
     other(
         "in text mode",
         EACH,
