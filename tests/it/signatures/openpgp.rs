@@ -256,12 +256,12 @@ impl RngCore for Sevens {
 
 impl CryptoRng for Sevens {}
 
-fn by_library(version: KeyVersion, kind: KeyType) -> SignedSecretKey {
+fn by_library(version: KeyVersion, kind: KeyType, signs: bool) -> SignedSecretKey {
     let mut params = SecretKeyParamsBuilder::default();
     params
         .version(version)
         .key_type(kind)
-        .can_sign(true)
+        .can_sign(signs)
         .can_certify(true)
         .primary_user_id("alice <library@example.com>".to_owned());
     params.build().unwrap().generate(Sevens).unwrap()
@@ -280,18 +280,23 @@ fn version_6(shop: &Shop, kind: &str) -> Case {
         "ed448" => KeyType::Ed448,
         _ => KeyType::Ed25519,
     };
-    let key = by_library(KeyVersion::V6, kind);
+    let key = by_library(KeyVersion::V6, kind, true);
     let payload = shop.payload(from_now(0));
+    let armor = library_signature(&key, &payload);
+    let case = shop.commit(commit_with(&payload, &[&armor]));
+    filed(case, exported(&key))
+}
+
+fn library_signature(key: &SignedSecretKey, payload: &[u8]) -> Vec<u8> {
     let signature = DetachedSignature::sign_binary_data(
         Sevens,
         &key.primary_key,
         &Password::empty(),
         HashAlgorithm::Sha512,
-        &payload[..],
+        payload,
     );
     let armor = signature.unwrap().to_armored_bytes(ArmorOptions::default());
-    let case = shop.commit(commit_with(&payload, &[&armor.unwrap()]));
-    filed(case, exported(&key))
+    armor.unwrap()
 }
 
 fn version_6_tampered(shop: &Shop, kind: &str) -> Case {
@@ -301,9 +306,19 @@ fn version_6_tampered(shop: &Shop, kind: &str) -> Case {
     case
 }
 
+/// A signature by a key that is for certifying only.
+fn not_for_signing(shop: &Shop, _: &str) -> Case {
+    let key = by_library(KeyVersion::V4, KeyType::Ed25519Legacy, false);
+    let file = exported(&key);
+    gpg(shop, 0, &["--batch", "--import"], &file);
+    let payload = shop.payload(from_now(0));
+    let armor = library_signature(&key, &payload);
+    filed(shop.commit(commit_with(&payload, &[&armor])), file)
+}
+
 /// A good key's signature whose `R` is the neutral point (see the ssh table).
 fn weak_half(shop: &Shop, _: &str) -> Case {
-    let key = by_library(KeyVersion::V4, KeyType::Ed25519Legacy);
+    let key = by_library(KeyVersion::V4, KeyType::Ed25519Legacy, true);
     let file = exported(&key);
     gpg(shop, 0, &["--batch", "--import"], &file);
     let fingerprint = fingerprint(shop, "alice <library@example.com>");

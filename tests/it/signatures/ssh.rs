@@ -1,12 +1,14 @@
 //! Plain ssh keys and security keys.
 
 use countersign::wire::oid::ObjectFormat;
+use ed25519_dalek::SigningKey;
 use rsa::pkcs1::DecodeRsaPrivateKey;
 use rsa::{BigUint, Pkcs1v15Sign, RsaPrivateKey};
 use sha2::{Digest, Sha512};
 
 use super::shop::{Shop, commit_with};
-use super::tokens::{Token, blob, line, sshsig, strings, to_be_signed};
+use super::tokens::{Token, blob, ed25519_blob, ed25519_sign, line};
+use super::tokens::{sshsig, strings, to_be_signed, wrapped};
 use super::{Case, RECEIPT, Row, from_now, other, same};
 
 /// Kinds that ssh-keygen makes without hardware.
@@ -289,6 +291,45 @@ fn token(shop: &Shop, kind: &str, flags: u8, terms: &str) -> Case {
     known(shop, case, kind, terms, "")
 }
 
+/// More after the counter.
+fn token_trailing(shop: &Shop, kind: &str) -> Case {
+    let payload = shop.payload(from_now(0));
+    let token = Token::new("alice", kind).unwrap();
+    let mut signature = token.sign(&to_be_signed("git", &payload), 1);
+    signature.push(0);
+    let armor = sshsig(&blob(&token.line()), "git", &signature);
+    let case = shop.commit(commit_with(&payload, &[&armor]));
+    known(shop, case, kind, "", "")
+}
+
+/// Something in the reserved field, which OpenSSH leaves out of what it verifies.
+fn reserved(shop: &Shop, _: &str) -> Case {
+    let key = SigningKey::from_bytes(&[5; 32]);
+    let public = ed25519_blob(&key);
+    let payload = shop.payload(from_now(0));
+    let signature = ed25519_sign(&key, &to_be_signed("git", &payload));
+    let fields = [&public[..], b"git", b"more", b"sha512", &signature];
+    let bytes = [b"SSHSIG\0\0\0\x01", &strings(&fields)[..]].concat();
+    let armor = wrapped("SSH SIGNATURE", "", &bytes);
+    let listed = line("ssh-ed25519", &public);
+    let mut case = Case {
+        people: format!("[people.alice]\nkeys = [{{ ssh = \"{listed}\" }}]\n"),
+        ..shop.commit(commit_with(&payload, &[&armor]))
+    };
+    case.settings.push(shop.allow(&format!("alice {listed}\n")));
+    case
+}
+
+/// alice's key listed as bob's as well.
+fn two_people(shop: &Shop, kind: &str) -> Case {
+    let case = known(shop, dated(shop, kind, 0, 0), kind, "", "");
+    let (alice, bob) = (shop.public("alice", kind), shop.public("bob", "ed25519"));
+    Case {
+        people: case.people.replace(&bob, &alice),
+        ..case
+    }
+}
+
 const PIN: &str = ", verify_required = true";
 
 /// Flags are under the signature.
@@ -326,6 +367,14 @@ pub(super) const ROWS: &[Row] = &[
     ),
     same("an unknown key", ALL, unknown, "unknown-signer", "refused"),
     same("another's key", ALL, another, "bob", "bob"),
+    other(
+        "a key of two people",
+        ALL,
+        two_people,
+        "policy-invalid",
+        "alice",
+        "A key is one person's",
+    ),
     same(
         "an expired key",
         ALL,
@@ -407,7 +456,7 @@ pub(super) const ROWS: &[Row] = &[
         trailing,
         "bad-signature",
         "alice",
-        "Armour in one form only",
+        "A signature in one form only",
     ),
     other(
         "armour in one long line",
@@ -415,7 +464,15 @@ pub(super) const ROWS: &[Row] = &[
         unwrapped,
         "bad-signature",
         "alice",
-        "Armour in one form only",
+        "A signature in one form only",
+    ),
+    other(
+        "something in the reserved field",
+        ED,
+        reserved,
+        "bad-signature",
+        "alice",
+        "A signature in one form only",
     ),
     other(
         "a small RSA key",
@@ -479,6 +536,13 @@ pub(super) const TOKEN_ROWS: &[Row] = &[
         "a touch that was added",
         TOKENS,
         touch_added,
+        "bad-signature",
+        "refused",
+    ),
+    same(
+        "more after the counter",
+        TOKENS,
+        token_trailing,
         "bad-signature",
         "refused",
     ),

@@ -120,7 +120,7 @@ pub(in super::super) const ROWS: &[Row] = &[
         |shop, kind| plain(shop, kind, &["-n", "alice,bob"], 0, 0),
         "bad-signature",
         "alice",
-        "A certificate is one person's",
+        "A key is one person's",
     ),
     same(
         "a host certificate",
@@ -262,7 +262,7 @@ pub(in super::super) const ROWS: &[Row] = &[
         |shop, kind| listed_too(shop, kind, "bob", ""),
         "bad-signature",
         "alice",
-        "A certificate is one person's",
+        "A key is one person's",
     ),
     same(
         "a certified key that is listed as revoked",

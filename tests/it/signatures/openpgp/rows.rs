@@ -3,9 +3,9 @@
 use super::super::{Case, RECEIPT, Row, from_now, other, same};
 use super::{EACH, ED, KINDS, SHORT, SUBKEYS};
 use super::{
-    added, another, by_git, ended, revoked, sha1_certificate, signature_ended, subkey, tampered,
-    today, trailing, two_headers, two_signatures, unknown, version_6, version_6_tampered,
-    weak_half,
+    added, another, by_git, ended, not_for_signing, revoked, sha1_certificate, signature_ended,
+    subkey, tampered, today, trailing, two_headers, two_signatures, unknown, version_6,
+    version_6_tampered, weak_half,
 };
 
 const HASHES: &str = "Weak hashes";
@@ -156,7 +156,7 @@ pub(in super::super) const ROWS: &[Row] = &[
         trailing,
         "bad-signature",
         "alice",
-        "Armour in one form only",
+        "A signature in one form only",
     ),
     other(
         "a notation added to a signature",
@@ -260,6 +260,13 @@ pub(in super::super) const ROWS: &[Row] = &[
         "bad-signature",
         "alice",
         "Ed25519 points of small order",
+    ),
+    same(
+        "an OpenPGP key that is not for signing",
+        ED,
+        not_for_signing,
+        "bad-signature",
+        "refused",
     ),
     other(
         "OpenPGP version 6",
