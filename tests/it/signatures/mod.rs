@@ -165,6 +165,7 @@ fn hold(shop: &Shop, rows: &[Row]) {
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
     assert!(judged > 0);
+    eprintln!("{} rows, {judged} signatures judged beside git", rows.len());
 }
 
 /// Plain ssh keys of every kind are judged as the table says.
