@@ -53,6 +53,10 @@ fn check(name: Option<&str>, session: &mut Session<'_>) -> Result<Exit, CliError
                 "kind": person.kind,
                 "keys": person.keys.iter().map(|key| &key.fingerprint).collect::<Vec<_>>(),
                 "valid_keys": valid(person),
+                "authorities": people
+                    .vouching(&person.name, now)
+                    .map(|authority| &authority.fingerprint)
+                    .collect::<Vec<_>>(),
             })
         });
         let all: Vec<_> = all.collect();
@@ -68,16 +72,25 @@ fn check(name: Option<&str>, session: &mut Session<'_>) -> Result<Exit, CliError
             PersonKind::Forge => "forge",
         };
         let (valid, all) = (valid(person), person.keys.len());
+        let certified = match people.vouching(&person.name, now).count() {
+            0 => String::new(),
+            1 => ", and what a CA certifies".to_owned(),
+            many => format!(", and what {many} CAs certify"),
+        };
         line(
             &mut text,
-            &format!("{}: {kind}, {valid} of {all} keys valid now", person.name),
+            &format!(
+                "{}: {kind}, {valid} of {all} keys valid now{certified}",
+                person.name
+            ),
         );
     }
     session.print(&text)?;
     Ok(Exit::Fine)
 }
 
-/// Writes one `restrict,command="…"` line for each valid ssh key of each human and bot.
+/// Writes one `restrict,command="…"` line for each valid ssh key of each human and bot. Certified
+/// keys are not among them.
 fn export(name: Option<&str>, session: &mut Session<'_>) -> Result<Exit, CliError> {
     let repo = repository::discover(session)?;
     if session.json() {
@@ -108,8 +121,13 @@ fn export(name: Option<&str>, session: &mut Session<'_>) -> Result<Exit, CliErro
             line(
                 &mut text,
                 &format!(
-                    "restrict,command=\"{variable}={name} exec git-shell -c \
+                    "restrict,{verify}command=\"{variable}={name} exec git-shell -c \
                      \\\"$SSH_ORIGINAL_COMMAND\\\"\" {kind} {blob} {name}",
+                    verify = if key.verify_required {
+                        "verify-required,"
+                    } else {
+                        ""
+                    },
                     name = person.name,
                     kind = ssh.kind(),
                     blob = STANDARD.encode(ssh.blob()),

@@ -12,9 +12,10 @@ use crate::git::walk::Outside;
 use crate::judge::facts::{PathFacts, ReviewFacts, ReviewState, Verb};
 use crate::judge::verdict::{Coverage, Evidence};
 use crate::people::verify::SignatureFault;
-use crate::people::{PersonKind, PersonName};
+use crate::people::{People, PersonKind, PersonName};
 use crate::record::entry::Review;
 use crate::wire::name::{RefName, RepoPath};
+use crate::wire::object::Signed;
 use crate::wire::oid::{ObjectFormat, Oid};
 use crate::wire::review::{ReviewMessage, ReviewVerb};
 use crate::wire::tag::Tag;
@@ -412,9 +413,7 @@ fn expired(desk: &Desk<'_>, review: &Review) -> bool {
 /// Asks the signature itself again, as of its receipt: a certificate may carry a revocation of its
 /// own by now.
 fn key_state(desk: &Desk<'_>, review: &Review) -> Option<ReviewState> {
-    let raw = STANDARD.decode(&review.raw).ok();
-    let tag = raw.and_then(|raw| Tag::parse(&raw, desk.repo.format()).ok());
-    let Some(signed) = tag.and_then(|tag| tag.signed) else {
+    let Some(signed) = signed(desk, review) else {
         return Some(ReviewState::Unknown);
     };
     match desk.rules.people.verify(&signed, review.at) {
@@ -422,6 +421,11 @@ fn key_state(desk: &Desk<'_>, review: &Review) -> Option<ReviewState> {
         Err(SignatureFault::Revoked(_)) => Some(ReviewState::KeyRevoked),
         _ => Some(ReviewState::Unknown),
     }
+}
+
+fn signed(desk: &Desk<'_>, review: &Review) -> Option<Signed> {
+    let raw = STANDARD.decode(&review.raw).ok()?;
+    Tag::parse(&raw, desk.repo.format()).ok()?.signed
 }
 
 /// Returns the standing rejections of a head: where a person's last review of it is one.
@@ -453,13 +457,7 @@ fn reject(
     next: Option<&Rulebook>,
 ) -> Candidate {
     candidate.state = key_state(desk, &candidate.review).unwrap_or(ReviewState::Live);
-    let removed = next.is_some_and(|next| match next.people.key(&candidate.review.key) {
-        Some((person, key)) => {
-            person.name != candidate.review.person
-                || key.revoked.is_some_and(|since| since <= desk.now)
-        }
-        None => true,
-    });
+    let removed = next.is_some_and(|next| is_removed(desk, &candidate.review, &next.people));
     candidate.blocks = new.contains(&candidate.review.head) && !removed;
     // Heads that are counted without being reachable (a squash) are added by the coverage.
     candidate.state = if removed {
@@ -468,4 +466,17 @@ fn reject(
         candidate.state
     };
     candidate
+}
+
+/// Returns whether a step takes a reviewer away: `next` lists the key no more, for somebody else, or
+/// as revoked by now. A certified key is listed nowhere; its CA is asked for.
+fn is_removed(desk: &Desk<'_>, review: &Review, next: &People) -> bool {
+    if let Some((person, key)) = next.key(&review.key) {
+        let revoked = key.term.revoked.is_some_and(|since| since <= desk.now);
+        return person.name != review.person || revoked;
+    }
+    match signed(desk, review).map(|signed| next.verify(&signed, desk.now)) {
+        Some(Ok(signer) | Err(SignatureFault::Expired(signer))) => signer.person != review.person,
+        _ => true,
+    }
 }

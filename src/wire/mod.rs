@@ -18,6 +18,7 @@ pub mod openpgp;
 pub mod push;
 pub mod refname;
 pub mod review;
+pub mod ssh_certificate;
 pub mod sshsig;
 pub mod tag;
 mod trailer;

@@ -29,6 +29,7 @@ mod push;
 mod record;
 mod reviewer;
 mod reviews;
+mod signatures;
 mod support;
 mod terms;
 mod verdict;

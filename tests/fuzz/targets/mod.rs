@@ -11,7 +11,9 @@ mod text;
 pub(crate) use config::{pattern, people, place, policy};
 pub(crate) use objects::{commit, hook_lines, ident, tag, tree};
 pub(crate) use record::{entry, intent, note};
-pub(crate) use signatures::{armor, openpgp_key, openpgp_signature, ssh_key, sshsig, verify};
+pub(crate) use signatures::{
+    armor, openpgp_key, openpgp_signature, ssh_certificate, ssh_key, sshsig, verify,
+};
 pub(crate) use text::{display, fold, hidden, merge_lines, ref_name, review};
 
 use countersign::wire::oid::ObjectFormat;
@@ -40,6 +42,7 @@ pub(crate) const TARGETS: &[(&str, Target)] = &[
     ("policy", policy),
     ("ref_name", ref_name),
     ("review", review),
+    ("ssh_certificate", ssh_certificate),
     ("ssh_key", ssh_key),
     ("sshsig", sshsig),
     ("tag", tag),

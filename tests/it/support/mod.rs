@@ -1,5 +1,6 @@
 //! Servers, people and their checkouts, driven with git alone.
 
+pub(crate) mod authority;
 pub(crate) mod checkout;
 pub(crate) mod config;
 pub(crate) mod keys;
@@ -9,6 +10,7 @@ pub(crate) mod outcome;
 pub(crate) mod server;
 pub(crate) mod ssh;
 
+pub(crate) use authority::Authority;
 pub(crate) use checkout::{Checkout, NewCommit};
 pub(crate) use config::{People, REPOSITORY, policy, rule};
 pub(crate) use outcome::Outcome;
