@@ -6,13 +6,14 @@ use std::rc::Rc;
 use bstr::{BString, ByteSlice};
 use jiff::{SignedDuration, Timestamp};
 
-use crate::git::merge::{Merged, merge_trees};
-use crate::git::{GitError, walk};
+use crate::git::GitError;
+use crate::git::merge::Merged;
 use crate::judge::facts::{Contributor, Notice, Pusher};
 use crate::judge::verdict::{Code, Role};
 use crate::people::verify::{SignatureFault, Signer};
 use crate::people::{PersonKind, PersonName};
 use crate::wire::commit::Commit;
+use crate::wire::name::RefName;
 use crate::wire::oid::Oid;
 
 use super::coverage::cannot_tell;
@@ -20,6 +21,8 @@ use super::{Bringer, Desk, GatherError, notice};
 
 /// How far ahead of the server's clock a commit may claim to be made.
 const SKEW: SignedDuration = SignedDuration::from_hours(24);
+/// The most ranges whose landed parts are kept.
+const WITHIN: usize = 1_024;
 /// The most heads that landed before which a range is told apart from.
 const LANDED_BEFORE: usize = 64;
 
@@ -248,37 +251,74 @@ impl Hands {
 /// be forgotten when this head brings it back.
 pub(crate) fn range(
     desk: &Desk<'_>,
-    name: &crate::wire::name::RefName,
+    name: &RefName,
     head: &Oid,
     hidden: &[Oid],
     earlier: &[Oid],
     landing: (&Oid, &Oid),
-) -> Result<Vec<Oid>, GatherError> {
+) -> Result<Rc<Vec<Oid>>, GatherError> {
     let limit = desk.limits.objects();
-    let commits = walk::new_commits(desk.repo, head, hidden, limit)?;
+    let before = landed_within(desk, name, head, hidden)?;
     let mut landed: BTreeSet<Oid> = earlier.iter().filter(|oid| *oid != head).copied().collect();
-    let mut below = BTreeSet::new();
-    for (seen, commit) in commits.iter().enumerate() {
-        if seen.is_multiple_of(256) {
-            desk.check_time()?;
-        }
-        if commit != head && desk.view.spent(name, commit)?.is_some() {
-            landed.insert(*commit);
-            below.extend(desk.repo.parents(commit)?);
-        }
-    }
+    landed.extend(&before.landed);
     let mut hidden = hidden.to_vec();
     let known = hidden.len();
-    for oid in landed.difference(&below).take(LANDED_BEFORE) {
+    for oid in landed.difference(&before.below).take(LANDED_BEFORE) {
         desk.check_time()?;
         if brings_the_rest(desk, head, oid, landing)? {
             hidden.push(*oid);
         }
     }
     if hidden.len() == known {
-        return Ok(commits);
+        return Ok(before.commits.clone());
     }
-    Ok(walk::new_commits(desk.repo, head, &hidden, limit)?)
+    let (repo, ancestry) = (desk.repo, &desk.ancestry);
+    Ok(ancestry.new_commits(repo, head, &hidden, limit)?)
+}
+
+/// What a range would be had nothing of it landed, and what of it has.
+#[derive(Debug)]
+pub(crate) struct Within {
+    commits: Rc<Vec<Oid>>,
+    /// Counted heads, and what is spent with them.
+    landed: BTreeSet<Oid>,
+    /// Their parents.
+    below: BTreeSet<Oid>,
+}
+
+/// Finds what of a head's range landed before, once for each question.
+fn landed_within(
+    desk: &Desk<'_>,
+    name: &RefName,
+    head: &Oid,
+    hidden: &[Oid],
+) -> Result<Rc<Within>, GatherError> {
+    let key = (name.clone(), *head, hidden.to_vec());
+    if let Some(known) = desk.within.borrow().get(&key) {
+        return Ok(Rc::clone(known));
+    }
+    let (repo, limit) = (desk.repo, desk.limits.objects());
+    let commits = desk.ancestry.new_commits(repo, head, hidden, limit)?;
+    let (mut landed, mut below) = (BTreeSet::new(), BTreeSet::new());
+    for (seen, commit) in commits.iter().enumerate() {
+        if seen.is_multiple_of(256) {
+            desk.check_time()?;
+        }
+        if commit != head && desk.view.spent(name, commit)?.is_some() {
+            landed.insert(*commit);
+            below.extend(repo.parents(commit)?);
+        }
+    }
+    let found = Rc::new(Within {
+        commits,
+        landed,
+        below,
+    });
+    let mut within = desk.within.borrow_mut();
+    if within.len() < WITHIN {
+        within.insert(key, Rc::clone(&found));
+    }
+    Ok(found)
 }
 
 /// Returns whether a landing is that of what `head` has over `landed`, and of nothing below it.
@@ -290,12 +330,13 @@ fn brings_the_rest(
 ) -> Result<bool, GatherError> {
     let repo = desk.repo;
     let merged = || -> Result<bool, GitError> {
-        let bases = walk::merge_bases(repo, head, landed, desk.limits.objects())?;
+        let limit = desk.limits.objects();
+        let bases = desk.ancestry.merge_bases(repo, head, landed, limit)?;
         let [base] = bases.as_slice() else {
             return Ok(false);
         };
         let (base, theirs) = (repo.commit(base)?.tree, repo.commit(head)?.tree);
-        Ok(merge_trees(repo, &base, before, &theirs)? == Merged::Clean(*after))
+        Ok(desk.merge([base, *before, theirs])? == Merged::Clean(*after))
     };
     match merged() {
         Ok(brings) => Ok(brings),
