@@ -1,8 +1,12 @@
 //! Who may vouch, and with what: `.countersign/people.toml`.
 
 pub mod document;
+pub mod edit;
 pub mod error;
+pub mod export;
+pub mod import;
 pub mod key;
+pub mod keyring;
 pub mod openpgp;
 mod openpgp_statement;
 pub mod parse;

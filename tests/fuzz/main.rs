@@ -47,8 +47,8 @@ macro_rules! fuzz {
 }
 
 fuzz! {
-    armor, commit, display, entry, fold, hidden, hook_lines, ident, intent, merge_lines, note,
-    openpgp_key, openpgp_signature, pattern, people, place, policy, ref_name, review, ssh_key,
+    allowed_signers, armor, commit, display, entry, fold, hidden, hook_lines, ident, intent, keyring,
+    merge_lines, note, openpgp_key, openpgp_signature, pattern, people, place, policy, ref_name, review, ssh_key,
     sshsig, tag, tree, verify,
 }
 

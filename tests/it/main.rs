@@ -19,6 +19,7 @@ mod coverage;
 mod evasions;
 mod house;
 mod operator;
+mod people;
 mod policy;
 mod push;
 mod record;

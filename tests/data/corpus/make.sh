@@ -237,6 +237,23 @@ refs/heads/main' '[z-a]' 'a**' '[' '\'; do
     done
 }
 
+# Lists of keys: allowed signers, a forge's keys, keyrings in each form.
+lists() {
+    ed25519=$(cat "$work/ed25519.pub") rsa=$(cat "$work/rsa.pub")
+    printf '# signers\n\nalice@example.com,a@x %s\nbob@example.com namespaces="git",valid-after="20200101Z",valid-before="20400101000000Z" %s\n' \
+        "$ed25519" "$rsa" | put allowed_signers people
+    printf '*@example.com,!mallory@example.com cert-authority,NameSpaces="git,f*" %s' "$ed25519" | put allowed_signers authority
+    printf '"a b@x,c"\t%s\r\n' "$ed25519" | put allowed_signers quoted
+    printf '%s\n%s\n' "$ed25519" "$rsa" | put allowed_signers keys
+    printf 'a@x valid-after="20200101" %s\n' "$ed25519" | put allowed_signers local-time
+    printf 'a"b"@x restrict %s\n' "$ed25519" | put allowed_signers refused
+    put keyring keybox <"$work/gpg/pubring.kbx"
+    gpg --export | put keyring packets
+    gpg --armor --export | put keyring armored
+    { gpg --armor --export rsa@example.com; echo; gpg --armor --export sub@example.com; } | put keyring blocks
+    gpg --batch --quiet --passphrase '' --pinentry-mode loopback --export-secret-keys ed25519@example.com | put keyring secret
+}
+
 files() {
     person() {
         printf '[people.%s]\nemails = ["%s@example.com"]\nlogins = ["%s"]\nkeys = [{ %s }]\n\n' "$1" "$1" "$1" "$2"
@@ -363,5 +380,6 @@ signed_objects
 broken_objects
 armours
 words
+lists
 files
 record
