@@ -10,6 +10,7 @@ mod entry;
 mod fits;
 pub mod json;
 pub mod log;
+pub mod people;
 pub mod plain;
 pub mod reply;
 pub mod reviews;

@@ -33,6 +33,7 @@ pub fn detail(update: &UpdateVerdict, finding: &Finding) -> String {
             update.name,
             tail(finding)
         ),
+        Code::UnknownContributor if finding.about.len() > 3 => committer(finding),
         code => match uncounted(finding) {
             Some(why) => why,
             None => format!("{}{}", sentence(code), tail(finding)),
@@ -58,6 +59,22 @@ pub(super) fn could(finding: &Finding) -> String {
     } else {
         format!("can approve: {}", list(&finding.about))
     }
+}
+
+/// Says that a commit's signature and its committer are not one person.
+fn committer(finding: &Finding) -> String {
+    let about = |at: usize| finding.about.get(at).map_or("", String::as_str);
+    let whose = match about(2) {
+        "" => "nobody's of people.toml".to_owned(),
+        owner => format!("{owner}'s"),
+    };
+    let commits = finding.about.get(3..).unwrap_or_default();
+    format!(
+        "signed by {}, but the committer {} is {whose}: {}",
+        about(0),
+        about(1),
+        list(commits)
+    )
 }
 
 /// Says why an approval did not count: its finding is about person, head, tag and reason.

@@ -25,5 +25,6 @@ mod push;
 mod record;
 mod reviewer;
 mod reviews;
+mod signers;
 mod support;
 mod verdict;

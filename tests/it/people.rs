@@ -428,3 +428,102 @@ fn exports_openpgp_keys() {
         .countersign(&["people", "export", "--openpgp", "--json"])
         .exits(2);
 }
+
+/// What must be done about the people is exit 1, and told to people and programs alike.
+#[test]
+fn checks_people() {
+    let server = Server::new();
+    // Dana alone is `security`, but no rule asks for that team.
+    let fine = server.cli(&["people", "check"]).exits(0);
+    assert!(fine.stdout.contains("release-bot"), "{fine}");
+    fine.says("note: no rule asks dana")
+        .says("root@example.com is nobody's");
+
+    let soon = jiff::Timestamp::now() + jiff::SignedDuration::from_hours(20 * 24);
+    let people = People::new()
+        .key_terms("alice", &format!("until = {soon}"))
+        .key_terms("bob", "revoked = 2020-01-01T00:00:00Z");
+    let rules = crate::support::rule("lone", "require = [\"1 of @security\"]");
+    let server = Server::with(&crate::support::policy(&rules), &people);
+    let found = server.cli(&["people", "check", "--json"]).exits(1).json();
+    let what = |action: bool| -> Vec<String> {
+        let findings = found["findings"].as_array().unwrap().iter();
+        let findings = findings.filter(|finding| finding["action"] == action);
+        findings
+            .map(|finding| finding["what"].as_str().unwrap().to_owned())
+            .collect()
+    };
+    assert_eq!(what(true), ["hangs-on", "key-ends", "no-valid-key"]);
+    assert_eq!(
+        what(false),
+        [
+            "no-place",
+            "key-revoked",
+            "no-place",
+            "no-place",
+            "unknown-email"
+        ]
+    );
+    assert_eq!(found["findings"][0]["people"], serde_json::json!(["dana"]));
+    assert_eq!(found["people"][1]["valid_keys"], 0);
+    server
+        .cli(&["people", "check", "--within", "1w"])
+        .exits(1)
+        .says("hangs on dana");
+    let short = server.cli(&["people", "check", "--within", "1w"]);
+    assert!(!short.stderr.contains("ends at"), "{short}");
+    server
+        .cli(&["people", "check", "--within", "soon"])
+        .exits(2);
+}
+
+/// A committer who did not sign is seen: worth a warning where it is somebody known, a note else;
+/// neither holds a push up, and nobody is accused who signed their own work.
+#[test]
+fn committers_who_did_not_sign() {
+    let server = Server::new();
+    let (alice, bob) = (server.checkout("alice"), server.checkout("bob"));
+    for (committer, severity) in [
+        ("carol", Some("warn")),
+        ("eve", Some("note")),
+        ("alice", None),
+    ] {
+        alice.onto("origin/main");
+        let head = alice.commit(NewCommit {
+            files: &[("a.txt", Some(committer))],
+            committer: Some(committer),
+            ..NewCommit::default()
+        });
+        alice.share(&head);
+        let verdict = server.check_json(&head, "main", "alice");
+        let findings = verdict["updates"][0]["findings"]
+            .as_array()
+            .unwrap()
+            .clone();
+        let seen = findings
+            .iter()
+            .find(|finding| finding["code"] == "unknown-contributor");
+        assert_eq!(
+            seen.map(|seen| seen["severity"].as_str().unwrap()),
+            severity,
+            "{verdict}"
+        );
+        if let Some(seen) = seen {
+            let detail = seen["detail"].as_str().unwrap();
+            let committed =
+                format!("signed by alice, but the committer {committer}@example.com is ");
+            assert!(
+                detail.starts_with(&committed) && detail.contains(&head),
+                "{detail}"
+            );
+        }
+        bob.approve(&head).accepted();
+        let landed = alice.land(&head).accepted();
+        assert_eq!(
+            landed.codes().contains("unknown-contributor"),
+            severity.is_some(),
+            "{landed}"
+        );
+    }
+    server.cli(&["verify", "history"]).exits(0);
+}
