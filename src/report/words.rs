@@ -1,5 +1,6 @@
 //! What a finding means, in one sentence, and what to do next.
 
+use crate::host::pusher::CERTIFICATE;
 use crate::judge::verdict::{Code, Finding, UpdateVerdict};
 use crate::wire::oid::Oid;
 
@@ -25,6 +26,10 @@ pub fn detail(update: &UpdateVerdict, finding: &Finding) -> String {
         Code::UnprovenCommit => format!(
             "nobody known signed or first pushed {}; every rule wants one approval more",
             list(&finding.about)
+        ),
+        Code::UnknownPusher if certificate(finding).is_some() => format!(
+            "the push certificate does not say who pushes: {}",
+            certificate(finding).unwrap_or_default()
         ),
         Code::UnknownPusher if about(0).is_empty() => "the host names no pusher".to_owned(),
         Code::UnknownPusher => format!("the pusher {} is no person of people.toml", about(0)),
@@ -59,6 +64,11 @@ pub(super) fn could(finding: &Finding) -> String {
     } else {
         format!("can approve: {}", list(&finding.about))
     }
+}
+
+/// Returns why a push certificate names nobody.
+fn certificate(finding: &Finding) -> Option<&str> {
+    finding.about.first()?.strip_prefix(CERTIFICATE)
 }
 
 /// Says that a commit's signature and its committer are not one person.
@@ -241,6 +251,12 @@ pub fn remedy(
             share.chain(review).map(Remedy::Run).collect()
         }
         Code::UnknownTip => unknown_tip(update),
+        Code::UnknownPusher if certificate(finding).is_some() => {
+            let say = "sign the push with a key of people.toml".to_owned();
+            let push = Command::new(&["git", "push", "--signed=yes", &context.remote]);
+            let push = push.into_iter().map(Remedy::Run);
+            std::iter::once(Remedy::Say(say)).chain(push).collect()
+        }
         code => {
             let text = next(code).map(str::to_owned);
             text.map(Remedy::Say).into_iter().collect()

@@ -18,6 +18,7 @@ pub mod object;
 pub mod oid;
 pub mod openpgp;
 pub mod push;
+pub mod push_cert;
 pub mod refname;
 pub mod review;
 pub mod sshsig;

@@ -22,6 +22,7 @@ mod operator;
 mod people;
 mod policy;
 mod push;
+mod push_cert;
 mod record;
 mod reviewer;
 mod reviews;

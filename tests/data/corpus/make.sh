@@ -186,6 +186,30 @@ armours() {
     printf '\377\0' | put openpgp_signature unknown
 }
 
+# Push certificates as git sends them, one bent in each way that matters.
+push_certs() {
+    for format in sha1 sha256; do
+        bare="$work/certs-$format.git"
+        git init -q --bare --object-format=$format "$bare"
+        git -C "$bare" config receive.certNonceSeed seed
+        git -C "$bare" config receive.advertisePushOptions true
+        printf '#!/bin/sh\ngit cat-file blob $GIT_PUSH_CERT >"$0.cert"\n' >"$bare/hooks/pre-receive"
+        chmod +x "$bare/hooks/pre-receive"
+        cd "$work/$format"
+        for key in ed25519 openpgp-rsa; do
+            sign_with $key
+            git push -q --signed=yes -o one -o 'two words' "file://$bare" main:$key side:other-$key
+            put push_cert $format-$key <"$bare/hooks/pre-receive.cert"
+        done
+    done
+    cert="$here/push_cert/sha1-ed25519"
+    grep -v '^nonce' "$cert" | put push_cert no-nonce
+    sed 's/^nonce .*/&\n&/' "$cert" | put push_cert two-nonces
+    sed 's/^certificate version 0.1/certificate version 0.2/' "$cert" | put push_cert version
+    sed '/^-----BEGIN/,$d' "$cert" | put push_cert unsigned
+    sed 's/^push-option/pushee/' "$cert" | put push_cert order
+}
+
 words() {
     first='countersign: approve refs/heads/main of git.example.com/payments'
     printf '%s\n\nLooks good.\n' "$first" | put review text
@@ -379,6 +403,7 @@ gpg_keys
 signed_objects
 broken_objects
 armours
+push_certs
 words
 lists
 files

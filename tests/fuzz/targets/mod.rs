@@ -11,7 +11,7 @@ mod text;
 
 pub(crate) use config::{pattern, people, place, policy};
 pub(crate) use lists::{allowed_signers, keyring};
-pub(crate) use objects::{commit, hook_lines, ident, tag, tree};
+pub(crate) use objects::{commit, hook_lines, ident, push_cert, tag, tree};
 pub(crate) use record::{entry, intent, note};
 pub(crate) use signatures::{armor, openpgp_key, openpgp_signature, ssh_key, sshsig, verify};
 pub(crate) use text::{display, fold, hidden, merge_lines, ref_name, review};
@@ -42,6 +42,7 @@ pub(crate) const TARGETS: &[(&str, Target)] = &[
     ("people", people),
     ("place", place),
     ("policy", policy),
+    ("push_cert", push_cert),
     ("ref_name", ref_name),
     ("review", review),
     ("ssh_key", ssh_key),
