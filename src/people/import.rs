@@ -173,11 +173,10 @@ impl<'a> Import<'a> {
                 }
             };
             let person = self.owner(&names)?;
-            self.ssh(&person, &line.key, (line.valid_after, until))?;
             for name in names.iter().filter(|name| name.contains('@')) {
                 self.email(&person, name)?;
             }
-            Ok(())
+            self.ssh(&person, &line.key, Some((line.valid_after, until)))
         };
         take().map_err(refuse)
     }
@@ -186,7 +185,7 @@ impl<'a> Import<'a> {
     pub fn key(&mut self, line: &KeyLine) -> Result<(), ImportError> {
         let mut take = || {
             let person = self.owner(&[])?;
-            self.ssh(&person, &line.key, (None, None))
+            self.ssh(&person, &line.key, None)
         };
         take().map_err(|fault| ImportError {
             line: Some(line.line),
@@ -298,18 +297,19 @@ impl<'a> Import<'a> {
         path
     }
 
+    /// Adds a key that is not there; a list without times contradicts none.
     fn ssh(
         &mut self,
         person: &PersonName,
         key: &KeyText,
-        window: Window,
+        window: Option<Window>,
     ) -> Result<(), ImportFault> {
         let (fingerprint, _) = key::parse_ssh(&format!("{} {}", key.kind, encoded(key)))?;
         match self.keys.get(&fingerprint) {
             Some((owner, _)) if owner != person => {
                 Err(ImportFault::KeyTaken(fingerprint, owner.clone()))
             }
-            Some((_, known)) if *known != window => {
+            Some((_, known)) if window.is_some_and(|window| *known != window) => {
                 Err(ImportFault::OtherTimes(fingerprint, person.clone()))
             }
             Some(_) => {
@@ -318,7 +318,7 @@ impl<'a> Import<'a> {
                 Ok(())
             }
             None => {
-                let (from, until) = window;
+                let (from, until) = window.unwrap_or_default();
                 let key = NewKey {
                     kind: "ssh",
                     text: key.to_string(),
@@ -326,7 +326,7 @@ impl<'a> Import<'a> {
                     until,
                 };
                 self.draft.key(person, &key)?;
-                self.took(person, fingerprint, window);
+                self.took(person, fingerprint, (from, until));
                 Ok(())
             }
         }

@@ -252,10 +252,10 @@ pub fn remedy(
         }
         Code::UnknownTip => unknown_tip(update),
         Code::UnknownPusher if certificate(finding).is_some() => {
-            let say = "sign the push with a key of people.toml".to_owned();
-            let push = Command::new(&["git", "push", "--signed=yes", &context.remote]);
-            let push = push.into_iter().map(Remedy::Run);
-            std::iter::once(Remedy::Say(say)).chain(push).collect()
+            let say = "sign this push and all later ones, with a key of people.toml".to_owned();
+            let always = Command::new(&["git", "config", "push.gpgSign", "if-asked"]);
+            let always = always.into_iter().map(Remedy::Run);
+            std::iter::once(Remedy::Say(say)).chain(always).collect()
         }
         code => {
             let text = next(code).map(str::to_owned);

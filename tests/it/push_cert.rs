@@ -310,8 +310,13 @@ fn the_certificate_is_evidence() {
     let (alice, bob) = (checkout(&server, "alice"), checkout(&server, "bob"));
     let head = alice.change("a.txt", "new\n");
     signed(&alice, &[&format!("{head}:refs/heads/topic")]).accepted();
-    approve(&bob, &head);
-    land(&alice, &head).accepted();
+    // What signs reviews signs their pushes, too.
+    bob.fetch();
+    bob.countersign(&["approve", &head, "--onto", "main"])
+        .accepted();
+    // Once git is told so, a plain push is signed, and so are the commands that refusals show.
+    alice.git(&["config", "push.gpgSign", "if-asked"]);
+    alice.land(&head).accepted();
     let folder = server.record("evidence");
     let files: Vec<_> = fs::read_dir(&folder)
         .unwrap()

@@ -31,7 +31,7 @@ pub(in crate::cli) struct Import {
     /// A list of allowed signers, as ssh-keygen and git read it
     #[arg(long, value_name = "file")]
     allowed_signers: Option<PathBuf>,
-    /// One person's keys, as GitHub and GitLab serve them under <user>.keys and <user>.gpg
+    /// One person's keys, as GitHub and GitLab serve them at `/alice.keys` and `/alice.gpg`
     #[arg(long, value_name = "file", requires = "person")]
     keys: Option<PathBuf>,
     /// OpenPGP keys: a file of `gpg --export`, a keyring, or a folder with one

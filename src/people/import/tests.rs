@@ -184,6 +184,13 @@ fn takes_keys() {
     let now = people(&import.text());
     assert_eq!(now.persons[&name("dana")].keys.len(), 2);
     assert_eq!(import.changes.len(), 4);
+    // A list without times does not contradict one that has some.
+    let before = with_keys(ALICE_AND_BOB);
+    let known = people(&before);
+    let mut again = Import::new(&before, &known, &files, Some(name("alice"))).unwrap();
+    let lines = parse_keys(with_keys("KEY0\n").as_bytes()).unwrap();
+    again.key(&lines[0]).unwrap();
+    assert_eq!(again.text(), before);
 }
 
 /// Nothing of a name, an e-mail or a comment can add a word, a pattern or a line to what others read.
