@@ -527,3 +527,68 @@ fn committers_who_did_not_sign() {
     }
     server.cli(&["verify", "history"]).exits(0);
 }
+
+/// A certificate that ends by itself is known to end, though people.toml lets it count for ever.
+#[test]
+fn checks_certificates() {
+    let gpg = Gpg::new();
+    for (user, end) in [("bob@example.com", "10d"), ("carol@example.com", "2y")] {
+        let make = ["--quick-gen-key", user, "ed25519", "sign", end];
+        gpg.run(&make, b"").accepted();
+    }
+    let server = Server::new();
+    let alice = server.checkout("alice");
+    let ring = gpg.path().to_str().unwrap();
+    alice
+        .countersign(&["people", "import", "--write", "--keyring", ring])
+        .exits(0);
+    let head = alice.commit(NewCommit::default());
+    alice.git(&["update-ref", "refs/heads/keys", &head]);
+    let ends = |within: &str| -> Vec<String> {
+        let args = ["people", "check", "--json", "--within", within, "keys"];
+        let outcome = alice.countersign(&args);
+        let found = outcome.json();
+        let findings = found["findings"].as_array().unwrap().iter();
+        let ends = findings.filter(|finding| finding["what"] == "key-ends");
+        let ends = ends.map(|finding| finding["person"].as_str().unwrap().to_owned());
+        let ends: Vec<_> = ends.collect();
+        assert_eq!(
+            outcome.status,
+            Some(i32::from(!ends.is_empty())),
+            "{outcome}"
+        );
+        ends
+    };
+    assert_eq!(ends("9d"), [""; 0]);
+    assert_eq!(ends("11d"), ["bob"]);
+    assert_eq!(ends("800d"), ["bob", "carol"]);
+}
+
+/// A forge signs what people commit there: nobody is said to have signed for another.
+#[test]
+fn forges_sign_for_people() {
+    let people = People::new()
+        .lines("dana", "kind = \"forge\"\n")
+        .teams("maintainers = [\"alice\", \"bob\", \"carol\"]\n");
+    let rules = crate::support::policy(crate::support::config::PLAIN_RULE);
+    let server = Server::with(&rules, &people);
+    let forge = server.checkout("dana");
+    let head = forge.commit(NewCommit {
+        files: &[("a.txt", Some("new\n"))],
+        author: Some("alice"),
+        committer: Some("alice"),
+        ..NewCommit::default()
+    });
+    forge.share(&head);
+    let verdict = server.check_json(&head, "main", "alice");
+    let findings = verdict["updates"][0]["findings"].as_array().unwrap();
+    let codes: Vec<_> = findings.iter().map(|finding| &finding["code"]).collect();
+    assert!(
+        codes.iter().any(|code| *code == "missing-approvals"),
+        "{verdict}"
+    );
+    assert!(
+        !codes.iter().any(|code| *code == "unknown-contributor"),
+        "{verdict}"
+    );
+}
