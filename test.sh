@@ -6,7 +6,7 @@ cd "$(dirname "$0")"
 if ! command -v cargo >/dev/null 2>&1 && [ -f "${CARGO_HOME:-$HOME/.cargo}/env" ]; then
     . "${CARGO_HOME:-$HOME/.cargo}/env"
 fi
-sh tools/need.sh cc:build-essential git:git sshd:openssh-server ssh:openssh-client gpg:gnupg
+sh tools/need.sh $(cat tools/test-packages)
 
 if cargo nextest --version >/dev/null 2>&1; then
     cargo test --locked --doc --quiet

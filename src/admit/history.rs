@@ -16,6 +16,7 @@ use std::collections::BTreeMap;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
+use crate::gather::incoming::same_words;
 use crate::gather::rulebook::{Rulebook, RulebookError};
 use crate::git::{RefValue, Repo};
 use crate::policy::Mode;
@@ -286,6 +287,9 @@ impl Replay<'_> {
             let Ok(earlier) = Tag::parse(&raw, self.repo.format()) else {
                 continue;
             };
+            if other.person == review.person && same_words(&earlier, tag) {
+                return Ok(Some(format!("the review is that of entry {index} again")));
+            }
             let theirs = earlier.tagger.map(|tagger| tagger.seconds);
             if other.person == review.person && date < theirs {
                 return Ok(Some(format!(

@@ -13,6 +13,7 @@ pub mod baseline;
 pub mod history;
 pub mod rehearse;
 pub mod replay;
+pub mod residual;
 pub mod settle;
 pub mod standing;
 
@@ -29,7 +30,7 @@ use crate::git::{GitError, RefValue, Repo};
 use crate::judge::facts::{Facts, HeadFacts, Pusher, Scope, UpdateFacts};
 use crate::judge::verdict::{Code, Decision, SCHEMA, UpdateVerdict, Verdict};
 use crate::judge::{self, Judgement};
-use crate::people::People;
+use crate::people::{People, PersonName};
 use crate::policy::Mode;
 use crate::record::entry::{CountedHead, Decided, Entry, PolicyId, Received, Review};
 use crate::record::{RecordError, View};
@@ -100,6 +101,17 @@ pub struct Landing {
     pub decided: Decided,
     /// SHA-256 of the decisive commits.
     pub sha256: BTreeMap<Oid, String>,
+    /// The steps that were decided, each for itself; no part of the record, which gives them again.
+    pub steps: Vec<Step>,
+}
+
+/// A step of a landing that approvals covered.
+#[derive(Debug)]
+pub struct Step {
+    /// The commit that it ends in.
+    pub to: Oid,
+    /// The heads that landed in it.
+    pub counted: Vec<CountedHead>,
 }
 
 /// Why there is no answer at all.
@@ -288,7 +300,9 @@ fn landings(
         if !matches!(update.scope, Scope::Protected(_)) || of_the_moment(verdict) {
             continue;
         }
-        let counted = counted(repo, view, update, chosen)?;
+        let steps = decided_steps(repo, view, update, verdict, chosen)?;
+        let heads = steps.iter().flat_map(|step| &step.counted);
+        let counted: Vec<CountedHead> = heads.cloned().collect();
         let decisive = update
             .to
             .iter()
@@ -313,6 +327,7 @@ fn landings(
                 },
             },
             sha256,
+            steps,
         });
     }
     Ok(landings)
@@ -360,38 +375,56 @@ fn digest(repo: &Repo, oid: &Oid) -> Result<String, AdmitError> {
     Ok(hex(&Sha256::digest(&*repo.raw(oid, kind, LIMIT)?)))
 }
 
-/// Lists the heads that were counted, with what is spent with them.
-fn counted(
+/// Lists the steps that were decided, with the heads that were counted and what is spent with them.
+fn decided_steps(
     repo: &Repo,
     view: &View,
     update: &UpdateFacts,
+    verdict: &UpdateVerdict,
     chosen: &[Option<usize>],
-) -> Result<Vec<CountedHead>, AdmitError> {
-    let mut counted = Vec::new();
+) -> Result<Vec<Step>, AdmitError> {
+    let mut steps = Vec::new();
     for (step, choice) in update.steps.iter().zip(chosen) {
         let Some(sequence) = choice.and_then(|choice| step.sequences.get(choice)) else {
             continue;
         };
+        let mut counted = Vec::new();
         for head in sequence {
-            counted.push(counted_head(repo, view, update, head)?);
+            let head = counted_head(repo, view, update, verdict, head)?;
+            // Where no rule asked (a ref made at a recorded commit), nothing was counted.
+            if !head.reviews.is_empty() {
+                counted.push(head);
+            }
         }
+        steps.push(Step {
+            to: step.to,
+            counted,
+        });
     }
-    Ok(counted)
+    Ok(steps)
 }
 
 fn counted_head(
     repo: &Repo,
     view: &View,
     update: &UpdateFacts,
+    verdict: &UpdateVerdict,
     head: &HeadFacts,
 ) -> Result<CountedHead, AdmitError> {
     const SPENT_LIMIT: usize = 100_000;
+    let counts = |person: &PersonName| {
+        let mut approvals = verdict.approvals.iter();
+        approvals.any(|it| it.counted && it.person == *person && it.commit == head.head)
+    };
     let mut reviews = Vec::new();
     let mut base = None;
     for (position, _) in &head.approvals {
         let Some(review) = update.reviews.get(*position) else {
             continue;
         };
+        if !counts(&review.person) {
+            continue;
+        }
         reviews.push(review.index);
         if base.is_none() {
             base = view.review_tag(&review.tag)?.map(|(_, review)| {

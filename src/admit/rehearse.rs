@@ -7,19 +7,27 @@
 use jiff::Timestamp;
 
 use crate::gather::ancestry::Ancestry;
+use crate::gather::candidates::Candidate;
 use crate::gather::coverage::{Reviewed, base_of};
 use crate::gather::rulebook::Rulebook;
 use crate::gather::{Desk, GatherError, Proposed, candidates};
 use crate::git::merge::{Merged, merge_trees};
 use crate::git::{GitError, Repo, walk};
 use crate::judge::facts::ReviewState;
+use crate::judge::verdict::Coverage;
 use crate::record::View;
-use crate::record::entry::Review;
+use crate::record::entry::{DecisionId, Entry, Landed, Review};
 use crate::wire::name::{RefName, RepoPath};
 use crate::wire::oid::Oid;
 use crate::wire::review::{ReviewMessage, ReviewVerb};
 
+use super::residual::{self, Why};
 use super::{Admission, AdmitError, Asked, admit};
+
+/// The most approvals that are landed one by one.
+const LANDINGS: usize = 64;
+/// The most paths that are told of one approval.
+const PATHS: usize = 100;
 
 /// How a head would come onto its ref.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -57,6 +65,47 @@ pub struct Signed {
     pub message: ReviewMessage,
     /// What has ended it, if anything.
     pub state: ReviewState,
+    /// The later review that took its place or took it back, where one did.
+    pub successor: Option<Successor>,
+    /// When it became, or becomes, too old; nothing where reviews do not.
+    pub ends: Option<Timestamp>,
+    /// The landing that used it up, where an entry tells.
+    pub spent: Option<Spent>,
+    /// What it covers alone, where the verdict does not tell.
+    pub alone: Option<Alone>,
+}
+
+/// What one approval alone covers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Alone {
+    /// The word for it.
+    pub coverage: Coverage,
+    /// Where landing its head conflicts, or gives something else; at most a hundred paths.
+    pub paths: Vec<RepoPath>,
+    /// Why that cannot be told.
+    pub why: Option<Why>,
+}
+
+/// A later review.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Successor {
+    /// What it is of.
+    pub head: Oid,
+    /// What it says.
+    pub verb: ReviewVerb,
+    /// Its tag.
+    pub tag: Oid,
+}
+
+/// A landing that used an approval up.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Spent {
+    /// The entry.
+    pub index: u64,
+    /// What landed; none where the ref was removed.
+    pub commit: Option<Oid>,
+    /// How the approval covered it, and whether it counted, where the entry tells.
+    pub weighed: Option<(Coverage, bool)>,
 }
 
 /// Decides what landing `head` on `name` now would be answered; `asked.updates` are not looked at.
@@ -105,16 +154,110 @@ pub fn signed(
         asked.bringers,
         asked.expired,
     );
-    let found = candidates::of_head(&desk, name, head)?;
-    Ok(found
+    let landed = match asked.view.spent(name, head)? {
+        Some(index) => match asked.view.entry(index)? {
+            Entry::Landed(landed) => Some((index, landed)),
+            Entry::Genesis(_) | Entry::Review(_) | Entry::Adopted(_) => None,
+        },
+        None => None,
+    };
+    let found = candidates::of_head(&desk, name, head)?.into_iter();
+    let limit = rules.policy.approvals_expire;
+    let signed = found.map(|(candidate, successor)| Signed {
+        index: candidate.index,
+        ends: limit.and_then(|limit| candidate.review.at.checked_add(limit).ok()),
+        spent: landed
+            .as_ref()
+            .filter(|_| candidate.state == ReviewState::Spent)
+            .map(|(index, landed)| spent(*index, landed, &candidate)),
+        review: candidate.review,
+        message: candidate.message,
+        state: candidate.state,
+        successor: successor.map(|later| Successor {
+            head: later.review.head,
+            verb: later.message.verb,
+            tag: later.review.tag,
+        }),
+        alone: None,
+    });
+    Ok(signed.collect())
+}
+
+/// Returns what became of an approval in the landing that used it up.
+fn spent(index: u64, landed: &Landed, candidate: &Candidate) -> Spent {
+    let approvals = match &landed.decision {
+        DecisionId::Inline(decided) => decided.verdict.approvals.as_slice(),
+        DecisionId::Beside { .. } => &[],
+    };
+    let mine = approvals.iter().find(|approval| {
+        approval.person == candidate.review.person && approval.commit == candidate.review.head
+    });
+    Spent {
+        index,
+        commit: landed.new,
+        // Who approved again afterwards was not weighed.
+        weighed: mine
+            .filter(|_| candidate.index < index)
+            .map(|approval| (approval.coverage, approval.counted)),
+    }
+}
+
+/// Finds what each live approval alone covers, where the verdict does not tell: there is none, or it
+/// could not tell either.
+pub fn cover_alone(
+    asked: &Asked<'_>,
+    name: &RefName,
+    rehearsed: &Rehearsed,
+    signed: &mut [Signed],
+) -> Result<(), AdmitError> {
+    let pushed = match &rehearsed.how {
+        Rehearsal::Landed => return Ok(()),
+        Rehearsal::Itself => signed.first().map(|one| one.review.head),
+        Rehearsal::Merge(commit) => Some(*commit),
+        Rehearsal::Conflict(_) | Rehearsal::Unverifiable => None,
+    };
+    if asked.view.tip(name)?.is_none_or(|tip| tip.oid.is_none()) {
+        return Ok(());
+    }
+    let updates = rehearsed.admission.as_ref().map(|it| &it.verdict.updates);
+    let approvals: Vec<_> = updates
         .into_iter()
-        .map(|candidate| Signed {
-            index: candidate.index,
-            review: candidate.review,
-            message: candidate.message,
-            state: candidate.state,
-        })
-        .collect())
+        .flatten()
+        .flat_map(|update| &update.approvals)
+        .collect();
+    let live = signed
+        .iter_mut()
+        .filter(|it| it.state == ReviewState::Live && it.message.verb == ReviewVerb::Approve);
+    for one in live.take(LANDINGS) {
+        let told = approvals.iter().any(|approval| {
+            approval.person == one.review.person
+                && approval.commit == one.review.head
+                && approval.coverage != Coverage::Unverifiable
+        });
+        if told {
+            continue;
+        }
+        let compared = match &pushed {
+            Some(landed) => {
+                let step = residual::Step {
+                    landed,
+                    past: None,
+                    from: None,
+                    dated: true,
+                };
+                residual::compare(asked, name, &one.review, &step)?
+            }
+            None => residual::land_now(asked, name, &one.review)?,
+        };
+        let conflicts = compared.expected.into_iter().flat_map(|it| it.conflicts);
+        let paths = compared.changes.into_iter().map(|change| change.path);
+        one.alone = Some(Alone {
+            coverage: compared.coverage,
+            paths: conflicts.chain(paths).take(PATHS).collect(),
+            why: compared.why,
+        });
+    }
+    Ok(())
 }
 
 /// Finds how a head would come onto a ref.

@@ -18,7 +18,7 @@ use crate::wire::oid::Oid;
 use crate::wire::push::RefUpdate;
 use crate::wire::push_cert::PushCert;
 
-use super::{Admission, AdmitError, Asked, admit};
+use super::{Admission, AdmitError, Asked, Step, admit};
 
 /// Answers from what an entry carries; knows nobody else.
 pub struct Carried(BTreeMap<Oid, Bringer>);
@@ -193,6 +193,21 @@ fn uncertified(
             landed.name
         )
     }))
+}
+
+/// Decides a landing again and returns its steps: more than one where each first-parent commit wanted
+/// a review of its own. Whether the entry is to be believed is [`check`]'s to say.
+pub fn steps(
+    repo: &Repo,
+    record: &Record,
+    policy_ref: &RefName,
+    landed: &Landed,
+) -> Result<Vec<Step>, AdmitError> {
+    let received = record.decided(landed)?.received;
+    let view = record.view_at(landed.size)?;
+    let again = decide(repo, view, policy_ref, landed, &received)?;
+    let landing = again.landings.into_iter().next();
+    Ok(landing.map_or_else(Vec::new, |landing| landing.steps))
 }
 
 /// Finds what is wrong with an entry without deciding anything.

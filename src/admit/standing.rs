@@ -4,7 +4,7 @@ use std::collections::{BTreeSet, HashSet};
 
 use crate::git::{GitError, Repo};
 use crate::people::PersonName;
-use crate::record::entry::{Decided, Entry, Landed};
+use crate::record::entry::{CountedHead, Decided, Entry, Landed};
 use crate::record::{Record, View};
 use crate::wire::name::RefName;
 use crate::wire::object::ObjectKind;
@@ -19,9 +19,10 @@ const WALK_LIMIT: usize = 5_000_000;
 /// The word for it; only the first is a good answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum State {
-    /// Landed, enforced, every rule satisfied for the whole step that ended here.
+    /// Landed, enforced, every rule satisfied for the whole step that ended here: the push's, or, under
+    /// `every_commit`, the commit's own.
     Reviewed,
-    /// Came in below a reviewed tip, and was no tip itself.
+    /// Came in below a reviewed tip, and was neither a tip itself nor a step of its own.
     Reachable,
     /// Was there before anybody looked.
     Baseline,
@@ -97,8 +98,12 @@ pub fn standing(
 
 /// Returns the people whose approvals a decision counted, sorted.
 pub fn reviewers(view: &View, decided: &Decided) -> Result<Vec<PersonName>, AdmitError> {
+    people_of(view, &decided.counted)
+}
+
+fn people_of(view: &View, counted: &[CountedHead]) -> Result<Vec<PersonName>, AdmitError> {
     let mut people = BTreeSet::new();
-    for index in decided.counted.iter().flat_map(|head| &head.reviews) {
+    for index in counted.iter().flat_map(|head| &head.reviews) {
         if let Entry::Review(review) = view.entry(*index)? {
             people.insert(review.person);
         }
@@ -189,6 +194,16 @@ impl Question<'_> {
         if landed.new != Some(*self.oid) {
             return Ok(Some(format!("entry {index} is about another commit")));
         }
+        self.unproven(index, entry, landed)
+    }
+
+    /// Returns why an entry is not to be believed, whatever commit it is about.
+    fn unproven(
+        &self,
+        index: u64,
+        entry: &Entry,
+        landed: &Landed,
+    ) -> Result<Option<String>, AdmitError> {
         if !self.record.is_included(index, entry)? {
             return Ok(Some(format!("entry {index} is not under the checkpoint")));
         }
@@ -208,9 +223,14 @@ impl Question<'_> {
                 if !self.concerns(name) || !self.reaches(&tip, &mut seen)? {
                     continue;
                 }
-                let state = match word(&entry) {
-                    State::Reviewed => State::Reachable,
-                    other => other,
+                let state = match (word(&entry), &entry) {
+                    (State::Reviewed, Entry::Landed(landed)) => {
+                        if let Some(standing) = self.as_step(index, &entry, landed)? {
+                            return Ok(Some(standing));
+                        }
+                        State::Reachable
+                    }
+                    (other, _) => other,
                 };
                 return Ok(Some(Standing {
                     state,
@@ -222,6 +242,32 @@ impl Question<'_> {
             }
         }
         Ok(None)
+    }
+
+    /// The state where the commit ended a step that was decided for itself (`every_commit`), by an
+    /// entry that is to be believed.
+    fn as_step(
+        &self,
+        index: u64,
+        entry: &Entry,
+        landed: &Landed,
+    ) -> Result<Option<Standing>, AdmitError> {
+        // A head for each step, at least.
+        let several = self.record.decided(landed)?.counted.len() > 1;
+        if !several || self.unproven(index, entry, landed)?.is_some() {
+            return Ok(None);
+        }
+        let steps = replay::steps(self.repo, self.record, self.policy_ref, landed)?;
+        let Some(step) = steps.into_iter().find(|step| step.to == *self.oid) else {
+            return Ok(None);
+        };
+        Ok(Some(Standing {
+            state: State::Reviewed,
+            index: Some(index),
+            name: Some(landed.name.clone()),
+            reviewers: people_of(&self.view, &step.counted)?,
+            why: None,
+        }))
     }
 
     /// Walks what was not seen before; what is no longer there reaches nothing.

@@ -54,7 +54,7 @@ impl Check {
 }
 
 /// Splits `<old>..<new>`.
-fn split(range: &str) -> Result<(Option<&str>, &str), CliError> {
+pub(super) fn split(range: &str) -> Result<(Option<&str>, &str), CliError> {
     let Some((old, new)) = range.split_once("..") else {
         return Ok((None, range));
     };

@@ -87,24 +87,45 @@ pub(super) fn line_of(mut command: Command) -> Result<String, CliError> {
 
 /// Returns the commit that the user means: a full id as it is, any other revision as git reads it.
 pub(super) fn revision(session: &Session<'_>, repo: &Repo, text: &str) -> Result<Oid, CliError> {
-    let wrong = |why: String| {
-        let text = crate::report::plain::plain(text);
-        CliError::words(Kind::Usage, format!("{text}: {why}"))
-    };
+    match resolve(session, repo, text, "^{commit}")? {
+        (oid, ObjectKind::Commit) => Ok(oid),
+        (_, kind) => Err(wrong(text, &format!("a {kind:?}, not a commit"))),
+    }
+}
+
+/// Returns the object that the user means, a tag as the tag.
+pub(super) fn object(
+    session: &Session<'_>,
+    repo: &Repo,
+    text: &str,
+) -> Result<(Oid, ObjectKind), CliError> {
+    resolve(session, repo, text, "^{object}")
+}
+
+fn resolve(
+    session: &Session<'_>,
+    repo: &Repo,
+    text: &str,
+    peel: &str,
+) -> Result<(Oid, ObjectKind), CliError> {
     let oid = match text.parse::<Oid>() {
         Ok(oid) if oid.format() == repo.format() => oid,
         _ => {
             let mut command = scrubbed(session)?;
-            let commit = format!("{text}^{{commit}}");
-            command.args(["rev-parse", "--verify", "--end-of-options", &commit]);
-            let line = line_of(command).map_err(|error| wrong(error.source.to_string()))?;
+            let peeled = format!("{text}{peel}");
+            command.args(["rev-parse", "--verify", "--end-of-options", &peeled]);
+            let line = line_of(command).map_err(|error| wrong(text, &error.source.to_string()))?;
             let id = line.parse::<Oid>();
-            id.map_err(|_| wrong("git names no commit by that".to_owned()))?
+            id.map_err(|_| wrong(text, "git names nothing by that"))?
         }
     };
     match repo.kind_and_size(&oid) {
-        Ok((ObjectKind::Commit, _)) => Ok(oid),
-        Ok((kind, _)) => Err(wrong(format!("a {kind:?}, not a commit"))),
-        Err(error) => Err(wrong(error.to_string())),
+        Ok((kind, _)) => Ok((oid, kind)),
+        Err(error) => Err(wrong(text, &error.to_string())),
     }
+}
+
+fn wrong(text: &str, why: &str) -> CliError {
+    let text = crate::report::plain::plain(text);
+    CliError::words(Kind::Usage, format!("{text}: {why}"))
 }

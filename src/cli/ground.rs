@@ -5,6 +5,7 @@ use jiff::Timestamp;
 
 use super::fetched::{Bringing, Fetched};
 use super::{CliError, Kind, Session, git, repository};
+use crate::admit::residual::Past;
 use crate::admit::{AdmitError, Asked};
 use crate::gate::received::Noted;
 use crate::gate::{GateError, Site};
@@ -16,6 +17,7 @@ use crate::people::{People, PersonName};
 use crate::policy::Mode;
 use crate::record::View;
 use crate::report::Context;
+use crate::report::plain::{plain, wrap};
 use crate::wire::name::RefName;
 use crate::wire::oid::Oid;
 
@@ -122,7 +124,7 @@ impl Ground {
         let policy_ref = repository::full_name(&options.policy_ref);
         let (limits, now) = (Limits::default(), clock());
         let made = fetched.synthesize(&repo, &policy_ref, &limits, now)?;
-        session.say(&format!(
+        let note = format!(
             "note: judged by {} and {} fetched reviews, as of now; the server decides by its record",
             match (from, fetched.tips.get(&target)) {
                 (Some(from), _) => format!("{} in place of {target}", from.short()),
@@ -130,7 +132,10 @@ impl Ground {
                 (None, None) => format!("{target}, which {remote} does not have,"),
             },
             made.taken,
-        ));
+        );
+        for line in wrap(&plain(&note), "  ") {
+            session.say(&line);
+        }
         for line in made.refused.iter().take(REFUSED) {
             session.say(&format!("note: a fetched review does not count: {line}"));
         }
@@ -229,6 +234,31 @@ impl Ground {
             }
         }
         .map_err(undecided)
+    }
+
+    /// Returns how a commit last landed on a ref, and the record as it was before; nothing where no
+    /// entry says so, as in a clone.
+    pub(super) fn landing(
+        &self,
+        name: &RefName,
+        commit: &Oid,
+    ) -> Result<Option<(Past, View)>, CliError> {
+        let Place::Server(site) = &self.place else {
+            return Ok(None);
+        };
+        let all = self.view.landed_at(commit).map_err(undecided)?;
+        let mine = all.into_iter().rev().find(|(_, it)| it.name == *name);
+        let Some((index, landed)) = mine else {
+            return Ok(None);
+        };
+        let counted = site.record.decided(&landed).map_err(undecided)?.counted;
+        let past = Past {
+            index,
+            old: landed.old,
+            counted: counted.into_iter().map(|head| head.head).collect(),
+        };
+        let before = site.record.view_at(index).map_err(undecided)?;
+        Ok(Some((past, before)))
     }
 
     /// Returns what the words need.

@@ -4,6 +4,7 @@
 //! that accepts nothing.
 
 mod check;
+mod diff;
 mod enroll;
 mod error;
 mod fetched;
@@ -21,6 +22,7 @@ mod site;
 mod verify;
 
 use std::ffi::OsString;
+use std::io::IsTerminal;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -56,6 +58,7 @@ enum Command {
     /// Sign and push that what you said of a commit is taken back
     Withdraw(sign::Sign),
     Reviews(reviews::Reviews),
+    Diff(diff::Diff),
     Enroll(enroll::Enroll),
     Hook(hook::Hook),
     #[command(subcommand)]
@@ -76,6 +79,7 @@ impl Command {
             Self::Reject(command) => command.run(ReviewVerb::Reject, session),
             Self::Withdraw(command) => command.run(ReviewVerb::Withdraw, session),
             Self::Reviews(command) => command.run(session),
+            Self::Diff(command) => command.run(session),
             Self::Enroll(command) => command.run(session),
             Self::Hook(command) => command.run(session),
             Self::Policy(command) => command.run(session),
@@ -92,10 +96,12 @@ impl Command {
     reason = "here is where the environment comes in"
 )]
 pub fn main() -> ExitCode {
-    let mut out = anstream::AutoStream::auto(std::io::stdout());
+    // A patch is bytes: nothing is taken out of them on their way to a program.
+    let mut out = std::io::stdout();
+    let terminal = out.is_terminal();
     let mut err = anstream::AutoStream::auto(std::io::stderr());
     let env = |name: &str| std::env::var_os(name);
-    let mut session = Session::new(&mut out, &mut err, &env);
+    let mut session = Session::new(&mut out, &mut err, &env).shown(terminal);
     run(std::env::args_os(), &mut session).into()
 }
 

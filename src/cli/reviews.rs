@@ -26,8 +26,9 @@ impl Reviews {
         let head = git::revision(session, ground.repo(), &self.commit)?;
         let rules = ground.rules()?;
         let (signed, rehearsed) = ground.ask(&[], &head, &|_| Pusher::Nobody, |asked| {
-            let signed = rehearse::signed(&asked, &rules, &target, &head)?;
-            let rehearsed = rehearse::landing(asked, &target, &head)?;
+            let mut signed = rehearse::signed(&asked, &rules, &target, &head)?;
+            let rehearsed = rehearse::landing(asked.clone(), &target, &head)?;
+            rehearse::cover_alone(&asked, &target, &rehearsed, &mut signed)?;
             Ok((signed, rehearsed))
         })?;
         let about = About {

@@ -11,6 +11,7 @@ pub struct Session<'a> {
     env: &'a dyn Fn(&str) -> Option<OsString>,
     dir: PathBuf,
     json: bool,
+    terminal: bool,
 }
 
 impl<'a> Session<'a> {
@@ -26,7 +27,14 @@ impl<'a> Session<'a> {
             env,
             dir: PathBuf::from("."),
             json: false,
+            terminal: false,
         }
+    }
+
+    /// Says whether data goes to a terminal.
+    pub fn shown(mut self, terminal: bool) -> Self {
+        self.terminal = terminal;
+        self
     }
 
     /// Applies the global options.
@@ -43,6 +51,11 @@ impl<'a> Session<'a> {
     /// Returns whether a program reads the output.
     pub fn json(&self) -> bool {
         self.json
+    }
+
+    /// Returns whether data goes to a terminal.
+    pub fn on_terminal(&self) -> bool {
+        self.terminal
     }
 
     /// Returns a variable of the environment.

@@ -12,9 +12,10 @@ use crate::git::walk::Outside;
 use crate::judge::facts::{PathFacts, ReviewFacts, ReviewState, Verb};
 use crate::judge::verdict::{Coverage, Evidence};
 use crate::people::verify::SignatureFault;
-use crate::people::{PersonKind, PersonName};
+use crate::people::{People, PersonKind, PersonName};
 use crate::record::entry::Review;
 use crate::wire::name::{RefName, RepoPath};
+use crate::wire::object::Signed;
 use crate::wire::oid::{ObjectFormat, Oid};
 use crate::wire::review::{ReviewMessage, ReviewVerb};
 use crate::wire::tag::Tag;
@@ -246,12 +247,12 @@ fn approvals(
 /// Returns every review of a head for the target with its state, whoever signed it, in log order.
 ///
 /// What a rejection or a withdrawal ended, or a later review of the same head, is `Replaced` or
-/// `Withdrawn`; a standing withdrawal is `Live`.
+/// `Withdrawn`; a standing withdrawal is `Live`. With each comes the later review that ended it.
 pub(crate) fn of_head(
     desk: &Desk<'_>,
     name: &RefName,
     head: &Oid,
-) -> Result<Vec<Candidate>, GatherError> {
+) -> Result<Vec<(Candidate, Option<Candidate>)>, GatherError> {
     let mut found = Vec::new();
     for (index, review) in desk.view.reviews_of_head(name, head)? {
         let person = review.person.clone();
@@ -264,10 +265,17 @@ pub(crate) fn of_head(
             .filter(|(other, _)| *other > index)
             .filter_map(|(other, review)| open(desk, other, review))
             .collect();
+        let mut successor = None;
         if candidate.message.verb == ReviewVerb::Approve {
             let reviews = [later.as_slice(), std::slice::from_ref(&candidate)].concat();
             let history = History::of(desk, name, &[reviews])?;
             settle(desk, &history, &mut candidate, &later)?;
+            if matches!(
+                candidate.state,
+                ReviewState::Replaced | ReviewState::Withdrawn
+            ) {
+                successor = succeeding(desk, &history, head, &later)?.cloned();
+            }
         } else if let Some(state) = key_state(desk, &candidate.review) {
             candidate.state = state;
         } else if let Some(last) = later.iter().find(|other| other.review.head == *head) {
@@ -275,10 +283,29 @@ pub(crate) fn of_head(
                 ReviewVerb::Withdraw => ReviewState::Withdrawn,
                 ReviewVerb::Approve | ReviewVerb::Reject => ReviewState::Replaced,
             };
+            successor = Some(last.clone());
         }
-        found.push(candidate);
+        found.push((candidate, successor));
     }
     Ok(found)
+}
+
+/// Returns the newest later review that takes the place of one of `head`.
+fn succeeding<'r>(
+    desk: &Desk<'_>,
+    history: &History<'_>,
+    head: &Oid,
+    later: &'r [Candidate],
+) -> Result<Option<&'r Candidate>, GatherError> {
+    if let Some(same) = later.iter().find(|other| other.review.head == *head) {
+        return Ok(Some(same));
+    }
+    for other in later {
+        if replacing(desk, history, head, std::slice::from_ref(other))?.is_some() {
+            return Ok(Some(other));
+        }
+    }
+    Ok(None)
 }
 
 /// Reads an entry's tag again; what once was sound still is, so a fault means a foreign entry.
@@ -386,9 +413,7 @@ fn expired(desk: &Desk<'_>, review: &Review) -> bool {
 /// Asks the signature itself again, as of its receipt: a certificate may carry a revocation of its
 /// own by now.
 fn key_state(desk: &Desk<'_>, review: &Review) -> Option<ReviewState> {
-    let raw = STANDARD.decode(&review.raw).ok();
-    let tag = raw.and_then(|raw| Tag::parse(&raw, desk.repo.format()).ok());
-    let Some(signed) = tag.and_then(|tag| tag.signed) else {
+    let Some(signed) = signed(desk, review) else {
         return Some(ReviewState::Unknown);
     };
     match desk.rules.people.verify(&signed, review.at) {
@@ -396,6 +421,11 @@ fn key_state(desk: &Desk<'_>, review: &Review) -> Option<ReviewState> {
         Err(SignatureFault::Revoked(_)) => Some(ReviewState::KeyRevoked),
         _ => Some(ReviewState::Unknown),
     }
+}
+
+fn signed(desk: &Desk<'_>, review: &Review) -> Option<Signed> {
+    let raw = STANDARD.decode(&review.raw).ok()?;
+    Tag::parse(&raw, desk.repo.format()).ok()?.signed
 }
 
 /// Returns the standing rejections of a head: where a person's last review of it is one.
@@ -427,13 +457,7 @@ fn reject(
     next: Option<&Rulebook>,
 ) -> Candidate {
     candidate.state = key_state(desk, &candidate.review).unwrap_or(ReviewState::Live);
-    let removed = next.is_some_and(|next| match next.people.key(&candidate.review.key) {
-        Some((person, key)) => {
-            person.name != candidate.review.person
-                || key.revoked.is_some_and(|since| since <= desk.now)
-        }
-        None => true,
-    });
+    let removed = next.is_some_and(|next| is_removed(desk, &candidate.review, &next.people));
     candidate.blocks = new.contains(&candidate.review.head) && !removed;
     // Heads that are counted without being reachable (a squash) are added by the coverage.
     candidate.state = if removed {
@@ -442,4 +466,17 @@ fn reject(
         candidate.state
     };
     candidate
+}
+
+/// Returns whether a step takes a reviewer away: `next` lists the key no more, for somebody else, or
+/// as revoked by now. A certified key is listed nowhere; its CA is asked for.
+fn is_removed(desk: &Desk<'_>, review: &Review, next: &People) -> bool {
+    if let Some((person, key)) = next.key(&review.key) {
+        let revoked = key.term.revoked.is_some_and(|since| since <= desk.now);
+        return person.name != review.person || revoked;
+    }
+    match signed(desk, review).map(|signed| next.verify(&signed, desk.now)) {
+        Some(Ok(signer) | Err(SignatureFault::Expired(signer))) => signer.person != review.person,
+        _ => true,
+    }
 }

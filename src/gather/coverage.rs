@@ -8,10 +8,11 @@
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::rc::Rc;
 
 use crate::git::merge::{Merged, merge_trees};
 use crate::git::{GitError, Repo, changes, walk};
-use crate::judge::facts::{HeadFacts, ReviewState};
+use crate::judge::facts::HeadFacts;
 use crate::judge::verdict::Coverage;
 use crate::record::View;
 use crate::wire::name::{RefName, RepoPath};
@@ -21,6 +22,7 @@ use super::ancestry::Ancestry;
 use super::candidates::{Candidate, Candidates};
 use super::hands::{self, Hands};
 use super::protected::classed;
+use super::replaced;
 use super::{Desk, GatherError};
 
 /// The most heads in one sequence.
@@ -54,6 +56,9 @@ pub(crate) struct Step<'a> {
     pub(crate) earlier: &'a [Oid],
     /// Heads that land there if one of those sequences decides: spent, to be safe.
     pub(crate) tried: &'a [Oid],
+    /// Heads that may land in later steps: approvals that they replace are followed, and left out by
+    /// [`replaced::settle`] where they do not.
+    pub(crate) later: &'a [Oid],
 }
 
 /// What the search found.
@@ -93,44 +98,52 @@ pub(crate) fn search(
                 let ends = edge.to.saturating_add(1) == step.chain.len();
                 longer.push(edge);
                 if ends {
-                    complete(desk, context, step, &longer, &mut found)?;
+                    complete(&landings, &longer, &mut found)?;
+                    if found.sequences.len() >= WAYS {
+                        return Ok(found.without_residue());
+                    }
                 } else {
                     next.push(longer);
                 }
             }
         }
-        if next.is_empty() || found.sequences.len() >= WAYS {
+        if next.is_empty() {
             break;
         }
         next.truncate(FRONTIER);
         frontier = next;
     }
-    if !found.sequences.is_empty() {
-        found.residue.clear();
+    Ok(found.without_residue())
+}
+
+impl Found {
+    /// Forgets what nobody reviewed in some way where another way covers the step.
+    fn without_residue(mut self) -> Self {
+        if !self.sequences.is_empty() {
+            self.residue.clear();
+        }
+        self
     }
-    Ok(found)
 }
 
 /// Checks the rest of a sequence whose trees match, and gathers its facts.
-fn complete(
-    desk: &Desk<'_>,
-    context: &Context<'_>,
-    step: &Step<'_>,
-    edges: &[Edge],
-    found: &mut Found,
-) -> Result<(), GatherError> {
+fn complete(landings: &Landings<'_>, edges: &[Edge], found: &mut Found) -> Result<(), GatherError> {
+    let (desk, context, step) = (landings.desk, landings.context, landings.step);
     desk.check_time()?;
     let heads: Vec<Oid> = edges.iter().map(|edge| edge.head).collect();
     let landed: Vec<Oid> = [step.earlier, &heads].concat();
     let mut edges = edges.to_vec();
     for edge in &mut edges {
-        edge.approvals
-            .retain(|(position, _)| stands(context, *position, &landed));
+        edge.approvals.retain(|(position, _)| {
+            replaced::stands(context.candidates, *position, &[&landed, step.later])
+        });
         if edge.approvals.is_empty() {
             return Ok(());
         }
     }
-    let (landing, residue) = leftover(desk, context, step, &landed)?;
+    let unreached = landings.unreached(&landed)?;
+    let (repo, on_chain) = (desk.repo, context.on_chain);
+    let (landing, residue) = leftover(repo, step.chain, on_chain, &landed, &unreached)?;
     if !residue.is_empty() {
         if found.residue.is_empty() {
             found.residue = residue;
@@ -147,46 +160,27 @@ fn complete(
     Ok(())
 }
 
-/// A replaced approval counts only where a head that replaces it lands too.
-fn stands(context: &Context<'_>, position: usize, landed: &[Oid]) -> bool {
-    context
-        .candidates
-        .all
-        .get(position)
-        .is_some_and(|candidate| {
-            candidate.state == ReviewState::Live
-                || candidate
-                    .replaced_by
-                    .iter()
-                    .any(|head| landed.contains(head))
-        })
-}
-
 /// Splits the new commits that no counted head reaches into landing commits and what nobody
 /// reviewed. A landing commit's further parents must be counted heads: nothing else has a reason
 /// to be there.
-fn leftover(
-    desk: &Desk<'_>,
-    context: &Context<'_>,
-    step: &Step<'_>,
+pub(crate) fn leftover(
+    repo: &Repo,
+    chain: &[Oid],
+    on_chain: bool,
     heads: &[Oid],
+    unreached: &[Oid],
 ) -> Result<(BTreeSet<Oid>, Vec<Oid>), GatherError> {
-    let (Some(from), Some(to)) = (step.chain.first(), step.chain.last()) else {
-        return Ok(Default::default());
-    };
-    let hidden: Vec<Oid> = [std::slice::from_ref(from), heads].concat();
-    let outside = walk::new_commits(desk.repo, to, &hidden, desk.limits.objects())?;
-    let chain: HashSet<&Oid> = step.chain.iter().collect();
+    let chain: HashSet<&Oid> = chain.iter().collect();
     let mut landing = BTreeSet::new();
     let mut residue = Vec::new();
-    for commit in outside {
-        if !context.on_chain || !chain.contains(&commit) {
-            residue.push(commit);
+    for commit in unreached {
+        if !on_chain || !chain.contains(commit) {
+            residue.push(*commit);
             continue;
         }
-        let parents = &desk.repo.commit(&commit)?.parents;
+        let parents = &repo.commit(commit)?.parents;
         residue.extend(parents.iter().skip(1).filter(|oid| !heads.contains(oid)));
-        landing.insert(commit);
+        landing.insert(*commit);
     }
     Ok((landing, residue))
 }
@@ -267,6 +261,8 @@ pub(crate) struct Landings<'a> {
     heads: Vec<(Oid, Vec<usize>)>,
     known: RefCell<HashMap<(Oid, Oid, Oid), Landing>>,
     behind: RefCell<HashMap<(Oid, Oid), bool>>,
+    /// New commits that no head of a set reaches, by those of the set that no other reaches.
+    unreached: RefCell<HashMap<Vec<Oid>, Rc<Vec<Oid>>>>,
 }
 
 /// Returns whether git answered that a question about objects has no answer.
@@ -306,7 +302,34 @@ impl<'a> Landings<'a> {
             heads,
             known: RefCell::default(),
             behind: RefCell::default(),
+            unreached: RefCell::default(),
         })
+    }
+
+    /// Returns the new commits that none of the heads reaches.
+    fn unreached(&self, heads: &[Oid]) -> Result<Rc<Vec<Oid>>, GatherError> {
+        let (Some(from), Some(to)) = (self.step.chain.first(), self.step.chain.last()) else {
+            return Ok(Rc::default());
+        };
+        let mut hidden = vec![*from];
+        for head in heads {
+            let mut reached = false;
+            for other in heads.iter().filter(|other| *other != head) {
+                reached = reached || self.is_behind(head, other)?;
+            }
+            if !reached {
+                hidden.push(*head);
+            }
+        }
+        hidden.sort_unstable();
+        if let Some(known) = self.unreached.borrow().get(&hidden) {
+            return Ok(Rc::clone(known));
+        }
+        let (repo, limit) = (self.desk.repo, self.desk.limits.objects());
+        let found = Rc::new(walk::new_commits(repo, to, &hidden, limit)?);
+        let mut unreached = self.unreached.borrow_mut();
+        unreached.insert(hidden, Rc::clone(&found));
+        Ok(found)
     }
 
     /// Returns the landings that can follow a partial sequence.
@@ -488,6 +511,23 @@ pub(crate) fn base_of(
     limit: usize,
     ancestry: &Ancestry,
 ) -> Result<Option<Oid>, GatherError> {
+    let bases = bases_of(repo, view, name, reviewed, prior, limit, ancestry)?;
+    Ok(match bases.as_slice() {
+        [one] => Some(*one),
+        _ => None,
+    })
+}
+
+/// Finds what could be that base: a landing has one only where there is exactly one.
+pub(crate) fn bases_of(
+    repo: &Repo,
+    view: &View,
+    name: &RefName,
+    reviewed: &Reviewed,
+    prior: &[Oid],
+    limit: usize,
+    ancestry: &Ancestry,
+) -> Result<Vec<Oid>, GatherError> {
     let head = reviewed.head;
     let is_ancestor = |older: &Oid, newer: &Oid| ancestry.is_ancestor(repo, older, newer, limit);
     let since = || {
@@ -497,7 +537,7 @@ pub(crate) fn base_of(
     let counted = ancestry.counted(repo, (reviewed.since, &head), since, limit)?;
     let mut below = counted.to_vec();
     for other in prior {
-        if *other != head && repo.exists(other) && is_ancestor(other, &head)? {
+        if *other != head && is_ancestor(other, &head)? {
             below.push(*other);
         }
     }
@@ -523,8 +563,5 @@ pub(crate) fn base_of(
         let bases = ancestry.merge_bases(repo, &head, &reviewed.seen, limit)?;
         nearest.clone_from(&bases);
     }
-    Ok(match nearest.as_slice() {
-        [one] => Some(*one),
-        _ => None,
-    })
+    Ok(nearest)
 }

@@ -33,6 +33,7 @@ pub(crate) fn describe(
         new: &new,
         earlier: &[],
         tried: &[],
+        later: &[],
     };
     let landings = Landings::new(desk, context, &step)?;
     let covered = steps.iter().all(|step| !step.sequences.is_empty());

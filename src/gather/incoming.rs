@@ -258,7 +258,8 @@ fn landing(desk: &Desk<'_>, head: &Oid, base: &Oid) -> Result<Option<Oid>, Gathe
     }
 }
 
-/// Finds whether an older statement of the same person is pushed after a newer one.
+/// Finds whether an older statement of the same person is pushed after a newer one, or the same
+/// once more.
 fn replayed(
     desk: &Desk<'_>,
     oid: &Oid,
@@ -273,15 +274,27 @@ fn replayed(
         }
         let raw = STANDARD.decode(&other.raw).unwrap_or_default();
         let logged = Tag::parse(&raw, desk.repo.format()).ok();
+        let same = logged
+            .as_ref()
+            .is_some_and(|logged| same_words(logged, tag));
         let logged = logged
             .and_then(|tag| tag.tagger)
             .map_or(0, |tagger| tagger.seconds);
-        if date < logged {
+        if date < logged || same {
             let about = [oid.to_string(), other.tag.to_string()];
             return Ok(Some(notice(Code::ReplayedReview, about)));
         }
     }
     Ok(None)
+}
+
+/// Returns whether two tags are the same signed words. Armour and signature can be spelled otherwise
+/// by anybody; that is no second statement of the person's.
+pub(crate) fn same_words(one: &Tag, other: &Tag) -> bool {
+    match (&one.signed, &other.signed) {
+        (Some(one), Some(other)) => one.payload == other.payload,
+        _ => false,
+    }
 }
 
 /// What an earlier review of the same push makes of one.

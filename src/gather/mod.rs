@@ -5,10 +5,11 @@
 //! of one size, so that the same question asked later gives the same facts.
 //!
 //! 1. [`scope`]: what kind of ref is this, and may such a ref be written at all?
-//! 2. [`protected`]: P from the record, shape of the move, strict objects, the steps to cover.
+//! 2. [`protected`]: P from the record, shape of the move, strict objects; [`steps`]: what there is to
+//!    cover.
 //! 3. [`candidates`]: which reviews could count, and what has ended the others.
-//! 4. [`coverage`]: which sequences of reviewed heads land exactly as pushed; [`described`] says what
-//!    the other reviews come to.
+//! 4. [`coverage`]: which sequences of reviewed heads land exactly as pushed; [`replaced`] holds them
+//!    against each other, and [`described`] says what the other reviews come to.
 //! 5. [`hands`]: who made what is in a range, and what proves it.
 //! 6. [`hidden`]: what a reviewer would not see of the content.
 //! 7. [`incoming`]: reviews and proposals in the push itself.
@@ -22,8 +23,10 @@ mod hidden;
 pub mod incoming;
 mod limits;
 pub mod protected;
+mod replaced;
 pub mod rulebook;
 pub mod scope;
+mod steps;
 
 pub use limits::Limits;
 pub use rulebook::{Rulebook, RulebookError};

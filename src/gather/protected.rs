@@ -18,11 +18,12 @@ use crate::wire::oid::Oid;
 use crate::wire::tree::FileMode;
 
 use super::candidates;
-use super::coverage::{self, Step};
+use super::coverage;
 use super::described;
 use super::hands::{self, Hands};
 use super::hidden;
 use super::rulebook::{Rulebook, RulebookError};
+use super::steps;
 use super::{Desk, GatherError, Proposed, fault_code, git_notice, notice};
 
 /// The kind of move, once its shape is found sound.
@@ -331,8 +332,9 @@ fn step(
     }
     let trusted = trusted_tips(desk, protection)?;
     let new: BTreeSet<Oid> = new.into_iter().collect();
-    let candidates = candidates::gather(desk, &facts.name, &paths, &new, new_rules.as_ref())?;
     let chain = walk::first_parents(desk.repo, to, from, &new)?;
+    let asked = steps::on_the_way(desk, protection, chain.as_deref(), paths)?;
+    let candidates = candidates::gather(desk, &facts.name, &asked, &new, new_rules.as_ref())?;
     let pieces: Vec<Vec<Oid>> = match &chain {
         Some(chain) if protection.every_commit => chain.windows(2).map(<[Oid]>::to_vec).collect(),
         Some(chain) => vec![chain.clone()],
@@ -345,84 +347,9 @@ fn step(
         trusted: &trusted,
         on_chain: chain.is_some(),
     };
-    steps(desk, &context, &pieces, facts)?;
+    steps::gather(desk, &context, &pieces, facts)?;
     facts.reviews = described::describe(desk, &context, from, to, &mut facts.steps)?;
     Ok(())
-}
-
-/// Finds the ways to cover each step, one after the other.
-fn steps(
-    desk: &Desk<'_>,
-    context: &coverage::Context<'_>,
-    pieces: &[Vec<Oid>],
-    facts: &mut UpdateFacts,
-) -> Result<(), GatherError> {
-    let (mut earlier, mut tried) = (Vec::new(), Vec::new());
-    let mut residue = Vec::new();
-    for chain in pieces {
-        let (Some(from), Some(to)) = (chain.first(), chain.last()) else {
-            continue;
-        };
-        let new = walk::new_commits(desk.repo, to, &[*from], desk.limits.objects())?;
-        let step = Step {
-            chain,
-            new: &new,
-            earlier: &earlier,
-            tried: &tried,
-        };
-        let found = coverage::search(desk, context, &step)?;
-        residue.extend(found.residue);
-        let whole = whole(desk, context, &step, from, to)?;
-        facts.notices.extend(hands::strangers(&whole.contributors));
-        let heads = |sequence: &Vec<HeadFacts>| -> BTreeSet<Oid> {
-            sequence.iter().map(|head| head.head).collect()
-        };
-        // Which sequence decides is the judge's to find: what lands for sure is in all of them.
-        let sure = found.sequences.iter().map(heads);
-        earlier.extend(sure.reduce(|all, one| &all & &one).unwrap_or_default());
-        tried.extend(found.sequences.iter().flat_map(heads));
-        facts.steps.push(StepFacts {
-            from: Some(*from),
-            to: *to,
-            whole,
-            sequences: found.sequences,
-        });
-    }
-    if !residue.is_empty() {
-        residue.sort_unstable();
-        residue.dedup();
-        let named = residue.iter().take(20).map(Oid::to_string);
-        facts.notices.push(notice(Code::UnreviewedResidual, named));
-    }
-    facts.notices.sort_unstable();
-    facts.notices.dedup();
-    Ok(())
-}
-
-/// The facts if the step's end itself were the reviewed head.
-fn whole(
-    desk: &Desk<'_>,
-    context: &coverage::Context<'_>,
-    step: &Step<'_>,
-    from: &Oid,
-    to: &Oid,
-) -> Result<HeadFacts, GatherError> {
-    let mut people = Hands::default();
-    let hidden = [std::slice::from_ref(from), context.trusted].concat();
-    let trees = (desk.repo.commit(from)?.tree, desk.repo.commit(to)?.tree);
-    let landing = (&trees.0, &trees.1);
-    let range = hands::range(desk, context.name, to, &hidden, step.earlier, landing)?;
-    for commit in &range {
-        people.contribute(desk, commit)?;
-    }
-    Ok(HeadFacts {
-        head: *to,
-        only_naming: false,
-        paths: changed_paths(desk, from, to)?,
-        contributors: people.contributors(),
-        unproven: people.unproven,
-        approvals: Vec::new(),
-    })
 }
 
 /// Parses strictly every tree that is new, by comparing each commit with its first parent: what
@@ -470,11 +397,19 @@ fn tree_faults(desk: &Desk<'_>, tree: &Oid) -> Result<Vec<Notice>, GatherError> 
 }
 
 /// Compares two commits' trees, both sides of every change, with classes.
-fn changed_paths(desk: &Desk<'_>, from: &Oid, to: &Oid) -> Result<Vec<PathFacts>, GatherError> {
+pub(super) fn changed_paths(
+    desk: &Desk<'_>,
+    from: &Oid,
+    to: &Oid,
+) -> Result<Vec<PathFacts>, GatherError> {
     classed(desk, raw_changes(desk, from, to)?)
 }
 
-fn raw_changes(desk: &Desk<'_>, from: &Oid, to: &Oid) -> Result<Vec<Change>, GatherError> {
+pub(super) fn raw_changes(
+    desk: &Desk<'_>,
+    from: &Oid,
+    to: &Oid,
+) -> Result<Vec<Change>, GatherError> {
     let old = desk.repo.commit(from)?.tree;
     let new = desk.repo.commit(to)?.tree;
     let limit = desk.limits.paths();

@@ -118,9 +118,13 @@ impl Scratch {
             .unwrap()
     }
 
+    /// Runs git in the repository with this on its input.
+    pub(super) fn feed(&self, args: &[&str], input: &[u8]) -> String {
+        self.fed(&[], args, input)
+    }
+
     /// Runs git with new objects going to a quarantine, as receive-pack does.
     pub(super) fn quarantined(&self, args: &[&str], input: &[u8]) -> String {
-        use std::io::Write;
         let quarantine = self.quarantine();
         let env = [
             ("GIT_OBJECT_DIRECTORY", quarantine.objects.to_str().unwrap()),
@@ -129,7 +133,12 @@ impl Scratch {
                 quarantine.alternates[0].to_str().unwrap(),
             ),
         ];
-        let mut child = command(self.home(), &self.dir, &env, args)
+        self.fed(&env, args, input)
+    }
+
+    fn fed(&self, env: &[(&str, &str)], args: &[&str], input: &[u8]) -> String {
+        use std::io::Write;
+        let mut child = command(self.home(), &self.dir, env, args)
             .stdin(std::process::Stdio::piped())
             .stdout(std::process::Stdio::piped())
             .spawn()

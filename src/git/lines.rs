@@ -1,29 +1,56 @@
 //! The merge of three texts by lines: the part of `merge/v1` that looks into files.
 //!
 //! 1. A line ends with its line feed, which belongs to it; the last line may have none.
-//! 2. Each side's changes are the hunks of a histogram diff from base, slid down as far as they
-//!    go (as git's `xdl_change_compact` without the indent heuristic).
+//! 2. Each side's changes are its hunks from base ([`super::diff`]); where these cannot be told, the
+//!    file conflicts.
 //! 3. Hunks of the two sides that overlap or touch, no unchanged line of base between them, make
 //!    one region, and so on with further hunks.
 //! 4. A region changed by one side takes that side's lines; one that both have changed to the same
 //!    lines takes those; any other conflicts.
 
+use std::collections::HashMap;
 use std::iter::Peekable;
 use std::ops::Range;
 
-use gix::diff::blob::{Algorithm, Diff, Hunk, InternedInput};
+use bstr::ByteSlice;
+
+use super::GitError;
+use super::diff::{Hunk, hunks};
 
 /// A NUL byte among so many first ones makes a file binary, as in git.
 const BINARY_PROBE: usize = 8_000;
+/// Most lines of one text.
+const LINE_LIMIT: usize = 1_000_000;
 
-/// Merges by lines; `None` for a conflict, and where a side is binary.
-pub fn merge_lines(base: &[u8], ours: &[u8], theirs: &[u8]) -> Option<Vec<u8>> {
+/// Merges by lines; `None` for a conflict, where a text is binary, and where there is no diff.
+///
+/// `searched` counts the lines that the diffs go through, over all texts of a merge.
+///
+/// # Errors
+///
+/// [`GitError::Budget`] where a text has more than [`LINE_LIMIT`] lines, or the diffs would go through
+/// too many.
+pub fn merge_lines(
+    base: &[u8],
+    ours: &[u8],
+    theirs: &[u8],
+    searched: &mut usize,
+) -> Result<Option<Vec<u8>>, GitError> {
     if [base, ours, theirs].into_iter().any(is_binary) {
-        return None;
+        return Ok(None);
     }
-    let base = Text::new(base);
-    let (ours, theirs) = (Text::new(ours), Text::new(theirs));
-    let mut sides = [Side::new(&base, &ours), Side::new(&base, &theirs)];
+    let mut numbers = HashMap::new();
+    let base = Text::new(base)?.numbered(&Text::default(), &mut numbers);
+    let ours = Text::new(ours)?.numbered(&base, &mut numbers);
+    let theirs = Text::new(theirs)?.numbered(&base, &mut numbers);
+    let distinct = numbers.len();
+    let ours = Side::new(&base, &ours, distinct, searched)?;
+    let theirs = Side::new(&base, &theirs, distinct, searched)?;
+    let sides = ours.zip(theirs);
+    Ok(sides.and_then(|(ours, theirs)| merge_sides(&base, [ours, theirs])))
+}
+
+fn merge_sides(base: &Text, mut sides: [Side<'_>; 2]) -> Option<Vec<u8>> {
     let mut merged = Vec::new();
     let mut done = 0;
     while let Some(region) = next_region(&mut sides) {
@@ -40,62 +67,103 @@ pub fn merge_lines(base: &[u8], ours: &[u8], theirs: &[u8]) -> Option<Vec<u8>> {
     Some(merged)
 }
 
-/// Returns how many lines the two diffs have to tell apart: those between what base and a side
-/// have in common at the beginning and at the end. Histogram diffs of unlike texts with few
-/// different lines take more than linear time. Line feeds are counted.
-pub fn effort(base: &[u8], ours: &[u8], theirs: &[u8]) -> usize {
-    let side = |side: &[u8]| {
-        let same = |(a, b): &(&u8, &u8)| a == b;
-        let head = base.iter().zip(side).take_while(same).count();
-        let (base, side) = (
-            base.get(head..).unwrap_or_default(),
-            side.get(head..).unwrap_or_default(),
-        );
-        let (a, b) = (base.iter().rev(), side.iter().rev());
-        let tail = a.zip(b).take_while(same).count();
-        let lines = |bytes: &[u8]| {
-            let end = bytes.len().saturating_sub(tail);
-            let bytes = bytes.iter().take(end);
-            bytes.filter(|byte| **byte == b'\n').count()
-        };
-        lines(base).saturating_add(lines(side))
+/// Two texts with what changes from one to the other; nothing where frequent lines leave that open,
+/// or too many lines would be gone through.
+pub(super) type Compared<'a> = (Text<'a>, Text<'a>, Option<Vec<Hunk>>);
+
+/// Compares two texts as a merge does, to show them.
+///
+/// # Errors
+///
+/// [`GitError::Budget`] where a text has more than [`LINE_LIMIT`] lines.
+pub(super) fn compare<'a>(
+    old: &'a [u8],
+    new: &'a [u8],
+    searched: &mut usize,
+) -> Result<Compared<'a>, GitError> {
+    let mut numbers = HashMap::new();
+    let old = Text::new(old)?.numbered(&Text::default(), &mut numbers);
+    let new = Text::new(new)?.numbered(&old, &mut numbers);
+    let changed = match hunks(&old.numbers, &new.numbers, numbers.len(), searched) {
+        Err(GitError::Budget { .. }) => None,
+        told => told?,
     };
-    side(ours).saturating_add(side(theirs))
+    Ok((old, new, changed))
 }
 
-fn is_binary(bytes: &[u8]) -> bool {
-    bytes.iter().take(BINARY_PROBE).any(|byte| *byte == 0)
+/// Returns whether git would call this binary.
+pub(super) fn is_binary(bytes: &[u8]) -> bool {
+    let probe = bytes.get(..BINARY_PROBE).unwrap_or(bytes);
+    probe.contains(&0)
 }
 
-/// Bytes, and where their lines begin.
-struct Text<'a> {
+/// Bytes, and their lines.
+#[derive(Default)]
+pub(super) struct Text<'a> {
     bytes: &'a [u8],
-    /// One more than there are lines: the last is the end.
+    /// Where lines begin; one more than there are lines: the last is the end.
     starts: Vec<usize>,
+    /// For each line a number, the same for the same line in every text.
+    numbers: Vec<u32>,
 }
 
 impl<'a> Text<'a> {
-    fn new(bytes: &'a [u8]) -> Self {
+    fn new(bytes: &'a [u8]) -> Result<Self, GitError> {
         let mut starts = vec![0];
         let mut at = 0usize;
-        for line in bytes.split_inclusive(|byte| *byte == b'\n') {
+        for line in bytes.lines_with_terminator() {
+            if starts.len() > LINE_LIMIT {
+                return Err(GitError::Budget {
+                    what: "lines in a file to merge",
+                    limit: LINE_LIMIT as u64,
+                });
+            }
             at = at.saturating_add(line.len());
             starts.push(at);
         }
-        Self { bytes, starts }
+        Ok(Self {
+            bytes,
+            starts,
+            numbers: Vec::new(),
+        })
     }
 
-    fn len(&self) -> usize {
+    /// Gives the lines their numbers: what both texts begin and end with those of base, without
+    /// looking each up.
+    fn numbered(mut self, base: &Self, known: &mut HashMap<&'a [u8], u32>) -> Self {
+        let (len, base_len) = (self.len(), base.len());
+        let shorter = len.min(base_len);
+        let head = (0..shorter).take_while(|at| self.line(*at) == base.line(*at));
+        let head = head.count();
+        let above = |at: usize, len: usize| len.saturating_sub(at).saturating_sub(1);
+        let tail = (0..shorter.saturating_sub(head))
+            .take_while(|at| self.line(above(*at, len)) == base.line(above(*at, base_len)))
+            .count();
+        let kept = |range: Range<usize>| base.numbers.get(range).unwrap_or_default();
+        let mut numbers = Vec::with_capacity(len);
+        numbers.extend_from_slice(kept(0..head));
+        for at in head..len.saturating_sub(tail) {
+            // Three texts of a million lines have fewer than u32 can count.
+            let new = u32::try_from(known.len()).unwrap_or(u32::MAX);
+            let line = self.line(at).unwrap_or_default();
+            numbers.push(*known.entry(line).or_insert(new));
+        }
+        numbers.extend_from_slice(kept(base_len.saturating_sub(tail)..base_len));
+        self.numbers = numbers;
+        self
+    }
+
+    pub(super) fn len(&self) -> usize {
         self.starts.len().saturating_sub(1)
     }
 
-    fn lines(&self, range: Range<usize>) -> Option<&'a [u8]> {
-        let (from, to) = (self.starts.get(range.start)?, self.starts.get(range.end)?);
-        self.bytes.get(*from..*to)
+    pub(super) fn line(&self, at: usize) -> Option<&'a [u8]> {
+        self.lines(at..at.checked_add(1)?)
     }
 
-    fn each(&self) -> impl Iterator<Item = &'a [u8]> {
-        self.bytes.split_inclusive(|byte| *byte == b'\n')
+    pub(super) fn lines(&self, range: Range<usize>) -> Option<&'a [u8]> {
+        let (from, to) = (self.starts.get(range.start)?, self.starts.get(range.end)?);
+        self.bytes.get(*from..*to)
     }
 }
 
@@ -108,26 +176,24 @@ struct Side<'a> {
 }
 
 impl<'a> Side<'a> {
-    fn new(base: &Text<'a>, text: &'a Text<'a>) -> Self {
-        let mut input = InternedInput::default();
-        input.update_before(base.each());
-        input.update_after(text.each());
-        let mut diff = Diff::compute(Algorithm::Histogram, &input);
-        diff.postprocess_no_heuristic(&input);
-        let hunks: Vec<Hunk> = diff.hunks().collect();
-        Self {
+    fn new(
+        base: &Text<'a>,
+        text: &'a Text<'a>,
+        distinct: usize,
+        searched: &mut usize,
+    ) -> Result<Option<Self>, GitError> {
+        let hunks = hunks(&base.numbers, &text.numbers, distinct, searched)?;
+        Ok(hunks.map(|hunks| Self {
             text,
             hunks: hunks.into_iter().peekable(),
             level: (0, 0),
-        }
+        }))
     }
 
     /// Takes the next hunk if it begins at or before this line of base; returns where it ends.
     fn take_until(&mut self, line: usize) -> Option<usize> {
-        let hunk = self
-            .hunks
-            .next_if(|hunk| hunk.before.start as usize <= line)?;
-        self.level = (hunk.before.end as usize, hunk.after.end as usize);
+        let hunk = self.hunks.next_if(|hunk| hunk.before.start <= line)?;
+        self.level = (hunk.before.end, hunk.after.end);
         Some(self.level.0)
     }
 
@@ -148,7 +214,7 @@ struct Region<'a> {
 fn next_region<'a>(sides: &mut [Side<'a>; 2]) -> Option<Region<'a>> {
     let start = sides
         .iter_mut()
-        .filter_map(|side| side.hunks.peek().map(|hunk| hunk.before.start as usize))
+        .filter_map(|side| side.hunks.peek().map(|hunk| hunk.before.start))
         .min()?;
     let before = sides.each_ref().map(|side| side.level);
     let mut changed = [false; 2];
@@ -181,111 +247,7 @@ fn next_region<'a>(sides: &mut [Side<'a>; 2]) -> Option<Region<'a>> {
 
 #[cfg(test)]
 mod tests {
-    use proptest::prelude::*;
-
     use super::*;
-    use crate::git::fixture::Scratch;
-    use crate::wire::oid::ObjectFormat;
-
-    /// Three texts: base and two edits of it. Lines are all different, or drawn from very few; some
-    /// end in CR LF, and the last may have no line feed.
-    fn texts(repeat: bool) -> impl Strategy<Value = [String; 3]> {
-        let few = ["a", "b", "c", "d", "", "e\r"].map(str::to_owned).to_vec();
-        let line = prop::sample::select(few);
-        let base = prop::collection::vec(line.clone(), 0..16);
-        let new = prop::collection::vec(line, 0..3);
-        let edit = (any::<prop::sample::Index>(), 0usize..3, new);
-        let edits = prop::collection::vec(edit, 0..3);
-        let ends = prop::array::uniform3(any::<bool>());
-        (base, edits.clone(), edits, ends).prop_map(move |(mut base, ours, theirs, ends)| {
-            if !repeat {
-                let number = |(at, line): (usize, &mut String)| line.insert_str(0, &at.to_string());
-                base.iter_mut().enumerate().for_each(number);
-            }
-            let apply = |edits: Vec<(prop::sample::Index, usize, Vec<String>)>| {
-                let mut lines = base.clone();
-                for (at, gone, new) in edits {
-                    let at = at.index(lines.len() + 1);
-                    let end = (at + gone).min(lines.len());
-                    lines.splice(at..end, new);
-                }
-                lines
-            };
-            let text = |lines: Vec<String>, end: bool| {
-                let end = if end && !lines.is_empty() { "\n" } else { "" };
-                lines.join("\n") + end
-            };
-            let (ours, theirs) = (apply(ours), apply(theirs));
-            [
-                text(base, ends[0]),
-                text(ours, ends[1]),
-                text(theirs, ends[2]),
-            ]
-        })
-    }
-
-    /// Merges by us and by git.
-    fn both(scratch: &Scratch, texts: &[String; 3]) -> (Option<Vec<u8>>, Option<Vec<u8>>) {
-        let files = ["base", "ours", "theirs"];
-        for (name, text) in files.iter().zip(texts) {
-            std::fs::write(scratch.home().join(name), text).unwrap();
-        }
-        let histogram = "--diff-algorithm=histogram";
-        let args = [
-            "merge-file",
-            "-pq",
-            histogram,
-            "../ours",
-            "../base",
-            "../theirs",
-        ];
-        let (clean, bytes) = scratch.try_git(&args);
-        let [base, ours, theirs] = texts.each_ref().map(String::as_bytes);
-        (merge_lines(base, ours, theirs), clean.then_some(bytes))
-    }
-
-    fn compare(repeat: bool, same: impl Fn(Option<Vec<u8>>, Option<Vec<u8>>) -> bool) {
-        let scratch = Scratch::new(ObjectFormat::Sha1);
-        let mut runner = proptest::test_runner::TestRunner::new(ProptestConfig::with_cases(200));
-        let clean = std::cell::Cell::new(0);
-        runner
-            .run(&texts(repeat), |texts| {
-                let (mine, git) = both(&scratch, &texts);
-                clean.set(clean.get() + usize::from(mine.is_some()));
-                prop_assert!(same(mine.clone(), git.clone()), "{mine:?} {git:?}");
-                Ok(())
-            })
-            .unwrap();
-        assert!(clean.get() > 20, "too few merged cleanly to say anything");
-    }
-
-    /// Of lines that can be told apart the merge is git's: the same bytes, or a conflict for both.
-    #[test]
-    fn git_merges_lines_alike() {
-        compare(false, |mine, git| mine == git);
-    }
-
-    /// Where a diff is ambiguous one may see a conflict and the other not, but never other bytes.
-    #[test]
-    fn git_never_merges_otherwise() {
-        compare(true, |mine, git| {
-            mine == git || mine.is_none() || git.is_none()
-        });
-    }
-
-    /// What costs is what lies between the first and the last difference, not the file.
-    #[test]
-    fn effort_is_what_differs() {
-        let base = "same\n".repeat(1000);
-        let end = format!("{base}more\n");
-        let middle = format!("{base}1\n2\n{base}");
-        let twice = base.repeat(2);
-        let effort = |a: &str, b: &str, c: &str| effort(a.as_bytes(), b.as_bytes(), c.as_bytes());
-        assert_eq!(effort(&base, &base, &base), 0);
-        assert_eq!(effort(&base, &end, &base), 1);
-        assert_eq!(effort(&twice, &middle, &twice), 2);
-        assert_eq!(effort(&base, &"x\n".repeat(500), &end), 999 + 499 + 1);
-    }
 
     /// Each rule once: one side, the same on both, apart, touching, ends without a line feed.
     #[test]
@@ -309,8 +271,9 @@ mod tests {
             ("1\n2\n3\n", "1\n2\n3", "x\n2\n3\n", Some("x\n2\n3")),
             ("1\n2\n", "1\r\n2\n", "1\n2\n3\n", Some("1\r\n2\n3\n")),
         ] {
-            let merged =
-                |a: &str, b: &str| merge_lines(base.as_bytes(), a.as_bytes(), b.as_bytes());
+            let merged = |a: &str, b: &str| {
+                merge_lines(base.as_bytes(), a.as_bytes(), b.as_bytes(), &mut 0).unwrap()
+            };
             let expected = expected.map(|text| text.as_bytes().to_vec());
             assert_eq!(
                 merged(ours, theirs),

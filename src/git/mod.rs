@@ -5,16 +5,22 @@
 //! the repository's format ([`open`]). What is read is hashed again and compared with the id it was
 //! asked by ([`read`]). Nothing is ever written into a quarantine.
 
+#[cfg(test)]
+mod against_git;
 mod cache;
 pub mod changes;
+mod diff;
 #[cfg(test)]
 mod fixture;
 pub mod lines;
 pub mod merge;
 pub mod open;
 mod paint;
+pub mod patch;
 pub mod read;
 pub mod refs;
+#[cfg(test)]
+mod vectors;
 pub mod walk;
 
 pub use changes::{Change, TreeFault, changes, check_trees, mark_known};

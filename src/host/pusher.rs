@@ -165,7 +165,7 @@ fn only(people: &People, is: impl Fn(&Person) -> bool) -> Option<&Person> {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::{BTreeMap, BTreeSet};
+    use std::collections::BTreeSet;
     use std::os::unix::ffi::OsStringExt;
 
     use super::*;
@@ -195,7 +195,7 @@ mod tests {
         let persons = all.map(|person| (person.name.clone(), person));
         People {
             persons: persons.into(),
-            teams: BTreeMap::new(),
+            ..People::default()
         }
     }
 

@@ -3,72 +3,100 @@
 use jiff::Timestamp;
 
 use super::import::{later, window};
-use super::{KeyMaterial, People, Person, PersonKey, PersonKind};
+use super::ssh::SshKey;
+use super::{KeyMaterial, People, PersonKind, Term};
 use crate::wire::allowed_signers::{KeyText, MAX_PATTERNS, Patterns, SignerLine};
 
 /// What a list has no place for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum LeftOut {
-    /// An e-mail that OpenSSH would read as a pattern, or not at all.
-    Email(String),
+    /// An e-mail or principal that OpenSSH would read as a pattern, or not at all.
+    Name(String),
     /// A key that no moment believes.
     Never(String),
     /// An OpenPGP key.
     OpenPgp(String),
+    /// That a security key must have known its user.
+    VerifyRequired(String),
+    /// Which certificates of a CA are revoked.
+    Revocations(String),
 }
 
 /// Returns the lines that make OpenSSH, and so `git log --show-signature`, know the same people.
 ///
-/// Principals are e-mails, or the person's name where there is none that can be written. A key
-/// counts for git's namespace alone, and as long as here; `revoked` ends it like `until`, since a
-/// list has nothing else for it.
+/// Principals are e-mails, or the person's name where there is none that can be written; of a CA
+/// those that are mapped to somebody. A key counts for git's namespace alone, and as long as here;
+/// `revoked` ends it like `until`, since a list has nothing else for it.
 pub fn allowed_signers(people: &People) -> (Vec<SignerLine>, Vec<LeftOut>) {
     let (mut lines, mut left_out) = (Vec::new(), Vec::new());
     for person in people.persons.values() {
-        let (plain, odd): (Vec<_>, Vec<_>) =
-            person.emails.iter().partition(|email| is_plain(email));
-        left_out.extend(odd.into_iter().cloned().map(LeftOut::Email));
-        let names = match plain.is_empty() {
-            true => person.name.to_string(),
-            false => {
-                let plain = plain.into_iter().take(MAX_PATTERNS).cloned();
-                plain.collect::<Vec<_>>().join(",")
-            }
-        };
+        let emails = person.emails.iter().map(String::as_str);
+        let mut names = plain(emails, &mut left_out);
+        if names.is_empty() {
+            names.push(person.name.as_str());
+        }
+        names.truncate(MAX_PATTERNS);
         for key in &person.keys {
-            match signer(person, key, &names) {
-                Ok(line) => lines.push(line),
-                Err(why) => left_out.push(why),
+            let KeyMaterial::Ssh(ssh) = &key.material else {
+                left_out.push(LeftOut::OpenPgp(key.fingerprint.clone()));
+                continue;
+            };
+            if key.verify_required {
+                left_out.push(LeftOut::VerifyRequired(key.fingerprint.clone()));
+            }
+            match signer(&names, ssh, &key.term, person.name.as_str()) {
+                Some(line) => lines.push(line),
+                None => left_out.push(LeftOut::Never(key.fingerprint.clone())),
+            }
+        }
+    }
+    for authority in &people.authorities {
+        let fingerprint = || authority.fingerprint.clone();
+        if !authority.revocations.is_empty() {
+            left_out.push(LeftOut::Revocations(fingerprint()));
+        }
+        let principals = authority.principals.keys().map(String::as_str);
+        for names in plain(principals, &mut left_out).chunks(MAX_PATTERNS) {
+            match signer(names, &authority.key, &authority.term, "") {
+                Some(line) => lines.push(SignerLine {
+                    cert_authority: true,
+                    ..line
+                }),
+                None => left_out.push(LeftOut::Never(fingerprint())),
             }
         }
     }
     (lines, left_out)
 }
 
-fn signer(person: &Person, key: &PersonKey, names: &str) -> Result<SignerLine, LeftOut> {
-    let KeyMaterial::Ssh(ssh) = &key.material else {
-        return Err(LeftOut::OpenPgp(key.fingerprint.clone()));
-    };
-    let never = || LeftOut::Never(key.fingerprint.clone());
-    let (from, until) = window(key);
+/// Returns the names that mean themselves in a list, and puts down the others.
+fn plain<'n>(names: impl Iterator<Item = &'n str>, left_out: &mut Vec<LeftOut>) -> Vec<&'n str> {
+    let (plain, odd): (Vec<_>, Vec<_>) = names.partition(|name| is_plain(name));
+    left_out.extend(odd.into_iter().map(|name| LeftOut::Name(name.to_owned())));
+    plain
+}
+
+/// Returns the line of a key; none where it counts at no time.
+fn signer(names: &[&str], key: &SshKey, term: &Term, comment: &str) -> Option<SignerLine> {
+    let (from, until) = window(term);
     // The list names the last second, and the first moment of 1970 is no time to it.
     let last = until.map(|until| later(until, -1));
     let began = from.filter(|from| from.as_second() > 0);
     let soon = began.unwrap_or(Timestamp::UNIX_EPOCH);
     if last.is_some_and(|last| last <= soon) {
-        return Err(never());
+        return None;
     }
-    Ok(SignerLine {
+    Some(SignerLine {
         line: 0,
-        principals: Patterns::parse(names).ok_or_else(never)?,
+        principals: Patterns::parse(&names.join(","))?,
         cert_authority: false,
         namespaces: Patterns::parse("git"),
         valid_after: began,
         valid_before: last,
         key: KeyText {
-            kind: ssh.kind().to_owned(),
-            blob: ssh.blob().to_vec(),
-            comment: person.name.to_string(),
+            kind: key.kind().to_owned(),
+            blob: key.blob().to_vec(),
+            comment: comment.to_owned(),
         },
     })
 }
@@ -82,7 +110,7 @@ fn is_plain(email: &str) -> bool {
 }
 
 /// Returns a line for sshd for each ssh key that counts at `now`: pushes through it are that
-/// person's, by the forced command that sets `variable`.
+/// person's, by the forced command that sets `variable`. Certified keys are not among them.
 pub fn authorized_keys(people: &People, variable: &str, now: Timestamp) -> Vec<String> {
     let mut lines = Vec::new();
     for person in people.persons.values() {
@@ -96,14 +124,18 @@ pub fn authorized_keys(people: &People, variable: &str, now: Timestamp) -> Vec<S
             // Nothing here was chosen freely: a name and a variable have their grammars, and the
             // comment of the key stays behind.
             let name = &person.name;
-            let key = KeyText {
+            let text = KeyText {
                 kind: ssh.kind().to_owned(),
                 blob: ssh.blob().to_vec(),
                 comment: name.to_string(),
             };
+            let verify = match key.verify_required {
+                true => "verify-required,",
+                false => "",
+            };
             lines.push(format!(
-                "restrict,command=\"{variable}={name} exec git-shell -c \
-                 \\\"$SSH_ORIGINAL_COMMAND\\\"\" {key}"
+                "restrict,{verify}command=\"{variable}={name} exec git-shell -c \
+                 \\\"$SSH_ORIGINAL_COMMAND\\\"\" {text}"
             ));
         }
     }

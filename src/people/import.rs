@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use super::edit::{Draft, DraftError, NewKey};
 use super::key::{self, KeyError};
 use super::keyring::Certificate;
-use super::{People, PersonKey, PersonName};
+use super::{People, PersonName, Term};
 use crate::wire::allowed_signers::{KeyLine, KeyText, LineError, SignerLine};
 
 /// The namespace git signs in.
@@ -121,7 +121,12 @@ impl<'a> Import<'a> {
         });
         let keys = persons.clone().flat_map(|person| {
             let keys = person.keys.iter();
-            keys.map(|key| (key.fingerprint.clone(), (person.name.clone(), window(key))))
+            keys.map(|key| {
+                (
+                    key.fingerprint.clone(),
+                    (person.name.clone(), window(&key.term)),
+                )
+            })
         });
         Ok(Self {
             draft: Draft::new(text)?,
@@ -152,7 +157,7 @@ impl<'a> Import<'a> {
             Ok(())
         };
         if line.cert_authority {
-            return left_out("a certificate authority, whose certificates name the people");
+            return left_out("a certificate authority: [[ca]] maps its principals to people");
         }
         if line
             .namespaces
@@ -404,10 +409,8 @@ impl From<LineError> for ImportError {
 }
 
 /// Returns when a key counts, in whole seconds as a list of allowed signers has them.
-pub(super) fn window(key: &PersonKey) -> Window {
-    let ends = [key.until, key.revoked];
-    let end = ends.into_iter().flatten().min();
-    (key.from.map(whole), end.map(whole))
+pub(super) fn window(term: &Term) -> Window {
+    (term.from.map(whole), term.end().map(whole))
 }
 
 /// Returns the first whole second at or after `at`.

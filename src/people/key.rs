@@ -25,7 +25,7 @@ pub enum KeyError {
     #[error("ssh key type {0} is not accepted")]
     Kind(String),
     /// An ssh certificate.
-    #[error("ssh certificates are not accepted: list the plain public key")]
+    #[error("a certificate is no key: list the plain public key, or its CA under [[ca]]")]
     Certificate,
     /// A security key of another protocol.
     #[error("the security key's application is {0}, only `ssh:` ones are accepted")]

@@ -1,10 +1,12 @@
 //! Who may vouch, and with what: `.countersign/people.toml`.
 
+pub mod authority;
 pub mod document;
 pub mod edit;
 pub mod error;
 pub mod export;
 pub mod import;
+mod index;
 pub mod key;
 pub mod keyring;
 pub mod openpgp;
@@ -13,12 +15,14 @@ pub mod parse;
 pub mod ssh;
 pub mod verify;
 
+pub use authority::Authority;
 pub use error::{ConfigError, ConfigFault};
 pub use key::KeyMaterial;
 pub use openpgp_statement::Standing;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
+use std::sync::OnceLock;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -79,13 +83,22 @@ pub struct Person {
     pub keys: Vec<PersonKey>,
 }
 
-/// A key and when it is to be believed: `from ≤ receipt < until`, and not once revoked.
+/// A key and when it is to be believed.
 #[derive(Clone, Debug)]
 pub struct PersonKey {
     /// `SHA256:…` for ssh, upper-case hexadecimal for OpenPGP.
     pub fingerprint: String,
     /// The key itself.
     pub material: KeyMaterial,
+    /// When it counts.
+    pub term: Term,
+    /// Whether each signature must say that the security key knew its user, by PIN or finger.
+    pub verify_required: bool,
+}
+
+/// When something is to be believed: `from ≤ receipt < until`, and not once revoked.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Term {
     /// First instant at which it counts.
     pub from: Option<Timestamp>,
     /// First instant at which it counts no more.
@@ -101,14 +114,36 @@ pub struct People {
     pub persons: BTreeMap<PersonName, Person>,
     /// Team name (without `@`) → members.
     pub teams: BTreeMap<String, BTreeSet<PersonName>>,
+    /// CAs whose certificates count, in the order of the file.
+    pub authorities: Vec<Authority>,
+    /// Of the keys above, made when it is first asked.
+    pub(crate) index: OnceLock<index::Index>,
+}
+
+impl Term {
+    /// Returns the first instant at which it is over, by itself or by revocation.
+    pub fn end(&self) -> Option<Timestamp> {
+        [self.until, self.revoked].into_iter().flatten().min()
+    }
+
+    /// Returns how what has this term stands at `at`.
+    pub fn standing(&self, at: Timestamp) -> Standing {
+        if self.revoked.is_some_and(|revoked| revoked <= at) {
+            Standing::Revoked
+        } else if self.from.is_some_and(|from| at < from)
+            || self.until.is_some_and(|until| until <= at)
+        {
+            Standing::Expired
+        } else {
+            Standing::Live
+        }
+    }
 }
 
 impl PersonKey {
     /// Returns whether something received at that instant may rest on the key.
     pub fn counts_at(&self, at: Timestamp) -> bool {
-        self.from.is_none_or(|from| from <= at)
-            && self.until.is_none_or(|until| at < until)
-            && self.revoked.is_none_or(|revoked| at < revoked)
+        self.term.standing(at) == Standing::Live
     }
 }
 
@@ -143,6 +178,24 @@ impl People {
     /// Returns the members of a team, named without `@`.
     pub fn team(&self, name: &str) -> Option<&BTreeSet<PersonName>> {
         self.teams.get(name)
+    }
+
+    /// Returns the CAs that may certify a key as that person's at that instant.
+    pub fn vouching<'a>(
+        &'a self,
+        name: &'a PersonName,
+        at: Timestamp,
+    ) -> impl Iterator<Item = &'a Authority> {
+        self.authorities.iter().filter(move |authority| {
+            authority.persons.contains(name) && authority.term.standing(at) == Standing::Live
+        })
+    }
+
+    /// Returns whether that person may sign something received at that instant, with a key listed
+    /// or certified.
+    pub fn may_sign(&self, person: &Person, at: Timestamp) -> bool {
+        let listed = person.keys.iter().any(|key| key.counts_at(at));
+        listed || self.vouching(&person.name, at).next().is_some()
     }
 
     /// Returns every human, by name.

@@ -13,7 +13,8 @@ use pgp::packet::{
 };
 use pgp::ser::Serialize;
 use pgp::types::{
-    EcdsaPublicParams, EddsaLegacyPublicParams, KeyDetails, KeyVersion, PublicParams, Tag,
+    EcdsaPublicParams, EddsaLegacyPublicParams, KeyDetails, KeyVersion, PublicParams,
+    SignatureBytes, Tag,
 };
 use rsa::traits::PublicKeyParts;
 
@@ -84,6 +85,13 @@ impl OpenPgpKey {
     /// Returns the primary key's fingerprint in upper-case hexadecimal.
     pub fn fingerprint(&self) -> String {
         format!("{:X}", self.primary.fingerprint())
+    }
+
+    /// Returns the key ids of all its keys.
+    pub fn key_ids(&self) -> impl Iterator<Item = [u8; 8]> {
+        let subkeys = self.subkeys.iter().map(|(key, _)| key.legacy_key_id());
+        let ids = std::iter::once(self.primary.legacy_key_id()).chain(subkeys);
+        ids.filter_map(|id| id.as_ref().try_into().ok())
     }
 
     /// Returns the keys that `signature` may be by: those that all its issuers name.
@@ -371,7 +379,61 @@ where
     if signature.created < key.created_at().as_secs() {
         return Err(refuse("the signature is older than its key"));
     }
+    check_commitment(parsed, signature.algorithm)?;
     parsed
         .verify(key, payload)
         .map_err(|_| refuse("the signature does not match what it signs"))
+}
+
+/// Refuses an Ed25519 signature whose first half is of small order, which the library
+/// takes: it says less of what was signed than it should.
+fn check_commitment(parsed: &Signature, algorithm: u8) -> Result<(), KeyError> {
+    let half = match (algorithm, parsed.signature()) {
+        (22, Some(SignatureBytes::Mpis(numbers))) => numbers.first().map(|r| r.as_ref()),
+        (27, Some(SignatureBytes::Native(bytes))) => bytes.get(..32),
+        _ => return Ok(()),
+    };
+    let digits = half.filter(|digits| digits.len() <= 32).unwrap_or_default();
+    let mut point = [0; 32];
+    let start = point.len().saturating_sub(digits.len());
+    if let Some(end) = point.get_mut(start..) {
+        end.copy_from_slice(digits);
+    }
+    checked_ed25519(&point).map(|_| ()).map_err(|_| weak_half())
+}
+
+fn weak_half() -> KeyError {
+    refuse("the signature's first half is no point of full order")
+}
+
+#[cfg(test)]
+mod tests {
+    use pgp::types::Ed448PublicParams;
+
+    /// The library reads no point of small order as an Ed448 key, nor, by the same function, as the
+    /// first half of a signature; here is why nothing is checked again.
+    #[test]
+    fn small_order_ed448() {
+        let read = |bytes: [u8; 57]| Ed448PublicParams::try_from_reader(&bytes[..]).is_ok();
+        // y = 1 and -1, and y = 0 with either x.
+        let (mut one, mut minus_one) = ([0; 57], [0xff; 57]);
+        one[0] = 1;
+        minus_one[0] = 0xfe;
+        minus_one[28] = 0xfe;
+        minus_one[56] = 0;
+        let mut zero = [0; 57];
+        zero[56] = 0x80;
+        for weak in [one, minus_one, [0; 57], zero] {
+            assert!(!read(weak), "{weak:02x?}");
+        }
+        // The first public key of RFC 8032 section 7.4.
+        let good = [
+            0x5f, 0xd7, 0x44, 0x9b, 0x59, 0xb4, 0x61, 0xfd, 0x2c, 0xe7, 0x87, 0xec, 0x61, 0x6a,
+            0xd4, 0x6a, 0x1d, 0xa1, 0x34, 0x24, 0x85, 0xa7, 0x0e, 0x1f, 0x8a, 0x0e, 0xa7, 0x5d,
+            0x80, 0xe9, 0x67, 0x78, 0xed, 0xf1, 0x24, 0x76, 0x9b, 0x46, 0xc7, 0x06, 0x1b, 0xd6,
+            0x78, 0x3d, 0xf1, 0xe5, 0x0f, 0x6c, 0xd1, 0xfa, 0x1a, 0xbe, 0xaf, 0xe8, 0x25, 0x61,
+            0x80,
+        ];
+        assert!(read(good));
+    }
 }

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::document::{Field, Source, Table, Text};
 use super::error::{ConfigError, one_line, quote};
-use super::{KeyMaterial, People, Person, PersonKey, PersonKind, PersonName, key};
+use super::{KeyMaterial, People, Person, PersonKey, PersonKind, PersonName, Term, key};
 
 /// The file, from the root of the repository.
 pub const FILE: &str = ".countersign/people.toml";
@@ -32,7 +32,7 @@ impl People {
         let source = Source::new(FILE, text)?;
         let parsed = source.parse()?;
         let root = Table::root(source, &parsed);
-        root.only(&["people", "teams"], &[])?;
+        root.only(&["people", "teams", "ca"], &[])?;
         let mut reader = Reader {
             source,
             files,
@@ -45,6 +45,9 @@ impl People {
         }
         if let Some(field) = root.get("teams") {
             people.teams = reader.teams(&field, &people)?;
+        }
+        if let Some(field) = root.get("ca") {
+            people.authorities = reader.authorities(&field, &people)?;
         }
         if !people.humans().any(|_| true) {
             let message =
@@ -231,7 +234,15 @@ impl Reader<'_> {
     }
 
     fn key(&mut self, owner: &PersonName, table: &Table<'_>) -> Result<PersonKey, ConfigError> {
-        table.only(&["ssh", "openpgp", "from", "until", "revoked"], &[])?;
+        let known = [
+            "ssh",
+            "openpgp",
+            "from",
+            "until",
+            "revoked",
+            "verify_required",
+        ];
+        table.only(&known, &[])?;
         let (field, (fingerprint, material)) = match (table.get("ssh"), table.get("openpgp")) {
             (Some(field), None) => (field, self.ssh(&field)?),
             (None, Some(field)) => (field, self.openpgp(&field)?),
@@ -241,6 +252,23 @@ impl Reader<'_> {
             }
         };
         self.take(owner, format!("the key {fingerprint}"), field.span())?;
+        let mut verify_required = false;
+        if let Some(field) = table.get("verify_required") {
+            verify_required = field.bool()?;
+            let able = matches!(&material, KeyMaterial::Ssh(key) if key.is_security_key());
+            if verify_required && !able {
+                return Err(field.invalid("only a security key (`sk-…`) can verify its user"));
+            }
+        }
+        Ok(PersonKey {
+            fingerprint,
+            material,
+            term: self.term(table)?,
+            verify_required,
+        })
+    }
+
+    fn term(&self, table: &Table<'_>) -> Result<Term, ConfigError> {
         let instant = |name| table.get(name).map(|field: Field<'_>| field.instant());
         let (from, until) = (instant("from").transpose()?, instant("until").transpose()?);
         if let (Some(from), Some(until), Some(field)) = (from, until, table.get("until"))
@@ -248,9 +276,7 @@ impl Reader<'_> {
         {
             return Err(field.invalid("`until` must be later than `from`"));
         }
-        Ok(PersonKey {
-            fingerprint,
-            material,
+        Ok(Term {
             from,
             until,
             revoked: instant("revoked").transpose()?,
@@ -323,6 +349,8 @@ impl Reader<'_> {
 fn quote_all(text: &str) -> String {
     format!("`{}`", one_line(text))
 }
+
+mod authorities;
 
 #[cfg(test)]
 mod tests;

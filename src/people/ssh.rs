@@ -69,6 +69,9 @@ pub enum SshVerifyError {
         /// The key's.
         key: &'static str,
     },
+    /// A security key that did not ask who its user is.
+    #[error("the security key did not verify its user (`verify_required`)")]
+    NotVerified,
     /// A security key that nobody touched.
     #[error("the security key was not touched (user presence is not asserted)")]
     NoPresence,
@@ -156,8 +159,24 @@ impl SshKey {
         }
     }
 
+    /// Returns whether the key is in hardware that can tell who uses it.
+    pub fn is_security_key(&self) -> bool {
+        matches!(self.public, Public::SkEd25519(..) | Public::SkP256(..))
+    }
+
     /// Succeeds if `signature`, in ssh wire format, is this key's over `message`.
-    pub fn verify(&self, message: &[u8], signature: &[u8]) -> Result<(), SshVerifyError> {
+    ///
+    /// A security key must have been touched, and with `verify_required` also have verified its
+    /// user; no other key can have.
+    pub fn verify(
+        &self,
+        message: &[u8],
+        signature: &[u8],
+        verify_required: bool,
+    ) -> Result<(), SshVerifyError> {
+        if verify_required && !self.is_security_key() {
+            return Err(SshVerifyError::NotVerified);
+        }
         let mut reader = SshReader::new(signature);
         let algorithm = reader.string()?;
         let value = reader.string()?;
@@ -174,11 +193,11 @@ impl SshKey {
         }
         match &self.public {
             Public::SkEd25519(key, application) => {
-                let message = touched(reader, application, message)?;
+                let message = touched(reader, application, message, verify_required)?;
                 verify_ed25519(key, &message, value)
             }
             Public::SkP256(key, application) => {
-                let message = touched(reader, application, message)?;
+                let message = touched(reader, application, message, verify_required)?;
                 verify_p256(key, &message, value)
             }
             Public::Ed25519(key) => {
@@ -303,12 +322,16 @@ fn touched(
     mut reader: SshReader<'_>,
     application: &[u8],
     message: &[u8],
+    verify_required: bool,
 ) -> Result<Vec<u8>, SshVerifyError> {
     let flags = reader.byte()?;
     let counter = reader.u32()?;
     reader.finish()?;
     if flags & 1 == 0 {
         return Err(SshVerifyError::NoPresence);
+    }
+    if verify_required && flags & 4 == 0 {
+        return Err(SshVerifyError::NotVerified);
     }
     let mut signed = Sha256::digest(application).to_vec();
     signed.push(flags);

@@ -6,13 +6,14 @@
 use jiff::Timestamp;
 
 use super::key::{KeyError, KeyMaterial};
-use super::openpgp::MadeBy;
+use super::openpgp::{MadeBy, OpenPgpKey};
 use super::openpgp_statement::Standing;
 use super::ssh::{self, SshKey};
 use super::{People, Person, PersonKey, PersonKind, PersonName};
 use crate::wire::armor::{self, SignatureBlock};
 use crate::wire::object::Signed;
 use crate::wire::openpgp::{DocumentSignature, Issuer, OpenPgpError};
+use crate::wire::ssh_certificate::{SshCertificate, is_certificate};
 use crate::wire::sshsig::SshSig;
 
 /// The namespace git signs in.
@@ -59,8 +60,8 @@ impl People {
             SignatureBlock::Ssh(signature) => self.verify_ssh(&signature, &signed.payload, at),
             SignatureBlock::OpenPgp(packets) => self.verify_openpgp(&packets, &signed.payload, at),
             SignatureBlock::X509 => Err(SignatureFault::Unsupported(
-                "X.509 (smimesign, gitsign): sign with an ssh or OpenPGP key, \
-                 `git config gpg.format ssh`"
+                "X.509: S/MIME (gpgsm, smimesign) and Sigstore (gitsign) name no key that people.toml \
+                 could list; sign with an ssh or OpenPGP key, `git config gpg.format ssh`"
                     .to_owned(),
             )),
         }
@@ -68,12 +69,7 @@ impl People {
 
     /// Returns the first entry of a key, by its fingerprint.
     pub fn key(&self, fingerprint: &str) -> Option<(&Person, &PersonKey)> {
-        self.keys().find(|(_, key)| key.fingerprint == fingerprint)
-    }
-
-    fn keys(&self) -> impl Iterator<Item = (&Person, &PersonKey)> {
-        let persons = self.persons.values();
-        persons.flat_map(|person| person.keys.iter().map(move |key| (person, key)))
+        self.entries(fingerprint).first().copied()
     }
 
     fn verify_ssh(
@@ -88,17 +84,89 @@ impl People {
                 String::from_utf8_lossy(&signature.namespace).escape_default()
             )));
         }
+        if is_certificate(&signature.public_key) {
+            return self.verify_certified(signature, payload, at);
+        }
         let fingerprint = ssh::fingerprint(&signature.public_key);
-        let Some((person, key)) = self.key(&fingerprint) else {
+        let entries = self.entries(&fingerprint);
+        let Some((_, first)) = entries.first() else {
             return Err(unlisted(&signature.public_key, fingerprint));
         };
-        let KeyMaterial::Ssh(material) = &key.material else {
+        let KeyMaterial::Ssh(material) = &first.material else {
             return Err(SignatureFault::UnknownSigner(fingerprint));
         };
+        let verify_required = entries.iter().any(|(_, key)| key.verify_required);
+        let message = signature.signed_bytes(payload);
         material
-            .verify(&signature.signed_bytes(payload), &signature.signature)
+            .verify(&message, &signature.signature, verify_required)
             .map_err(bad)?;
-        self.believe(person, key, at, Standing::Live)
+        believe(&fingerprint, &entries, at, Standing::Live)
+    }
+
+    /// Verifies a signature whose key comes in a certificate.
+    ///
+    /// What `people.toml` says of the key itself, if it lists it, holds for it here as well.
+    fn verify_certified(
+        &self,
+        signature: &SshSig,
+        payload: &[u8],
+        at: Timestamp,
+    ) -> Result<Signer, SignatureFault> {
+        let certificate = SshCertificate::parse(&signature.public_key).map_err(bad)?;
+        let key = SshKey::parse_blob(&certificate.key).map_err(bad)?;
+        let fingerprint = key.fingerprint();
+        let known = |blob: &[u8]| self.authorities.iter().find(|ca| ca.key.blob() == blob);
+        let Some(authority) = known(&certificate.authority) else {
+            return Err(self.uncertified(&certificate, &fingerprint));
+        };
+        let vouched = authority.vouches(&certificate).map_err(bad)?;
+        let entries = self.entries(&fingerprint);
+        let listed_so = entries.iter().any(|(_, entry)| entry.verify_required);
+        let verify_required = vouched.verify_required || listed_so;
+        let message = signature.signed_bytes(payload);
+        key.verify(&message, &signature.signature, verify_required)
+            .map_err(bad)?;
+        if known(&certificate.key).is_some() {
+            return Err(SignatureFault::Bad(format!(
+                "{fingerprint} is a CA's key, certified or not"
+            )));
+        }
+        let Some(person) = vouched.person.and_then(|name| self.person(name)) else {
+            return Err(SignatureFault::UnknownSigner(format!(
+                "{fingerprint}, certified as {}, whom `[[ca]]` maps to nobody",
+                principals(&certificate)
+            )));
+        };
+        let standing = authority.standing(&certificate, &fingerprint, at);
+        if entries.is_empty() {
+            let signer = Signer::new(person, &fingerprint);
+            return signer.standing(standing);
+        }
+        if let Some((other, _)) = entries.iter().find(|(other, _)| other.name != person.name) {
+            return Err(SignatureFault::Bad(format!(
+                "key {fingerprint} is certified as {}'s and listed as {}'s",
+                person.name, other.name
+            )));
+        }
+        believe(&fingerprint, &entries, at, standing)
+    }
+
+    /// Says what is to be said of a certificate by a CA that nobody lists.
+    fn uncertified(&self, certificate: &SshCertificate, fingerprint: &str) -> SignatureFault {
+        let authority = match SshKey::parse_blob(&certificate.authority) {
+            Ok(key) => key.fingerprint(),
+            Err(KeyError::Certificate) => {
+                return SignatureFault::Bad("a certificate certifies no other".to_owned());
+            }
+            Err(error) => return SignatureFault::Bad(format!("the CA's key: {error}")),
+        };
+        let hint = match self.entries(fingerprint).is_empty() {
+            true => "",
+            false => ": point user.signingkey at the plain public key, which is listed",
+        };
+        SignatureFault::UnknownSigner(format!(
+            "{fingerprint}, certified by {authority}, which is no `[[ca]]` of people.toml{hint}"
+        ))
     }
 
     fn verify_openpgp(
@@ -116,8 +184,8 @@ impl People {
             other => bad(other),
         })?;
         let mut fault = SignatureFault::UnknownSigner(issuer(&signature));
-        let mut made: Option<(&Person, &PersonKey, MadeBy)> = None;
-        for (person, key) in self.keys() {
+        let mut made: Option<(&Person, &PersonKey, &OpenPgpKey, MadeBy)> = None;
+        for (person, key) in self.certificates(&signature) {
             let KeyMaterial::OpenPgp(material) = &key.material else {
                 continue;
             };
@@ -131,16 +199,13 @@ impl People {
                             )));
                         }
                         Some(_) => {}
-                        None => made = Some((person, key, by)),
+                        None => made = Some((person, key, material, by)),
                     },
                     Err(error) => fault = reworded(error),
                 }
             }
         }
-        let (person, key, by) = made.ok_or(fault)?;
-        let KeyMaterial::OpenPgp(material) = &key.material else {
-            return Err(SignatureFault::UnknownSigner(issuer(&signature)));
-        };
+        let (_, key, material, by) = made.ok_or(fault)?;
         let mut standing = material.standing(by, at.as_second());
         let end = signature
             .expires_after
@@ -148,74 +213,78 @@ impl People {
         if end.is_some_and(|end| end <= at.as_second()) {
             standing = standing.and(Standing::Expired);
         }
-        self.believe(person, key, at, standing)
+        let entries = self.entries(&key.fingerprint);
+        believe(&key.fingerprint, &entries, at, standing)
     }
+}
 
-    /// Asks the times of a key whose signature verified.
-    ///
-    /// A key listed several times by its one person is believed if one entry says so and none
-    /// says that it is revoked.
-    fn believe(
-        &self,
-        person: &Person,
-        key: &PersonKey,
-        at: Timestamp,
-        certificate: Standing,
-    ) -> Result<Signer, SignatureFault> {
-        let fingerprint = key.fingerprint.clone();
-        let mut listed = Standing::Expired;
-        for (other, entry) in self.keys() {
-            if entry.fingerprint != fingerprint {
-                continue;
-            }
-            if other.name != person.name {
-                return Err(SignatureFault::Bad(format!(
-                    "key {fingerprint} is listed for both {} and {}",
-                    person.name, other.name
-                )));
-            }
-            match listing(entry, at) {
-                Standing::Live if listed == Standing::Expired => listed = Standing::Live,
-                Standing::Revoked => listed = Standing::Revoked,
-                _ => {}
-            }
+/// Asks the times of a key whose signature verified, by all its entries.
+///
+/// A key listed several times by its one person is believed if one entry says so and none
+/// says that it is revoked.
+fn believe(
+    fingerprint: &str,
+    entries: &[(&Person, &PersonKey)],
+    at: Timestamp,
+    certificate: Standing,
+) -> Result<Signer, SignatureFault> {
+    let Some((person, _)) = entries.first() else {
+        return Err(SignatureFault::UnknownSigner(fingerprint.to_owned()));
+    };
+    let mut listed = Standing::Expired;
+    for (other, entry) in entries {
+        if other.name != person.name {
+            return Err(SignatureFault::Bad(format!(
+                "key {fingerprint} is listed for both {} and {}",
+                person.name, other.name
+            )));
         }
-        let signer = Signer {
+        match entry.term.standing(at) {
+            Standing::Live if listed == Standing::Expired => listed = Standing::Live,
+            Standing::Revoked => listed = Standing::Revoked,
+            _ => {}
+        }
+    }
+    Signer::new(person, fingerprint).standing(listed.and(certificate))
+}
+
+impl Signer {
+    fn new(person: &Person, fingerprint: &str) -> Self {
+        Self {
             person: person.name.clone(),
             kind: person.kind,
-            fingerprint,
-        };
-        match listed.and(certificate) {
-            Standing::Live => Ok(signer),
-            Standing::Expired => Err(SignatureFault::Expired(signer)),
-            Standing::Revoked => Err(SignatureFault::Revoked(signer)),
+            fingerprint: fingerprint.to_owned(),
+        }
+    }
+
+    /// Returns the signer if their key stands so.
+    fn standing(self, standing: Standing) -> Result<Self, SignatureFault> {
+        match standing {
+            Standing::Live => Ok(self),
+            Standing::Expired => Err(SignatureFault::Expired(self)),
+            Standing::Revoked => Err(SignatureFault::Revoked(self)),
             Standing::NotForSigning => Err(SignatureFault::Bad(format!(
                 "OpenPGP key {} made it with a key that is not for signing",
-                signer.fingerprint
+                self.fingerprint
             ))),
         }
     }
 }
 
-/// Returns what `people.toml` says of a key at `at`: `from ≤ at < until`, and not once revoked.
-fn listing(key: &PersonKey, at: Timestamp) -> Standing {
-    if key.revoked.is_some_and(|revoked| revoked <= at) {
-        Standing::Revoked
-    } else if key.from.is_some_and(|from| at < from) || key.until.is_some_and(|until| until <= at) {
-        Standing::Expired
-    } else {
-        Standing::Live
-    }
+/// Lists whom a certificate is for, shortened.
+fn principals(certificate: &SshCertificate) -> String {
+    let names = certificate.principals.iter().take(3).map(|name| {
+        let name = String::from_utf8_lossy(name);
+        let shown: String = name.escape_default().take(60).collect();
+        format!("`{shown}`")
+    });
+    names.collect::<Vec<_>>().join(", ")
 }
 
 /// Says what is to be said of a key that nobody lists, listed or not.
 fn unlisted(blob: &[u8], fingerprint: String) -> SignatureFault {
     match SshKey::parse_blob(blob) {
         Ok(_) => SignatureFault::UnknownSigner(fingerprint),
-        Err(KeyError::Certificate) => SignatureFault::Unsupported(
-            "made with an ssh certificate: point user.signingkey at the plain public key"
-                .to_owned(),
-        ),
         Err(error @ KeyError::Kind(_)) => SignatureFault::Unsupported(error.to_string()),
         Err(error) => bad(error),
     }

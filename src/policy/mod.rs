@@ -206,8 +206,7 @@ impl Policy {
             .chain([&default])
             .filter(|rule| {
                 let ready = |person: &Person| {
-                    rule.evidence == EvidenceWanted::Forge
-                        || person.keys.iter().any(|key| key.counts_at(now))
+                    rule.evidence == EvidenceWanted::Forge || people.may_sign(person, now)
                 };
                 !places::satisfiable(&rule.require, people, &ready)
             })

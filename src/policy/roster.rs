@@ -18,6 +18,10 @@ pub enum Remark {
     NoValidKey(PersonName),
     /// A key that counts now and will not for long; from when on.
     Ends(PersonName, String, Timestamp),
+    /// A CA that counts now and will not for long; from when on.
+    AuthorityEnds(String, Timestamp),
+    /// A CA that does not count now.
+    AuthorityMute(String),
     /// Somebody who is no human, without a key that counts now.
     Mute(PersonName),
     /// A key that counts no more.
@@ -39,7 +43,11 @@ impl Remark {
     pub fn needs_action(&self) -> bool {
         matches!(
             self,
-            Self::Unsatisfiable(..) | Self::HangsOn(..) | Self::NoValidKey(_) | Self::Ends(..)
+            Self::Unsatisfiable(..)
+                | Self::HangsOn(..)
+                | Self::NoValidKey(_)
+                | Self::Ends(..)
+                | Self::AuthorityEnds(..)
         )
     }
 }
@@ -57,7 +65,7 @@ impl Policy {
             .filter_map(|rule| of_rule(rule, people, now))
             .collect();
         for person in people.persons.values() {
-            of_person(&mut remarks, person, now, within);
+            of_person(&mut remarks, people, person, now, within);
             let asked = |rule: &&Rule| {
                 let mut places = rule.require.iter();
                 places.any(|place| place.admits(person, people))
@@ -66,6 +74,19 @@ impl Policy {
                 remarks.push(Remark::NoPlace(person.name.clone()));
             }
         }
+        let horizon = now.checked_add(within).unwrap_or(Timestamp::MAX);
+        remarks.extend(people.authorities.iter().filter_map(|authority| {
+            let lives = |at| authority.term.standing(at) == Standing::Live;
+            let fingerprint = authority.fingerprint.clone();
+            match (lives(now), lives(horizon)) {
+                (true, true) => None,
+                (true, false) => {
+                    let end = authority.term.end().unwrap_or(horizon);
+                    Some(Remark::AuthorityEnds(fingerprint, end))
+                }
+                (false, _) => Some(Remark::AuthorityMute(fingerprint)),
+            }
+        }));
         remarks.sort_by_key(|remark| !remark.needs_action());
         remarks
     }
@@ -73,9 +94,8 @@ impl Policy {
 
 /// Asks of a rule whether it can be satisfied, and still can where one person is missing.
 fn of_rule(rule: &Rule, people: &People, now: Timestamp) -> Option<Remark> {
-    let ready = |person: &Person| {
-        rule.evidence == EvidenceWanted::Forge || person.keys.iter().any(|key| signs(key, now))
-    };
+    let ready =
+        |person: &Person| rule.evidence == EvidenceWanted::Forge || may_sign(people, person, now);
     let without = |missing: Option<&PersonName>| {
         let there = |person: &Person| Some(&person.name) != missing && ready(person);
         places::satisfiable(&rule.require, people, &there)
@@ -96,14 +116,20 @@ fn of_rule(rule: &Rule, people: &People, now: Timestamp) -> Option<Remark> {
     (!needed.is_empty()).then(|| Remark::HangsOn(rule.name.clone(), rule.at(), needed))
 }
 
-fn of_person(remarks: &mut Vec<Remark>, person: &Person, now: Timestamp, within: SignedDuration) {
+fn of_person(
+    remarks: &mut Vec<Remark>,
+    people: &People,
+    person: &Person,
+    now: Timestamp,
+    within: SignedDuration,
+) {
     let name = || person.name.clone();
     let horizon = now.checked_add(within).unwrap_or(Timestamp::MAX);
     for key in &person.keys {
         let fingerprint = key.fingerprint.clone();
-        let revoked = key.revoked.is_some_and(|revoked| revoked <= now);
-        let taken_back = revoked || certificate(key, now) == Standing::Revoked;
-        let begins = key.from.filter(|from| now < *from);
+        let standing = key.term.standing(now).and(certificate(key, now));
+        let taken_back = standing == Standing::Revoked;
+        let begins = key.term.from.filter(|from| now < *from);
         remarks.extend(match (signs(key, now), begins) {
             (true, _) if signs(key, horizon) => None,
             (true, _) => Some(Remark::Ends(name(), fingerprint, end(key, now, horizon))),
@@ -112,7 +138,7 @@ fn of_person(remarks: &mut Vec<Remark>, person: &Person, now: Timestamp, within:
             (false, None) => Some(Remark::Ended(name(), fingerprint)),
         });
     }
-    if !person.keys.iter().any(|key| signs(key, now)) {
+    if !may_sign(people, person, now) {
         remarks.push(match person.kind {
             PersonKind::Human => Remark::NoValidKey(name()),
             PersonKind::Bot | PersonKind::Forge => Remark::Mute(name()),
@@ -121,6 +147,12 @@ fn of_person(remarks: &mut Vec<Remark>, person: &Person, now: Timestamp, within:
     if person.kind == PersonKind::Human && person.emails.is_empty() {
         remarks.push(Remark::NoEmail(name()));
     }
+}
+
+/// Returns whether a person has a key that counts at `at`, or a CA that may certify one.
+fn may_sign(people: &People, person: &Person, at: Timestamp) -> bool {
+    let listed = person.keys.iter().any(|key| signs(key, at));
+    listed || people.vouching(&person.name, at).next().is_some()
 }
 
 /// Returns whether a signature received at `at` would be believed, by the list and the certificate.
@@ -157,6 +189,10 @@ mod tests {
         "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIB7jRpllicTB7b6Yh1wUDmeEc1Nsb0eHHKljo5Sg3VNG",
         "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAILdNWEHLgHVeHBsNU0W4AEdy+S1fgKdDfyJmR6HoZ5ho",
     ];
+
+    /// Of a CA.
+    const THIRD: &str =
+        "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIFNggD5Fj1QVq27UNvTL8cCICax2xnGT2XCi1i7rARX3";
 
     fn remarks(people: &str, rules: &str) -> Vec<Remark> {
         let mut text = people.to_owned();
@@ -268,6 +304,17 @@ mod tests {
                 .iter()
                 .any(|remark| matches!(remark, Remark::Ends(who, ..) if *who == name("bob")))
         );
+        let ca = format!(
+            "{TWO}[people.carol]\nemails = [\"c@x\"]\n[[ca]]\nssh = \"{THIRD}\"\nprincipals = {{ \"c@x\" = \"carol\" }}\n"
+        );
+        assert_eq!(remarks(&ca, ""), []);
+        let third = crate::people::key::parse_ssh(THIRD).unwrap().0;
+        let ends = "2026-06-11T00:00:00Z".parse().unwrap();
+        let found = remarks(&format!("{ca}until = 2026-06-11T00:00:00Z\n"), "");
+        assert_eq!(found, [Remark::AuthorityEnds(third.clone(), ends)]);
+        let found = remarks(&format!("{ca}revoked = 2026-05-11T00:00:00Z\n"), "");
+        let mute = Remark::AuthorityMute(third);
+        assert_eq!(found, [Remark::NoValidKey(name("carol")), mute]);
         let none = remarks("[people.alice]\n[people.bob]\n", "");
         assert_eq!(
             none[0],

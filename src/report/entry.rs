@@ -15,6 +15,8 @@ const RENDERED: usize = 8;
 /// One finding in several lengths, the richest first; without text where it cannot be shown.
 pub(super) struct Entry {
     pub(super) code: Code,
+    /// Whether it says how to see what was not reviewed; one at most.
+    pub(super) shows: bool,
     pub(super) texts: [Vec<String>; LENGTHS],
 }
 
@@ -42,6 +44,7 @@ pub(super) fn entries(
         let missing = finding.code == Code::MissingApprovals;
         (std::cmp::Reverse(finding.severity), missing == mend_first)
     });
+    let seen = show_first(&mut all);
     all.into_iter()
         .enumerate()
         .map(|(position, (update, finding))| {
@@ -55,14 +58,52 @@ pub(super) fn entries(
             } else if finding.code == Code::MissingApprovals {
                 rule_texts(&at, finding)
             } else {
-                other_texts(&at, &verdict.repository, update, finding, context)
+                let remedies = match (finding.severity, seen == Some(position)) {
+                    (Severity::Note, true) => {
+                        let command = words::residual(update, finding);
+                        command.into_iter().map(Remedy::Run).collect()
+                    }
+                    (Severity::Note, false) => Vec::new(),
+                    (Severity::Refuse | Severity::Undecided | Severity::Warn, _) => {
+                        words::remedy(&verdict.repository, update, finding, context)
+                    }
+                };
+                other_texts(&at, update, finding, &remedies)
             };
             Entry {
                 code: finding.code,
+                shows: seen == Some(position),
                 texts,
             }
         })
         .collect()
+}
+
+/// Moves the note whose approval is nearest to what is pushed before all other notes, and returns
+/// its place: with it comes how to see what was not reviewed, for which there is room once.
+fn show_first(all: &mut Vec<(&UpdateVerdict, &Finding)>) -> Option<usize> {
+    let note = |finding: &Finding| finding.severity == Severity::Note;
+    let shows = |(_, (update, finding)): &(usize, &(&UpdateVerdict, &Finding))| {
+        note(finding) && words::residual(update, finding).is_some()
+    };
+    // Among equals the one that came last.
+    let came = |update: &UpdateVerdict, finding: &Finding| {
+        let [person, head, ..] = finding.about.as_slice() else {
+            return None;
+        };
+        update.approvals.iter().rposition(|approval| {
+            approval.person.as_str() == person && approval.commit.to_string() == *head
+        })
+    };
+    let candidates = all.iter().enumerate().filter(shows);
+    let (nearest, _) = candidates.min_by_key(|(_, (update, finding))| {
+        let came = std::cmp::Reverse(came(update, finding));
+        (finding.paths.len(), came)
+    })?;
+    let first = all.iter().position(|(_, finding)| note(finding))?;
+    let nearest = all.remove(nearest);
+    all.insert(first, nearest);
+    Some(first)
 }
 
 fn rule_texts(at: &str, finding: &Finding) -> [Vec<String>; LENGTHS] {
@@ -97,10 +138,9 @@ fn rule_texts(at: &str, finding: &Finding) -> [Vec<String>; LENGTHS] {
 
 fn other_texts(
     at: &str,
-    repository: &str,
     update: &UpdateVerdict,
     finding: &Finding,
-    context: &Context,
+    remedies: &[Remedy],
 ) -> [Vec<String>; LENGTHS] {
     let weight = match finding.severity {
         Severity::Refuse | Severity::Undecided => "",
@@ -113,12 +153,6 @@ fn other_texts(
     let rendered = finding.about.iter().filter(|text| text.contains('\n'));
     let rendered = rendered.flat_map(|text| text.lines()).take(RENDERED);
     let rendered: Vec<_> = rendered.map(|text| clip(&plain(text), COLUMNS)).collect();
-    let remedies = match finding.severity {
-        Severity::Note => Vec::new(),
-        Severity::Refuse | Severity::Undecided | Severity::Warn => {
-            words::remedy(repository, update, finding, context)
-        }
-    };
     let remedies: Vec<_> = remedies.iter().flat_map(Remedy::lines).collect();
     let mut richest = wrap(&line, "  ");
     richest.extend(rendered.clone());
@@ -128,7 +162,12 @@ fn other_texts(
     full.extend(remedies.clone());
     let mut middle = short.clone();
     middle.extend(remedies);
-    [richest, full, middle, short]
+    let least = match finding.severity {
+        // What the reviewers see is worth more than other notes.
+        Severity::Note => middle.clone(),
+        Severity::Refuse | Severity::Undecided | Severity::Warn => short,
+    };
+    [richest, full, middle, least]
 }
 
 /// Returns a code as texts show it.

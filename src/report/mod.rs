@@ -5,11 +5,13 @@
 //! paths, refs, e-mails) goes through [`plain`] before a terminal sees it.
 
 pub mod command;
+pub mod diff;
 mod entry;
 #[cfg(test)]
 mod fits;
 pub mod json;
 pub mod log;
+pub mod patch;
 pub mod people;
 pub mod plain;
 pub mod reply;

@@ -19,6 +19,7 @@ pub fn table(people: &People, now: Timestamp) -> String {
         "kind",
         "keys valid now",
         "until",
+        "CAs",
         "e-mails",
         "teams",
     ]);
@@ -37,6 +38,7 @@ pub fn table(people: &People, now: Timestamp) -> String {
             kind(person.kind).to_owned(),
             format!("{valid} of {all}"),
             last(person, now),
+            people.vouching(&person.name, now).count().to_string(),
             or_none(emails),
             or_none(teams),
         ];
@@ -57,6 +59,10 @@ pub fn json(people: &People, remarks: &[Remark], now: Timestamp) -> Value {
             "emails": person.emails,
             "keys": person.keys.iter().map(|key| &key.fingerprint).collect::<Vec<_>>(),
             "valid_keys": valid(person, now),
+            "authorities": people
+                .vouching(&person.name, now)
+                .map(|authority| &authority.fingerprint)
+                .collect::<Vec<_>>(),
         })
     });
     let remarks = remarks.iter().map(|remark| {
@@ -82,6 +88,12 @@ pub fn json(people: &People, remarks: &[Remark], now: Timestamp) -> Value {
                     ("key", json!(key)),
                     ("time", json!(time)),
                 ]);
+            }
+            Remark::AuthorityEnds(key, time) => {
+                found.extend([("key", json!(key)), ("time", json!(time))]);
+            }
+            Remark::AuthorityMute(key) => {
+                found.insert("key", json!(key));
             }
             Remark::Ended(person, key) | Remark::Revoked(person, key) => {
                 found.extend([("person", json!(person)), ("key", json!(key))]);
@@ -121,6 +133,8 @@ pub fn words(remark: &Remark) -> String {
         }
         Remark::NoValidKey(person) => format!("{person} has no key that is valid now"),
         Remark::Ends(person, key, at) => format!("the key {key} of {person} ends at {at}"),
+        Remark::AuthorityEnds(key, at) => format!("the CA {key} ends at {at}"),
+        Remark::AuthorityMute(key) => format!("the CA {key} does not count now"),
         Remark::Mute(person) => format!("{person} has no key that is valid now, and signs nothing"),
         Remark::Ended(person, key) => format!("the key {key} of {person} has run out"),
         Remark::Revoked(person, key) => format!("the key {key} of {person} is revoked"),
@@ -142,6 +156,8 @@ fn name(remark: &Remark) -> &'static str {
         Remark::HangsOn(..) => "hangs-on",
         Remark::NoValidKey(_) => "no-valid-key",
         Remark::Ends(..) => "key-ends",
+        Remark::AuthorityEnds(..) => "authority-ends",
+        Remark::AuthorityMute(_) => "authority-mute",
         Remark::Mute(_) => "mute",
         Remark::Ended(..) => "key-ended",
         Remark::Revoked(..) => "key-revoked",
@@ -167,7 +183,7 @@ fn valid(person: &Person, now: Timestamp) -> usize {
 /// Returns until when the list lets one of the valid keys count.
 fn last(person: &Person, now: Timestamp) -> String {
     let valid = person.keys.iter().filter(|key| signs(key, now));
-    let ends = valid.map(|key| [key.until, key.revoked].into_iter().flatten().min());
+    let ends = valid.map(|key| key.term.end());
     let ends: Vec<Option<Timestamp>> = ends.collect();
     match ends.iter().copied().collect::<Option<Vec<_>>>() {
         Some(ends) => ends

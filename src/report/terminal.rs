@@ -133,7 +133,7 @@ fn refused(verdict: &Verdict, context: &Context) -> Vec<String> {
     if let Some(lines) = whole.find(|lines| lines.len() <= LINES && most == refusal.entries.len()) {
         return lines;
     }
-    for (layout, least) in Layout::shorter(refusal.refusing) {
+    for (layout, least) in Layout::shorter(refusal.worth(), refusal.refusing) {
         for shown in (least..=most).rev() {
             let lines = refusal.lay_out(layout, shown);
             if lines.len() <= LINES {
@@ -168,7 +168,7 @@ impl Layout {
     }
 
     /// What is given up for room, in this order, and how many findings must still be told.
-    fn shorter(refusing: usize) -> [(Self, usize); 5] {
+    fn shorter(worth: usize, refusing: usize) -> [(Self, usize); 8] {
         let short = Self::all(LENGTHS - 1);
         let rules = Self {
             rules: LENGTHS - 2,
@@ -183,6 +183,9 @@ impl Layout {
             ..no_help
         };
         [
+            (rules, worth),
+            (short, worth),
+            (no_help, worth),
             (rules, refusing.max(1)),
             (short, 1),
             (no_help, 1),
@@ -241,6 +244,16 @@ impl Refusal {
             mend_first,
             entries: entries(verdict, focus, context, LINES, mend_first),
         }
+    }
+
+    /// Returns how many entries are worth more than long words: those that hold the push up, and all
+    /// down to how to see what was not reviewed.
+    fn worth(&self) -> usize {
+        let shows = self.entries.iter().position(|entry| entry.shows);
+        shows
+            .map_or(0, |at| at.saturating_add(1))
+            .max(self.refusing)
+            .max(1)
     }
 
     /// Returns the text with the first `shown` entries; the codes of the others at its end.
@@ -332,8 +345,9 @@ mod tests {
     use crate::admit::rehearse::Rehearsal;
     use crate::judge::facts::Scope;
     use crate::judge::sample::{N, Push, oid, protection, rule};
-    use crate::judge::verdict::Role;
+    use crate::judge::verdict::{Coverage, Role};
     use crate::policy::Protection;
+    use crate::wire::name::RepoPath;
 
     fn context() -> Context {
         Context {
@@ -502,6 +516,46 @@ mod tests {
           [submodule-change] [hidden-content] [unknown-signer]
           [unknown-contributor] [self-approval] [bot-approval]
         help: https://git.example.com/help/review
+        "#);
+    }
+
+    /// How to see what a reviewer did not is told once, of the approval that is nearest to what is
+    /// pushed, and before other notes.
+    #[test]
+    fn residual() {
+        let of = |at: u64, paths: &'static [&'static str]| {
+            move |review: &mut crate::judge::facts::ReviewFacts| {
+                review.tag = oid(at);
+                review.coverage = Coverage::Residual;
+                review.residual = paths.iter().map(|path| RepoPath::from(*path)).collect();
+            }
+        };
+        let push = pipelines()
+            .approved(&["alice", "robot", "github"])
+            .reviewed("bob", 5, of(7, &["a", "b"]))
+            .reviewed("carol", 6, of(8, &["evil/file"]))
+            .noticed(Code::SubmoduleChange, &["vendor"]);
+        insta::assert_snapshot!(text(&push), @r#"
+        countersign: refused: refs/heads/main (3 commits)
+        share it first, a refused commit is not on the server:
+          git push origin 0000000000000000000000020000000000000002:\
+        refs/countersign/proposals/alice/000000000000
+        [missing-approvals] everyone: 1 of @maintainers; has nobody
+        [missing-approvals] pipelines: 2 of @maintainers, 1 of @security; has...
+        then, to approve it (bob; others end in their own name):
+          git fetch origin refs/countersign/proposals/alice/000000000000
+          git tag -s countersign/ok 0000000000000000000000020000000000000002 \
+          -m "countersign: approve refs/heads/main of git.example.com/payments"
+          git push origin refs/tags/countersign/ok:refs/countersign/reviews/\
+        0000000000000000000000020000000000000002/bob
+          git tag -d countersign/ok
+        and then push again
+        warning [submodule-change] a submodule changes; what it points at is...
+        note [unreviewed-residual] carol's approval of 000000000000 is of som...
+          countersign diff 0000000000000000000000080000000000000008 \
+            0000000000000000000000020000000000000002
+        ... and 4 more findings: countersign check --json
+          [self-approval] [bot-approval]
         "#);
     }
 

@@ -258,10 +258,26 @@ pub fn remedy(
             std::iter::once(Remedy::Say(say)).chain(always).collect()
         }
         code => {
+            let shown = residual(update, finding).map(Remedy::Run);
             let text = next(code).map(str::to_owned);
-            text.map(Remedy::Say).into_iter().collect()
+            shown.into_iter().chain(text.map(Remedy::Say)).collect()
         }
     }
+}
+
+/// Returns the command that shows what the person of a note about an approval did not see.
+pub(super) fn residual(update: &UpdateVerdict, finding: &Finding) -> Option<Command> {
+    match finding.about.as_slice() {
+        [_, _, tag, reason] if finding.code == Code::UnreviewedResidual && reason == "residual" => {
+            diff(tag, &update.new)
+        }
+        _ => None,
+    }
+}
+
+/// Returns the command that shows what a reviewer did not see of a commit; the tag names its ref.
+pub(super) fn diff(tag: &str, landed: &Oid) -> Option<Command> {
+    Command::new(&["countersign", "diff", tag, &landed.to_string()])
 }
 
 /// Gives both ways out: where the record left the ref, or the record to where the ref is.

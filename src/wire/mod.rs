@@ -21,6 +21,7 @@ pub mod push;
 pub mod push_cert;
 pub mod refname;
 pub mod review;
+pub mod ssh_certificate;
 pub mod sshsig;
 pub mod tag;
 mod trailer;

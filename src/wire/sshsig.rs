@@ -135,6 +135,16 @@ impl<'a> SshReader<'a> {
         Ok(u32::from_be_bytes(*number))
     }
 
+    /// Reads a `uint64`.
+    pub fn u64(&mut self) -> Result<u64, SshSigError> {
+        let (number, rest) = self
+            .rest
+            .split_first_chunk::<8>()
+            .ok_or(SshSigError::Truncated)?;
+        self.rest = rest;
+        Ok(u64::from_be_bytes(*number))
+    }
+
     /// Reads a `string`.
     pub fn string(&mut self) -> Result<&'a [u8], SshSigError> {
         let length = usize::try_from(self.u32()?).map_err(|_| SshSigError::Truncated)?;
@@ -153,6 +163,11 @@ impl<'a> SshReader<'a> {
             digits @ [1..0x80, ..] => Ok(digits),
             _ => Err(SshSigError::Number),
         }
+    }
+
+    /// Returns how many bytes are left.
+    pub fn left(&self) -> usize {
+        self.rest.len()
     }
 
     /// Succeeds if nothing is left.

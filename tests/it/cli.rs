@@ -7,7 +7,7 @@ use std::path::Path;
 use crate::bad_input::files_below;
 use crate::support::config::PLAIN_RULE;
 use crate::support::{
-    Format, MAIN, Outcome, People, Server, approved_topic, keys, policy, two_people,
+    Authority, Format, MAIN, Outcome, People, Server, approved_topic, keys, policy, two_people,
 };
 
 /// `approve` writes, signs and pushes what plain git would, and cleans up.
@@ -312,4 +312,49 @@ fn enroll_in_dry_run() {
     let outcome = alice.land(&head).accepted();
     assert!(outcome.codes().contains("missing-approvals"), "{outcome}");
     server.cli(&["verify", "commit", &head]).exits(1);
+}
+
+/// `people export` writes a line for sshd for each key, which asks for a PIN where people.toml does;
+/// `people check` says for whom a CA vouches.
+#[test]
+fn people_for_others() {
+    let token = include_str!("../data/corpus/ssh_key/sk").trim();
+    let authority = Authority::new();
+    let people = People::new()
+        .lines("dana", "kind = \"bot\"\n")
+        .teams(&format!(
+            "maintainers = [\"alice\", \"bob\", \"carol\"]\n\n\
+             [people.erin]\nkeys = [{{ ssh = \"{token}\", verify_required = true }}]\n\n{}",
+            authority.table("\"bob@corp\" = \"bob\"", "")
+        ));
+    let server = Server::with(&policy(PLAIN_RULE), &people);
+    let lines = server
+        .cli(&["people", "export", "--authorized-keys"])
+        .accepted()
+        .stdout;
+    let of = |person: &str| -> &str {
+        let pusher = format!("COUNTERSIGN_PUSHER={person} ");
+        lines.lines().find(|line| line.contains(&pusher)).unwrap()
+    };
+    assert!(of("alice").starts_with("restrict,command=\""), "{lines}");
+    assert!(of("erin").starts_with("restrict,verify-required,command=\""));
+    assert!(of("erin").contains(token.split(' ').nth(1).unwrap()));
+    let check = server.cli(&["people", "check"]).accepted();
+    for (person, authorities) in [("alice", "0"), ("bob", "1")] {
+        let rows = check.stdout.lines().map(|row| row.split_whitespace());
+        let mut rows = rows.filter(|row| row.clone().next() == Some(person));
+        let row: Vec<_> = rows.next().unwrap().take(8).collect();
+        let expected = [person, "human", "1", "of", "1", "no", "end", authorities];
+        assert_eq!(row, expected, "{check}");
+    }
+    let json = server.cli(&["people", "check", "--json"]).accepted().json();
+    assert_eq!(json["people"][1]["person"], "bob");
+    assert_eq!(
+        json["people"][1]["authorities"].as_array().unwrap().len(),
+        1
+    );
+    assert_eq!(
+        json["people"][0]["authorities"].as_array().unwrap().len(),
+        0
+    );
 }

@@ -139,6 +139,27 @@ fn tests_are_documented() {
     assert!(bare.is_empty(), "tests without a sentence: {bare:?}");
 }
 
+/// The pictures of landings are what their script draws, and each is on the page.
+#[test]
+fn pictures_are_drawn_and_shown() {
+    let script = root().join("docs/images/landings.py");
+    let output = std::process::Command::new("python3")
+        .arg("-B")
+        .args([script.as_os_str(), "--check".as_ref()])
+        .output()
+        .expect("python3 (3.9 or newer) is needed: apt-get install python3");
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(output.status.success(), "{said}");
+    let page = fs::read_to_string(root().join("docs/landings.md")).unwrap();
+    let pictures = fs::read_dir(root().join("docs/images/landings")).unwrap();
+    let names = pictures.map(|file| file.unwrap().file_name().into_string().unwrap());
+    let missing: Vec<String> = names
+        .filter(|name| !page.contains(&format!("(images/landings/{name})")))
+        .collect();
+    let shown = page.matches("(images/landings/").count();
+    assert!(missing.is_empty() && shown > 18, "{missing:?}, {shown}");
+}
+
 fn assert_words_stay_out(words: &[&str], where_not: &dyn Fn(&str) -> bool) {
     let mut breaches: Vec<Breach> = Vec::new();
     for file in rust_files(&root().join("src")) {

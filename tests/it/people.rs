@@ -4,6 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use crate::support::authority::Authority;
 use crate::support::outcome::Outcome;
 use crate::support::server::scrubbed;
 use crate::support::{Checkout, NewCommit, People, Server, keys};
@@ -591,4 +592,74 @@ fn forges_sign_for_people() {
         !codes.iter().any(|code| *code == "unknown-contributor"),
         "{verdict}"
     );
+}
+
+/// What a CA certifies is good to git for the principals that are mapped to somebody, in the CA's
+/// time and no other; what a list cannot say is said beside it.
+#[test]
+fn git_agrees_about_certificates() {
+    let authority = Authority::new();
+    let table = authority.table(
+        "\"alice@corp\" = \"alice\", \"*@corp\" = \"bob\"",
+        "until = 2023-11-20T00:00:00Z",
+    );
+    let teams = format!("maintainers = [\"alice\", \"bob\"]\n\n{table}");
+    let people = People::new().teams(&teams);
+    let rules = crate::support::policy(crate::support::config::PLAIN_RULE);
+    // A principal that would be a pattern is none here, so nothing can be mapped to it.
+    let bare = Server::bare(crate::support::server::Format::Sha1);
+    bare.seed(&[
+        (".countersign/policy.toml", &rules),
+        (".countersign/people.toml", &people.text()),
+    ]);
+    bare.enroll(&[]).exits(2);
+
+    let people = People::new().teams(&teams.replace(", \"*@corp\" = \"bob\"", ""));
+    let server = Server::with(&rules, &people);
+    let exported = server
+        .cli(&["people", "export", "--allowed-signers"])
+        .exits(0);
+    let line = exported
+        .stdout
+        .lines()
+        .find(|line| line.contains("cert-authority"))
+        .unwrap();
+    assert!(
+        line.starts_with(
+            "alice@corp cert-authority,namespaces=\"git\",valid-before=\"20231119235959Z\" "
+        ),
+        "{exported}"
+    );
+    let file = server.folder().join("allowed_signers");
+    fs::write(&file, &exported.stdout).unwrap();
+    let alice = server.checkout("alice");
+    alice.git(&[
+        "config",
+        "gpg.ssh.allowedSignersFile",
+        file.to_str().unwrap(),
+    ]);
+    for (principal, date, state) in [
+        ("alice@corp", "2023-11-14T00:00:00Z", "G"),
+        ("alice@corp", "2023-11-20T00:00:00Z", "U"),
+        ("mallory@corp", "2023-11-14T00:00:00Z", "U"),
+    ] {
+        authority.equip(&alice, &["-n", principal]);
+        let mut command = alice.command("git");
+        command.env("GIT_COMMITTER_DATE", date).args([
+            "commit",
+            "-q",
+            "--allow-empty",
+            "-m",
+            "certified",
+        ]);
+        Outcome::of(&mut command, b"").accepted();
+        let shown = alice.git(&["log", "-1", "--format=%G?"]);
+        assert_eq!(shown, state, "{principal} {date}");
+    }
+    // Brought in again, a CA is not taken for anybody's key.
+    alice.write(&[("list", Some(&exported.stdout))]);
+    let again = alice
+        .countersign(&["people", "import", "--allowed-signers", "list"])
+        .exits(0);
+    again.says("a certificate authority: [[ca]] maps its principals to people");
 }

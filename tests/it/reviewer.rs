@@ -134,6 +134,146 @@ fn how_reviews_stand() {
     assert_eq!(value["reviews"][3]["state"], "spent");
 }
 
+/// The rows of `reviews` as text: none is wider than a terminal, with no review or with seven.
+#[track_caller]
+fn fits_a_terminal(server: &Server, at: &Checkout, head: &str) {
+    at.fetch();
+    for outcome in [
+        server.cli(&["reviews", head, "--onto", "main"]),
+        at.countersign(&["reviews", head, "--onto", "main"]),
+    ] {
+        let outcome = outcome.exits(0);
+        let widest = outcome
+            .stdout
+            .lines()
+            .map(|line| line.chars().count())
+            .max();
+        assert!(widest.unwrap() <= 80, "{outcome}");
+    }
+}
+
+/// Every review says what it covers or why it does nothing: replaced by which head, of a person
+/// whom no rule asks, spent by which landing.
+#[test]
+fn why_reviews_do_nothing() {
+    let (server, alice, bob) = two_people();
+    let (carol, dana) = (server.checkout("carol"), server.checkout("dana"));
+    let base = server.main();
+    let first = approved_topic(&alice, &bob, "a.txt");
+    fits_a_terminal(&server, &alice, &base);
+    dana.approve(&first).accepted();
+    dana.review("reject", &first, &[]).either();
+    carol.approve(&first).accepted();
+    let second = alice.change("b.txt", "more\n");
+    alice.share(&second);
+    bob.approve(&second).accepted();
+    carol.review("reject", &first, &[]).accepted();
+    alice.approve(&first).accepted();
+    dana.approve(&first).accepted();
+    let value = on_server(&server, &first);
+    let rows = value["reviews"].as_array().unwrap();
+    let row = |person: &str, at: usize| {
+        let mut mine = rows.iter().filter(|row| row["person"] == person);
+        mine.nth(at).unwrap()
+    };
+    let bobs = row("bob", 0);
+    assert_eq!(bobs["state"], "replaced");
+    assert_eq!(bobs["successor"]["head"], second);
+    assert!(bobs["why"].as_str().unwrap().contains(&second), "{bobs}");
+    let carols = row("carol", 0);
+    assert_eq!(carols["successor"]["verb"], "reject");
+    assert_eq!(carols["successor"]["head"], first);
+    let last = rows.iter().rfind(|row| row["person"] == "dana").unwrap();
+    assert_eq!(
+        (&last["state"], &last["coverage"]),
+        (&"live".into(), &"identity".into())
+    );
+    assert!(
+        last["why"].as_str().unwrap().contains("no rule asks"),
+        "{last}"
+    );
+    assert!(
+        row("alice", 0)["why"]
+            .as_str()
+            .unwrap()
+            .contains("their own work")
+    );
+    fits_a_terminal(&server, &alice, &first);
+
+    carol.review("withdraw", &first, &[]).accepted();
+    alice.land(&second).accepted();
+    let value = on_server(&server, &second);
+    let spent = &value["reviews"][0];
+    assert_eq!(
+        (&spent["state"], &spent["coverage"]),
+        (&"spent".into(), &"identity".into())
+    );
+    assert_eq!(spent["landed"]["commit"], second);
+    assert_eq!(spent["landed"]["counted"], true);
+    fits_a_terminal(&server, &alice, &second);
+}
+
+/// A rule that wants the very base says which base an approval is of, and that main has moved.
+#[test]
+fn another_base_is_named() {
+    let rules = "[[rule]]\nname = \"exact\"\nrequire = [\"1 of any\"]\nbase = \"exact\"\n";
+    let (server, alice, bob) = two_people_under(rules);
+    let base = server.main();
+    let line = format!("Base: {base}");
+    let late = alice.change("late.txt", "new\n");
+    alice.share(&late);
+    bob.review("approve", &late, &[&line]).accepted();
+    server.checkout("carol").approve(&late).accepted();
+    alice.onto("origin/main");
+    let first = alice.change("a.txt", "new\n");
+    alice.share(&first);
+    bob.review("approve", &first, &[&line]).accepted();
+    alice.land(&first).accepted();
+    let value = on_server(&server, &late);
+    for (at, words) in [(0, &base[..12]), (1, "names no Base")] {
+        let row = &value["reviews"][at];
+        assert_eq!(
+            (&row["coverage"], &row["counted"]),
+            (&"replay".into(), &false.into())
+        );
+        let why = row["why"].as_str().unwrap();
+        assert!(why.contains(words) && why.contains(&first[..12]), "{why}");
+    }
+}
+
+/// An approval of a commit that takes out what its reviewer never saw come in does not cover that:
+/// the paths are listed, and the command that shows it is given.
+#[test]
+fn a_residual_of_an_older_base() {
+    let (server, alice, bob) = two_people();
+    let base = server.main();
+    let first = approved_topic(&alice, &bob, "came-in.txt");
+    alice.land(&first).accepted();
+    alice.onto("origin/main");
+    alice.git(&["rm", "-q", "came-in.txt"]);
+    let head = alice.change("b.txt", "new\n");
+    alice.share(&head);
+    let line = format!("Base: {base}");
+    bob.review("approve", &head, &[&line]).accepted();
+    let value = on_server(&server, &head);
+    let row = &value["reviews"][0];
+    assert_eq!(
+        (&row["coverage"], &row["counted"]),
+        (&"residual".into(), &false.into())
+    );
+    assert_eq!(row["residual"], serde_json::json!(["came-in.txt"]));
+    let command = row["diff"].as_str().unwrap();
+    let text = server.cli(&["reviews", &head, "--onto", "main"]).exits(0);
+    assert!(
+        text.stdout.lines().any(|line| line.trim() == "came-in.txt"),
+        "{text}"
+    );
+    let words: Vec<&str> = command.split(' ').skip(1).collect();
+    let shown = server.cli(&words).exits(1);
+    assert!(shown.stdout.contains("deleted file mode"), "{shown}");
+    fits_a_terminal(&server, &alice, &head);
+}
+
 /// In a clone a review that names a former tip is as good as on the server, and when it was
 /// received is not made up.
 #[test]

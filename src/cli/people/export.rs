@@ -107,7 +107,13 @@ fn for_signers(people: &People) -> (String, Vec<String>) {
         line(&mut text, &entry.to_string());
     }
     let words = left_out.iter().map(|what| match what {
-        LeftOut::Email(email) => format!("the e-mail {email}, which would be a pattern"),
+        LeftOut::Name(name) => format!("the name {name}, which would be a pattern"),
+        LeftOut::VerifyRequired(key) => {
+            format!("that the security key {key} must have known its user")
+        }
+        LeftOut::Revocations(key) => {
+            format!("which certificates of the CA {key} are revoked (see gpg.ssh.revocationFile)")
+        }
         LeftOut::Never(key) => format!("the key {key}, which counts at no time"),
         LeftOut::OpenPgp(key) => format!("the OpenPGP key {key} (see --openpgp)"),
     });

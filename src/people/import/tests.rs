@@ -66,11 +66,11 @@ fn takes_signers() {
     let bob = &now.persons[&name("bob")];
     assert_eq!(bob.keys.len(), 1);
     assert_eq!(
-        bob.keys[0].from,
+        bob.keys[0].term.from,
         Some("2026-01-01T00:00:00Z".parse().unwrap())
     );
     assert_eq!(
-        bob.keys[0].until,
+        bob.keys[0].term.until,
         Some("2027-01-01T00:00:00Z".parse().unwrap())
     );
     assert!(bob.emails.contains("bob@home"));
@@ -217,7 +217,7 @@ fn exports_of_hostile_people() {
     );
     let emails = left_out
         .iter()
-        .filter(|what| matches!(what, LeftOut::Email(_)));
+        .filter(|what| matches!(what, LeftOut::Name(_)));
     assert_eq!(emails.count(), 7);
     assert!(
         left_out
@@ -295,7 +295,7 @@ proptest! {
             let keys = persons.flat_map(|person| {
                 let late = |at: Option<Timestamp>| at.filter(|at| at.as_second() > 0);
                 person.keys.iter().map(move |key| {
-                    let (from, until) = window(key);
+                    let (from, until) = window(&key.term);
                     (key.fingerprint.clone(), (person.name.clone(), (late(from), until)))
                 })
             });

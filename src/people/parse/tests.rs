@@ -1,3 +1,5 @@
+mod authorities;
+
 use proptest::prelude::*;
 
 use super::*;
@@ -82,7 +84,7 @@ fn refuses_with_place() {
             "[people.alice]\n[person.bob]\n",
             2,
             2,
-            "unknown key `person`; known here: people, teams",
+            "unknown key `person`; known here: people, teams, ca",
         ),
         (
             "[people.alice]\nemail = []\n",

@@ -13,6 +13,7 @@ use jiff::Timestamp;
 use tempfile::TempDir;
 
 use super::*;
+use crate::people::Term;
 use crate::people::key::{parse_openpgp, parse_ssh};
 
 const PAYLOAD: &[u8] = b"tree 4b825dc642cb6eb9a060e54bf8d69288fbee4904\n\nreviewed\n";
@@ -67,9 +68,8 @@ fn listed((fingerprint, material): (String, KeyMaterial)) -> PersonKey {
     PersonKey {
         fingerprint,
         material,
-        from: None,
-        until: None,
-        revoked: None,
+        term: Term::default(),
+        verify_required: false,
     }
 }
 

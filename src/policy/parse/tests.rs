@@ -654,9 +654,11 @@ fn names_what_time_made_unsatisfiable() {
     let key = |until: Option<&str>| crate::people::PersonKey {
         fingerprint: "f".to_owned(),
         material: crate::people::key::parse_ssh(KEY).unwrap().1,
-        from: None,
-        until: until.map(|at| at.parse().unwrap()),
-        revoked: None,
+        term: crate::people::Term {
+            until: until.map(|at| at.parse().unwrap()),
+            ..Default::default()
+        },
+        verify_required: false,
     };
     for person in people.persons.values_mut() {
         person.keys = match person.name.as_str() {

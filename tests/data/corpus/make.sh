@@ -48,6 +48,32 @@ ssh_keys() {
     { printf '\0\0\0\013ssh-ed25519\0\0\0\040\1'; head -c 31 /dev/zero; } | put ssh_key blob-weak
 }
 
+# certified <seed> <public key> <option>…: a certificate by the CA.
+certified() {
+    cp "$2" "$work/to-certify.pub"
+    seed=$1
+    shift 2
+    ssh-keygen -q -s "$work/ca" -I "$seed at work" -V 20200101:20400101 "$@" "$work/to-certify.pub"
+    cut -d' ' -f2 "$work/to-certify-cert.pub" | base64 -d | put ssh_certificate "$seed"
+}
+
+certificates() {
+    ssh-keygen -q -t ed25519 -N '' -C users@ca -f "$work/ca"
+    ssh-keygen -q -t ed25519 -N '' -C '' -f "$work/grace"
+    for type in ed25519 ecdsa rsa p384 p521; do
+        certified $type "$work/$type.pub" -n grace@example.com -z 7
+    done
+    certified sk "$here/ssh_key/sk" -n grace@example.com -O verify-required -O no-touch-required
+    certified host "$work/ed25519.pub" -h -n example.com
+    certified options "$work/ed25519.pub" -n a,b,c -O force-command=x -O source-address=10.0.0.0/8 -O critical:x@y=z
+    certified nobody "$work/ed25519.pub"
+    head -c 200 "$here/ssh_certificate/rsa" | put ssh_certificate cut
+    { cat "$here/ssh_certificate/sk"; printf x; } | put ssh_certificate trailing
+    # What is signed with.
+    certified grace "$work/grace.pub" -n grace@example.com,staff -z 9
+    cp "$work/to-certify-cert.pub" "$work/grace-cert.pub"
+}
+
 gpg_keys() {
     mkdir -m 700 "$work/gpg"
     for type in ed25519 rsa nistp256; do
@@ -75,6 +101,7 @@ gpg_keys() {
 sign_with() {
     case $1 in
     openpgp-*) git config gpg.format openpgp && git config user.signingKey "${1#openpgp-}@example.com" ;;
+    certified) git config gpg.format ssh && git config user.signingKey "$work/grace-cert.pub" ;;
     *) git config gpg.format ssh && git config user.signingKey "$work/$1" ;;
     esac
 }
@@ -91,7 +118,7 @@ signed_objects() {
         git commit -q -m root
         git cat-file tree 'HEAD^{tree}' | put tree $format
         git cat-file commit HEAD | put commit $format-plain
-        for key in ed25519 ecdsa rsa openpgp-ed25519 openpgp-rsa openpgp-nistp256; do
+        for key in certified ed25519 ecdsa rsa openpgp-ed25519 openpgp-rsa openpgp-nistp256; do
             sign_with $key
             git commit -q --allow-empty -S -m "By $key" -m "Co-authored-by: B <b@example.com>"
             git cat-file commit HEAD | put verify $format-commit-$key
@@ -289,8 +316,11 @@ files() {
         person dana 'openpgp = "keys/ed25519.asc"'
         person erin 'openpgp = "keys/rsa.asc"'
         person frank 'openpgp = "keys/nistp256.asc"'
+        printf '[people.grace]\n\n'
         printf '[people.release-bot]\nkind = "bot"\naccounts = { github = 1, gitlab = 42 }\n\n'
-        printf '[teams]\nmaintainers = ["alice", "bob", "carol"]\nsecurity = ["dana", "release-bot"]\n'
+        printf '[teams]\nmaintainers = ["alice", "bob", "carol"]\nsecurity = ["dana", "release-bot"]\n\n'
+        printf '[[ca]]\nssh = "%s"\nprincipals = { "grace@example.com" = "grace" }\n' "$(cat "$work/ca.pub")"
+        printf 'revocations = [{ serial = 8, revoked = 2026-05-01T00:00:00Z }]\n'
     } | put people known
     printf '[people.a]\n' | put people least
     printf '[people.a]\nkeys = [{ ssh = "%s", revoked = 2026-05-01T00:00:00Z }]\n[people.b]\nkeys = [{ ssh = "%s" }]\n' \
@@ -399,6 +429,7 @@ PY
 find "$here" -mindepth 2 -type f ! -name 'found-*' -delete
 mkdir -p "$here/note" "$here/entry" "$here/intent"
 ssh_keys
+certificates
 gpg_keys
 signed_objects
 broken_objects

@@ -53,6 +53,11 @@ pub(crate) fn people(raw: &[u8]) -> bool {
     for members in people.teams.values() {
         assert!(members.iter().all(|name| people.person(name).is_some()));
     }
+    for authority in &people.authorities {
+        assert!(!keys.contains_key(&authority.fingerprint));
+        let mut owners = authority.principals.values();
+        assert!(owners.all(|name| people.person(name).is_some()));
+    }
     assert!(people.humans().next().is_some());
     let again = People::parse(raw, &key_files).unwrap();
     assert_eq!(format!("{people:?}"), format!("{again:?}"));

@@ -13,7 +13,9 @@ pub(crate) use config::{pattern, people, place, policy};
 pub(crate) use lists::{allowed_signers, keyring};
 pub(crate) use objects::{commit, hook_lines, ident, push_cert, tag, tree};
 pub(crate) use record::{entry, intent, note};
-pub(crate) use signatures::{armor, openpgp_key, openpgp_signature, ssh_key, sshsig, verify};
+pub(crate) use signatures::{
+    armor, openpgp_key, openpgp_signature, ssh_certificate, ssh_key, sshsig, verify,
+};
 pub(crate) use text::{display, fold, hidden, merge_lines, ref_name, review};
 
 use countersign::wire::oid::ObjectFormat;
@@ -45,6 +47,7 @@ pub(crate) const TARGETS: &[(&str, Target)] = &[
     ("push_cert", push_cert),
     ("ref_name", ref_name),
     ("review", review),
+    ("ssh_certificate", ssh_certificate),
     ("ssh_key", ssh_key),
     ("sshsig", sshsig),
     ("tag", tag),

@@ -12,6 +12,7 @@ use countersign::wire::armor::{self, SignatureBlock};
 use countersign::wire::commit::Commit;
 use countersign::wire::object::Signed;
 use countersign::wire::openpgp::{self, DocumentSignature};
+use countersign::wire::ssh_certificate::{SshCertificate, is_certificate};
 use countersign::wire::sshsig::SshSig;
 use countersign::wire::tag::Tag;
 use jiff::Timestamp;
@@ -40,6 +41,47 @@ pub(crate) fn sshsig(raw: &[u8]) -> bool {
     };
     assert_eq!(ssh_bytes(&signature), raw);
     assert!(signature.signed_bytes(raw).starts_with(b"SSHSIG"));
+    true
+}
+
+/// What the corpus's CA did sign.
+const CERTIFIED: [&[u8]; 10] = [
+    include_bytes!("../../data/corpus/ssh_certificate/ecdsa"),
+    include_bytes!("../../data/corpus/ssh_certificate/ed25519"),
+    include_bytes!("../../data/corpus/ssh_certificate/grace"),
+    include_bytes!("../../data/corpus/ssh_certificate/host"),
+    include_bytes!("../../data/corpus/ssh_certificate/nobody"),
+    include_bytes!("../../data/corpus/ssh_certificate/options"),
+    include_bytes!("../../data/corpus/ssh_certificate/p384"),
+    include_bytes!("../../data/corpus/ssh_certificate/p521"),
+    include_bytes!("../../data/corpus/ssh_certificate/rsa"),
+    include_bytes!("../../data/corpus/ssh_certificate/sk"),
+];
+
+/// Every byte of a certificate is signed by its CA or is that signature; no CA vouches for what it
+/// did not sign.
+pub(crate) fn ssh_certificate(raw: &[u8]) -> bool {
+    let Ok(certificate) = SshCertificate::parse(raw) else {
+        return false;
+    };
+    assert!(is_certificate(raw));
+    let length = u32::try_from(certificate.signature.len()).unwrap();
+    let tail = [&length.to_be_bytes(), &certificate.signature[..]].concat();
+    assert_eq!([&certificate.signed[..], &tail].concat(), raw);
+    assert!(!is_certificate(&certificate.key));
+    for authority in &PEOPLE.authorities {
+        let signed = CERTIFIED
+            .iter()
+            .any(|known| known.starts_with(&certificate.signed));
+        assert!(
+            signed || authority.vouches(&certificate).is_err(),
+            "a forgery"
+        );
+        for at in [i64::from(i32::MIN), 0, 1_800_000_000] {
+            let at = Timestamp::from_second(at).unwrap();
+            authority.standing(&certificate, "SHA256:", at);
+        }
+    }
     true
 }
 
@@ -105,7 +147,8 @@ pub(crate) fn ssh_key(raw: &[u8]) -> bool {
         (key.kind(), key.fingerprint())
     );
     assert!(line.contains_str(STANDARD.encode(key.blob())));
-    assert!(key.verify(b"what nobody has signed", signature).is_err());
+    let message = b"what nobody has signed";
+    assert!(key.verify(message, signature, false).is_err());
     true
 }
 
@@ -113,6 +156,7 @@ macro_rules! of_every_key {
     ($($object:literal),+) => {
         [$(
             include_bytes!(concat!("../../data/corpus/verify/", $object, "-ed25519")).as_slice(),
+            include_bytes!(concat!("../../data/corpus/verify/", $object, "-certified")),
             include_bytes!(concat!("../../data/corpus/verify/", $object, "-ecdsa")),
             include_bytes!(concat!("../../data/corpus/verify/", $object, "-rsa")),
             include_bytes!(concat!("../../data/corpus/verify/", $object, "-openpgp-ed25519")),

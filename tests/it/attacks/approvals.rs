@@ -300,3 +300,41 @@ fn appr_16_retroactive() {
     alice.land(&head).either();
     not_reviewed(&server, &head);
 }
+
+/// An approval spelled otherwise, which needs no key, is not given a second time: its armour in
+/// lines of another width makes another tag of the same words and signature.
+#[test]
+fn respelled_approval() {
+    let (server, alice, bob) = two_people();
+    let first = approved_topic(&alice, &bob, "a.txt");
+    let tag = server.git(&[
+        "for-each-ref",
+        "--format=%(objectname)",
+        &format!("refs/countersign/reviews/{first}"),
+    ]);
+    // What replaces it is by the same person, of a head that descends from it.
+    let second = alice.change("b.txt", "more\n");
+    alice.share(&second);
+    bob.approve(&second).accepted();
+    alice.fetch();
+    let text = raw(&alice, &tag);
+    let (words, armor) = text.split_once("-----BEGIN SSH SIGNATURE-----\n").unwrap();
+    let (data, _) = armor.split_once("-----END").unwrap();
+    let data = data.replace('\n', "");
+    let lines: Vec<&str> = (0..data.len())
+        .step_by(64)
+        .map(|at| &data[at..data.len().min(at + 64)])
+        .collect();
+    let respelled = format!(
+        "{words}-----BEGIN SSH SIGNATURE-----\n{}\n-----END SSH SIGNATURE-----\n",
+        lines.join("\n")
+    );
+    let respelled = write(&alice, "tag", respelled.as_bytes());
+    assert_ne!(respelled, tag);
+    alice
+        .push_review(&respelled, &first, "again")
+        .refused(&["replayed-review"]);
+    alice.land(&first).refused(&["missing-approvals"]);
+    not_reviewed(&server, &first);
+    alice.land(&second).accepted();
+}

@@ -7,8 +7,8 @@ use crate::support::checkout::review_message;
 use crate::support::config::{PLAIN_RULE, policy_text};
 use crate::support::objects::{raw, sign, write};
 use crate::support::{
-    Checkout, Format, MAIN, NewCommit, Outcome, People, Server, approved_topic, keys, policy, rule,
-    two_people,
+    Authority, Checkout, Format, MAIN, NewCommit, Outcome, People, Server, approved_topic, keys,
+    policy, rule, two_people,
 };
 
 const PEOPLE: &str = ".countersign/people.toml";
@@ -334,7 +334,7 @@ fn sig_12_smuggled_key() {
     alice.land(&rotated).accepted();
 }
 
-/// SIG-13: an ssh certificate, expired or good, of whatever authority, is nobody's key.
+/// SIG-13: an ssh certificate, expired or good, of an authority that nobody lists is nobody's key.
 #[test]
 fn sig_13_ssh_certificates() {
     let (server, alice, bob) = two_people();
@@ -372,6 +372,104 @@ fn sig_13_ssh_certificates() {
     alice.land(&head).refused(&["missing-approvals"]);
     assert_eq!(server.main(), before);
     not_reviewed(&server, &head);
+}
+
+/// SIG-13: a certificate by a known CA counts for whom the CA's principals are mapped to, at receipt.
+#[test]
+fn sig_13_certificates_of_a_known_ca() {
+    let authority = Authority::new();
+    let terms = "revocations = [{ serial = 8, revoked = 2026-01-01T00:00:00Z }]";
+    let principals = "\"bob@corp\" = \"bob\", \"carol@corp\" = \"carol\"";
+    let people = with_authority(&authority.table(principals, terms));
+    let server = Server::with(&policy(PLAIN_RULE), &people);
+    let before = server.main();
+    let (alice, bob) = (server.checkout("alice"), server.checkout("bob"));
+    let head = alice.change("a.txt", "new\n");
+    alice.share(&head);
+    // The checkouts' clocks stand in 2023, when the first two were good.
+    let cases: [(&[&str], &str); 9] = [
+        (
+            &["-n", "bob@corp", "-V", "20230101:20240101"],
+            "expired-key",
+        ),
+        (
+            &["-n", "bob@corp", "-V", "20230101:20250101", "-z", "8"],
+            "revoked-key",
+        ),
+        (
+            &["-n", "bob@corp", "-V", "20900101:20910101"],
+            "expired-key",
+        ),
+        (&["-n", "bob@corp,carol@corp"], "bad-signature"),
+        (&["-n", "bob"], "unknown-signer"),
+        (&["-n", "*"], "unknown-signer"),
+        (&[], "bad-signature"),
+        (&["-h", "-n", "bob@corp"], "bad-signature"),
+        (
+            &["-n", "bob@corp", "-O", "critical:x@example.com=y"],
+            "bad-signature",
+        ),
+    ];
+    for (options, code) in cases {
+        authority.equip(&bob, options);
+        bob.approve(&head).refused(&[code]);
+    }
+    alice.land(&head).refused(&["missing-approvals"]);
+    assert_eq!(server.main(), before);
+    not_reviewed(&server, &head);
+    authority.equip(&bob, &["-n", "bob@corp", "-z", "9"]);
+    bob.approve(&head).accepted();
+    alice.land(&head).accepted();
+    server.cli(&["verify", "commit", &head]).exits(0);
+    server.cli(&["verify", "history"]).exits(0);
+}
+
+/// SIG-13: what a person signs with a certificate is theirs as author as well.
+#[test]
+fn sig_13_certified_author() {
+    let authority = Authority::new();
+    let people = with_authority(&authority.table("\"bob@corp\" = \"bob\"", ""));
+    let server = Server::with(&policy(PLAIN_RULE), &people);
+    let (alice, bob) = (server.checkout("alice"), server.checkout("bob"));
+    authority.equip(&alice, &["-n", "bob@corp"]);
+    let head = alice.change("a.txt", "new\n");
+    alice.share(&head);
+    bob.approve(&head).accepted();
+    alice
+        .land(&head)
+        .refused(&["missing-approvals", "self-approval"]);
+    not_reviewed(&server, &head);
+}
+
+/// SIG-13: a rejection by certificate stands against what changes people.toml, unless that takes
+/// the CA away.
+#[test]
+fn sig_13_certified_reject() {
+    let authority = Authority::new();
+    let people = with_authority(&authority.table("\"bob@corp\" = \"bob\"", ""));
+    let server = Server::with(&policy(PLAIN_RULE), &people);
+    let (alice, bob) = (server.checkout("alice"), server.checkout("bob"));
+    let carol = server.checkout("carol");
+    authority.equip(&bob, &["-n", "bob@corp"]);
+    let text = people.text();
+    let head = alice.change(PEOPLE, &format!("# changed\n{text}"));
+    alice.share(&head);
+    carol.approve(&head).accepted();
+    bob.review("reject", &head, &[]).accepted();
+    alice.land(&head).refused(&["rejected"]);
+    not_reviewed(&server, &head);
+    let (without, _) = text.split_once("[[ca]]").unwrap();
+    let head = alice.change(PEOPLE, without);
+    alice.share(&head);
+    carol.approve(&head).accepted();
+    alice.land(&head).accepted();
+}
+
+/// Everybody, and a CA.
+fn with_authority(table: &str) -> People {
+    People::new().teams(&format!(
+        "maintainers = [\"alice\", \"bob\", \"carol\"]\nsecurity = [\"dana\"]\n\n{table}"
+    ))
 }
 
 /// SIG-14: what a verifier would print, written where a verifier prints what it reads.

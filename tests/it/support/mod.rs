@@ -1,13 +1,16 @@
 //! Servers, people and their checkouts, driven with git alone.
 
+pub(crate) mod authority;
 pub(crate) mod checkout;
 pub(crate) mod config;
 pub(crate) mod keys;
+pub(crate) mod landing;
 pub(crate) mod objects;
 pub(crate) mod outcome;
 pub(crate) mod server;
 pub(crate) mod ssh;
 
+pub(crate) use authority::Authority;
 pub(crate) use checkout::{Checkout, NewCommit};
 pub(crate) use config::{People, REPOSITORY, policy, rule};
 pub(crate) use outcome::Outcome;

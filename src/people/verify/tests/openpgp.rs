@@ -141,7 +141,7 @@ fn listed_times_hold_too() {
     let gpg = Gpg::new();
     let mut key = gpg.listed(&gpg.make("alice", "ed25519", &LONG_AGO));
     let good = gpg.sign(&LONG_AGO);
-    key.until = Some(at("2026-01-01T00:00:00Z"));
+    key.term.until = Some(at("2026-01-01T00:00:00Z"));
     assert!(
         alice(key.clone())
             .verify(&good, at("2025-12-31T00:00:00Z"))
@@ -152,7 +152,7 @@ fn listed_times_hold_too() {
         matches!(fault, Err(SignatureFault::Expired(_))),
         "{fault:?}"
     );
-    key.revoked = Some(at("2025-06-01T00:00:00Z"));
+    key.term.revoked = Some(at("2025-06-01T00:00:00Z"));
     let fault = alice(key).verify(&good, at("2026-01-01T00:00:00Z"));
     assert!(
         matches!(fault, Err(SignatureFault::Revoked(_))),
