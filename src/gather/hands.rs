@@ -354,6 +354,7 @@ pub(crate) fn inspect(
     must_be_signed: bool,
 ) -> Result<Vec<Notice>, GatherError> {
     let mut notices = Vec::new();
+    let mut disagreements: BTreeMap<Disagreement, Vec<String>> = BTreeMap::new();
     for (seen, oid) in commits.iter().enumerate() {
         if seen.is_multiple_of(256) {
             desk.check_time()?;
@@ -371,12 +372,42 @@ pub(crate) fn inspect(
             Signature::None => {}
             Signature::Fault(fault) => notices.push(fault_notice(fault, oid)),
         }
+        if let Some(disagreement) = disagreement(desk, &hands) {
+            let commits = disagreements.entry(disagreement).or_default();
+            commits.push(oid.to_string());
+        }
         if let Some(when) = from_the_future(desk.now, &hands.commit) {
             let about = [oid.to_string(), format!("committed in the future: {when}")];
             notices.push(notice(Code::MalformedObject, about));
         }
     }
+    // About signer, committer's e-mail, whose that is, and the commits.
+    notices.extend(disagreements.into_iter().map(|(disagreement, commits)| {
+        let (signer, email, owner) = disagreement;
+        let owner = owner.map(|owner| owner.to_string()).unwrap_or_default();
+        let about = [signer.to_string(), email, owner];
+        notice(Code::UnknownContributor, about.into_iter().chain(commits))
+    }));
     Ok(notices)
+}
+
+/// Who signed, whose e-mail stands as the committer's, and who that is.
+type Disagreement = (PersonName, String, Option<PersonName>);
+
+/// Returns what there is to say where a known person signed what another is said to have committed.
+///
+/// Common and harmless where somebody rebases or applies another's work and signs with an own key,
+/// but a header that lies: it is seen. A forge signs what people commit there, and says so.
+fn disagreement(desk: &Desk<'_>, hands: &CommitHands) -> Option<Disagreement> {
+    let signer = hands.signature.maker()?;
+    let email = &hands.commit.committer.email;
+    let owner = desk.rules.people.person_by_email(email);
+    let owner = owner.map(|person| person.name.clone());
+    if signer.kind == PersonKind::Forge || owner.as_ref() == Some(&signer.person) {
+        return None;
+    }
+    let email = email.to_str_lossy().into_owned();
+    Some((signer.person.clone(), email, owner))
 }
 
 fn from_the_future(now: Timestamp, commit: &Commit) -> Option<String> {

@@ -266,6 +266,7 @@ impl World {
             intent: format!("{size:032x}"),
             sha256: landing.sha256.clone(),
             rejudged: false,
+            certificate: None,
             decision: DecisionId::Inline(Box::new(landing.decided.clone())),
         })]);
     }
