@@ -13,6 +13,8 @@ use crate::wire::oid::Oid;
 /// The most commits of walks that are kept to be given again.
 const KEPT: usize = 500_000;
 
+/// A walk from a tip: what is reachable from it and from nothing hidden.
+type Walk = (Oid, Vec<Oid>);
 /// Two commits.
 type Pair = (Oid, Oid);
 
@@ -22,7 +24,7 @@ pub(crate) struct Ancestry {
     pairs: RefCell<HashMap<Pair, bool>>,
     bases: RefCell<HashMap<Pair, Rc<Vec<Oid>>>>,
     counted: RefCell<HashMap<u64, Rc<Vec<Oid>>>>,
-    outside: RefCell<HashMap<(Oid, Vec<Oid>), Rc<Vec<Oid>>>>,
+    outside: RefCell<HashMap<Walk, Rc<Vec<Oid>>>>,
     kept: Cell<usize>,
 }
 

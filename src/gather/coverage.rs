@@ -264,8 +264,11 @@ pub(crate) struct Landings<'a> {
     /// For each head, whether it lands in an earlier step, as that or behind another.
     spent: Vec<bool>,
     /// Bases by index of the review and what it is landed on.
-    bases: RefCell<HashMap<(u64, Vec<Oid>), Option<Oid>>>,
+    bases: RefCell<HashMap<Before, Option<Oid>>>,
 }
+
+/// The index of a review, and the heads that land before it.
+type Before = (u64, Vec<Oid>);
 
 /// Whether one head is another, or an ancestor of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

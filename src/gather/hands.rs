@@ -276,6 +276,9 @@ pub(crate) fn range(
     Ok(ancestry.new_commits(repo, head, &hidden, limit)?)
 }
 
+/// A range on its way to a ref: its head, and what hides.
+pub(crate) type Range = (RefName, Oid, Vec<Oid>);
+
 /// What a range would be had nothing of it landed, and what of it has.
 #[derive(Debug)]
 pub(crate) struct Within {

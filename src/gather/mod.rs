@@ -135,7 +135,7 @@ pub struct Desk<'a> {
     /// Merges that were computed, by base, ours and theirs.
     merges: RefCell<HashMap<[Oid; 3], Merged>>,
     /// What of a range landed before, by ref, head and what hides.
-    pub(crate) within: RefCell<HashMap<(RefName, Oid, Vec<Oid>), Rc<hands::Within>>>,
+    pub(crate) within: RefCell<HashMap<hands::Range, Rc<hands::Within>>>,
     /// Refs that no other may imitate, once somebody asked.
     pub(crate) real: OnceCell<BTreeSet<RefName>>,
     /// Bytes of paths that were given classes.
