@@ -14,6 +14,7 @@ pub mod previous;
 pub mod pusher;
 pub mod server;
 mod settings;
+pub mod state;
 pub mod user;
 
 pub use clock::clock;
