@@ -330,6 +330,12 @@ impl Auditing<'_> {
         let host = ground.as_ref().and_then(|ground| ground.host.as_ref());
         host::check(&git_dir, host, &mut audited);
         config::check(&git_dir, host, &self.server, &mut audited);
+        if ground.is_none() {
+            let why = "the record cannot be read".to_owned();
+            audited.unread(Family::Config, why);
+            let unknown = |finding: &Finding| finding.code != Code::EnrolmentUnrecorded;
+            audited.findings.retain(unknown);
+        }
         if let Some(ground) = &ground {
             keys::check(ground, &mut audited);
         }
