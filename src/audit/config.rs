@@ -1,16 +1,17 @@
 //! git's configuration at every level, and `server.toml`, against what enrolment put on record.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use crate::host::Server;
 use crate::host::config::{self as git_config, Setting};
 use crate::host::hooks::Hook;
 use crate::host::server::ServerError;
-use crate::host::state::{WATCHED, short};
+use crate::host::state::{WATCHED, short, values};
 use crate::record::OnRecord;
 use crate::record::entry::HostState;
 
+use super::host::shown;
 use super::{Audited, Code, Detail, Family, Finding};
 
 /// Checks configuration and settings.
@@ -48,16 +49,11 @@ fn configured(
     let Some(known) = known else {
         return findings;
     };
-    let mut now: BTreeMap<&str, Vec<String>> = BTreeMap::new();
-    for setting in settings {
-        let values = now.entry(setting.key.as_str()).or_default();
-        values.push(short(&setting.value));
-    }
-    let recorded = known.what.config.keys().map(String::as_str);
-    let keys: BTreeSet<&str> = recorded.chain(now.keys().copied()).collect();
-    for key in keys.difference(&told) {
-        let (is, want) = (now.get(key), known.what.config.get(*key));
-        if is == want {
+    let now = values(settings);
+    let keys: BTreeSet<&String> = known.what.config.keys().chain(now.keys()).collect();
+    for key in keys {
+        let (is, want) = (now.get(key), known.what.config.get(key));
+        if is == want || told.contains(key.as_str()) {
             continue;
         }
         let words = |values: Option<&Vec<String>>| {
@@ -66,7 +62,7 @@ fn configured(
         let last = settings.iter().rev().find(|setting| setting.key == *key);
         let found = match last {
             Some(last) => finding(git_dir, Code::ConfigChanged, last, words(is)),
-            None => Finding::new(Code::ConfigChanged, (*key).to_owned(), words(is))
+            None => Finding::new(Code::ConfigChanged, key.clone(), words(is))
                 .of_file(&git_dir.join("config"))
                 .with(Detail::Setting("local".to_owned(), String::new())),
         };
@@ -115,17 +111,17 @@ fn settings(
             return audited.unread(Family::Config, why);
         }
         Err(error) => {
-            let about = path.display().to_string();
+            let about = shown(git_dir, &path);
             let finding = Finding::new(Code::SettingsUnusable, about, error.to_string());
             return audited.add(finding.of_file(&path));
         }
     };
     let Some(known) = known else {
         let found = "no entry says how enrolment left the host".to_owned();
-        let about = path.display().to_string();
+        let about = shown(git_dir, &path);
         return audited.add(Finding::new(Code::EnrolmentUnrecorded, about, found));
     };
-    let now = server.by_name();
+    let now = server.by_name(git_dir);
     let keys: BTreeSet<_> = now.keys().chain(known.what.settings.keys()).collect();
     for key in keys {
         let (is, want) = (now.get(key), known.what.settings.get(key));

@@ -27,7 +27,7 @@ pub(super) fn check(git_dir: &Path, known: Option<&OnRecord<HostState>>, audited
     }
     if hooks.hands_over() {
         let path = git_dir.join("hooks/proc-receive");
-        let about = path.display().to_string();
+        let about = shown(git_dir, &path);
         let found = "git may hand pushed refs to it".to_owned();
         let finding = Finding::new(Code::ProcReceive, about, found);
         audited.add(finding.expecting("absent").of_file(&path));
@@ -51,7 +51,7 @@ fn checked(
     let path = hooks.path(hook);
     let recorded = known.map(|known| (known.index, known.at));
     let finding = |code, found: String| {
-        Finding::new(code, path.display().to_string(), found)
+        Finding::new(code, shown(git_dir, &path), found)
             .since(recorded)
             .of_file(&path)
     };
@@ -126,7 +126,7 @@ fn files(git_dir: &Path, known: Option<&OnRecord<HostState>>) -> Result<Vec<Find
             None => "absent".to_owned(),
         };
         let path = git_dir.join(name);
-        let finding = Finding::new(code, path.display().to_string(), words(is))
+        let finding = Finding::new(code, shown(git_dir, &path), words(is))
             .expecting(words(want))
             .since(known.map(|known| (known.index, known.at)))
             .of_file(&path);
@@ -176,10 +176,10 @@ fn owners(git_dir: &Path, audited: &mut Audited) {
             more,
         } => {
             let found = format!("{by} can write it (mode {mode:04o}), and {more} more like it");
-            Finding::new(Code::WritableByOthers, path.display().to_string(), found).of_file(path)
+            Finding::new(Code::WritableByOthers, shown(git_dir, path), found).of_file(path)
         }
         OwnershipError::Owner { path, owner, user } => {
-            let about = path.display().to_string();
+            let about = shown(git_dir, path);
             let found = format!("belongs to {}", user_of(*owner));
             Finding::new(Code::WrongOwner, about, found)
                 .expecting(user_of(*user))
@@ -188,6 +188,15 @@ fn owners(git_dir: &Path, audited: &mut Audited) {
         other => return audited.unread(Family::Host, other.to_string()),
     };
     audited.add(finding.with(hints));
+}
+
+/// Returns a file as findings name it: from the repository on where it lies there.
+pub(super) fn shown(git_dir: &Path, path: &Path) -> String {
+    let inside = path.strip_prefix(git_dir).unwrap_or(path);
+    match inside.as_os_str().is_empty() {
+        true => ".".to_owned(),
+        false => inside.display().to_string(),
+    }
 }
 
 /// Returns when a file was last changed, and whose it is.

@@ -176,7 +176,7 @@ impl Weight {
 pub struct Finding {
     /// What kind of thing.
     pub code: Code,
-    /// The ref, file, key or object it is about.
+    /// The ref, file, key or object it is about; a file of the repository from there on.
     pub about: String,
     /// What is there.
     pub found: String,
@@ -355,6 +355,7 @@ impl Auditing<'_> {
         };
         audited.size = record.size();
         let check = standing::Check {
+            git_dir: self.repo.git_dir(),
             record,
             now: self.now,
             room: self.room,

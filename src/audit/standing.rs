@@ -1,9 +1,12 @@
 //! The record itself: its key, log, index, intents, the room it has, and the clock.
 
+use std::path::Path;
+
 use jiff::{SignedDuration, Timestamp};
 
 use crate::record::{Record, RecordError};
 
+use super::host::shown;
 use super::{Audited, Code, Family, Finding};
 
 /// How long a push may take before its intent is something to look at.
@@ -13,6 +16,7 @@ const FILES: u64 = 1_000;
 
 /// What is checked.
 pub(super) struct Check<'a> {
+    pub(super) git_dir: &'a Path,
     pub(super) record: &'a Record,
     pub(super) now: Timestamp,
     pub(super) room: u64,
@@ -43,9 +47,10 @@ impl Check<'_> {
                     true => format!("{known} entries"),
                     false => format!("{known} entries of another root"),
                 };
-                let finding = Finding::new(Code::IndexBeyond, "index.db".to_owned(), found)
-                    .expecting(format!("at most {size} entries, of the log's root"))
-                    .of_file(&self.record.dir().join("log/checkpoint"));
+                let finding =
+                    Finding::new(Code::IndexBeyond, "countersign/index.db".to_owned(), found)
+                        .expecting(format!("at most {size} entries, of the log's root"))
+                        .of_file(&self.record.dir().join("log/checkpoint"));
                 audited.add(finding);
             }
             Err(error) => audited.failed_record(&error),
@@ -62,7 +67,7 @@ impl Check<'_> {
             Err(RecordError::Key { source, .. }) => source.to_string(),
             Err(error) => return audited.unread(Family::Record, error.to_string()),
         };
-        let finding = Finding::new(Code::RecordKey, path.display().to_string(), found)
+        let finding = Finding::new(Code::RecordKey, shown(self.git_dir, &path), found)
             .expecting("the private half of log/vkey, mode 0600")
             .of_file(&path);
         audited.add(finding);
@@ -83,13 +88,13 @@ impl Check<'_> {
                 .map(|one| one.name.to_string())
                 .collect();
             let found = format!("open since {}: {}", intent.at, names.join(", "));
-            let about = format!("intents/{}.json", intent.id);
+            let about = format!("countersign/intents/{}.json", intent.id);
             audited.add(Finding::new(Code::OpenIntent, about, found));
         }
     }
 
     fn room(&self, audited: &mut Audited) {
-        let about = self.record.dir().display().to_string();
+        let about = shown(self.git_dir, self.record.dir());
         match self.record.room() {
             Ok((bytes, files)) => {
                 // A file system that does not count files says that none are free.

@@ -101,13 +101,15 @@ impl Server {
         })
     }
 
-    /// Returns each setting by its name, as it is written.
-    pub fn by_name(&self) -> BTreeMap<String, String> {
+    /// Returns each setting by its name, as it is written; a record inside the repository from there
+    /// on, so that it may be moved.
+    pub fn by_name(&self, git_dir: &Path) -> BTreeMap<String, String> {
+        let record = self.record.strip_prefix(git_dir).unwrap_or(&self.record);
         let mut names = BTreeMap::from([
             ("policy_ref".to_owned(), self.policy_ref.to_string()),
             ("pusher".to_owned(), self.pusher.spelled()),
             ("mode".to_owned(), spelled(self.mode).to_owned()),
-            ("record.dir".to_owned(), self.record.display().to_string()),
+            ("record.dir".to_owned(), record.display().to_string()),
         ]);
         for (name, limit) in self.limits.by_name() {
             names.insert(format!("limits.{name}"), limit.to_string());

@@ -5,7 +5,7 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::config::{self, ConfigFailed};
+use super::config::{self, ConfigFailed, Setting};
 use super::hooks::{Hook, Hooks, HooksError};
 use super::server::Server;
 use crate::gather::rulebook::hex;
@@ -25,7 +25,11 @@ pub const FILES: [&str; 5] = [
 ];
 
 /// The most bytes of a value that stand in the record as they are.
-const MAX_VALUE: usize = 256;
+const MAX_VALUE: usize = 128;
+/// The most values of one key that do.
+const MAX_VALUES: usize = 4;
+/// The most keys that do.
+const MAX_KEYS: usize = 64;
 /// The most bytes of a watched file that are read.
 const MAX_FILE: u64 = 16 << 20;
 
@@ -69,28 +73,48 @@ pub fn state(
         by: by.to_owned(),
         binary: binary.display().to_string(),
         hooks: digests,
-        settings: server.by_name(),
+        settings: server.by_name(git_dir),
         config: configured(git_dir)?,
         files: files(git_dir)?,
     })
 }
 
-/// Returns the watched keys with their values in order, long ones by their digest.
+/// Returns the watched keys with their values in order, as the record has them.
 pub fn configured(git_dir: &Path) -> Result<BTreeMap<String, Vec<String>>, ConfigFailed> {
+    Ok(values(&config::settings(git_dir, WATCHED)?))
+}
+
+/// Returns settings by their key with their values in order: what is long or many by its digest, so
+/// that it always fits into an entry.
+pub fn values(settings: &[Setting]) -> BTreeMap<String, Vec<String>> {
     let mut values: BTreeMap<String, Vec<String>> = BTreeMap::new();
-    for setting in config::settings(git_dir, WATCHED)? {
-        let known = values.entry(setting.key).or_default();
+    for setting in settings {
+        let known = values.entry(short(&setting.key)).or_default();
         known.push(short(&setting.value));
     }
-    Ok(values)
+    for known in values.values_mut().filter(|known| known.len() > MAX_VALUES) {
+        *known = vec![folded(&known.join("\n"))];
+    }
+    if values.len() > MAX_KEYS {
+        let all: Vec<String> = values
+            .into_iter()
+            .map(|(key, known)| format!("{key}\n{}", known.join("\n")))
+            .collect();
+        values = BTreeMap::from([("*".to_owned(), vec![folded(&all.join("\n"))])]);
+    }
+    values
 }
 
 /// Returns a value as the record has it.
 pub fn short(value: &str) -> String {
     match value.len() > MAX_VALUE {
-        true => format!("sha256:{}", digest(value.as_bytes())),
+        true => folded(value),
         false => value.to_owned(),
     }
+}
+
+fn folded(text: &str) -> String {
+    format!("sha256:{}", digest(text.as_bytes()))
 }
 
 /// Returns those of [`FILES`] that say something, with their digests.
@@ -123,4 +147,41 @@ pub fn read(path: &Path) -> Result<Option<Vec<u8>>, StateError> {
         Ok(_) => {}
     }
     fs::read(path).map(Some).map_err(failed)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn setting(key: &str, value: &str) -> Setting {
+        Setting {
+            scope: "local".to_owned(),
+            origin: "file:config".to_owned(),
+            key: key.to_owned(),
+            value: value.to_owned(),
+        }
+    }
+
+    /// Whatever somebody configures fits into an entry, and any change of it is seen.
+    #[test]
+    fn fits() {
+        let few = [setting("gc.auto", "1"), setting("gc.auto", "2")];
+        let want = vec!["1".to_owned(), "2".to_owned()];
+        assert_eq!(values(&few), BTreeMap::from([("gc.auto".to_owned(), want)]));
+        let many: Vec<_> = (0..1_000)
+            .map(|n| setting(&format!("hook.{}.event", n % 500), &"x".repeat(5_000)))
+            .collect();
+        let mut most: Vec<_> = (0..256)
+            .map(|n| setting(&format!("receive.{}", n / 4), &"y".repeat(MAX_VALUE)))
+            .collect();
+        for all in [many, most.clone()] {
+            let bytes = serde_json::to_vec(&values(&all)).unwrap().len();
+            assert!(bytes < 48 * 1024, "{bytes}");
+        }
+        let before = values(&most);
+        most[255].value.push('z');
+        assert_ne!(values(&most), before);
+        most.push(setting("receive.more", "z"));
+        assert_eq!(values(&most).len(), 1);
+    }
 }

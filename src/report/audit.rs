@@ -81,11 +81,16 @@ fn summary(audited: &Audited, git_dir: &Path) -> String {
         (true, true) => "nothing found".to_owned(),
         (true, false) => "nothing found as far as could be looked".to_owned(),
     };
+    let many = |count: u64, one: &str, more: &str| match count {
+        1 => format!("1 {one}"),
+        count => format!("{count} {more}"),
+    };
+    let refs = u64::try_from(audited.refs).unwrap_or(u64::MAX);
     format!(
-        "{}: {found}; {} protected refs, {} log entries",
+        "{}: {found}; {}, {}",
         name.to_string_lossy(),
-        audited.refs,
-        audited.size
+        many(refs, "protected ref", "protected refs"),
+        many(audited.size, "log entry", "log entries"),
     )
 }
 

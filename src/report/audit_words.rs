@@ -72,6 +72,7 @@ pub(super) fn remedy(finding: &Finding, git_dir: &Path) -> Remedy {
     let enrol = format!("countersign enroll {repo}");
     let here = |command: &str| format!("countersign -C {repo} {command}");
     let about = word(&finding.about);
+    let file = word(&git_dir.join(&finding.about).display().to_string());
     let mut say = |words: &str| remedy.words.push(words.to_owned());
     let commands: Vec<String> = match finding.code {
         Code::RecordMissing => {
@@ -84,7 +85,7 @@ pub(super) fn remedy(finding: &Finding, git_dir: &Path) -> Remedy {
         }
         Code::RecordKey if finding.found.starts_with("others") => {
             say("close it; whoever read it can sign another log:");
-            vec![format!("chmod 0600 {about}")]
+            vec![format!("chmod 0600 {file}")]
         }
         Code::RecordKey => {
             say("put the key back from a backup");
@@ -107,7 +108,7 @@ pub(super) fn remedy(finding: &Finding, git_dir: &Path) -> Remedy {
         }
         Code::DiskSpace => {
             say("make room:");
-            vec![format!("df -h {about}")]
+            vec![format!("df -h {file}")]
         }
         Code::PolicyUnusable => {
             say("set the ref to a commit with a good policy, then take that on record:");
@@ -160,23 +161,23 @@ pub(super) fn remedy(finding: &Finding, git_dir: &Path) -> Remedy {
         }
         Code::ProcReceive => {
             say("remove it:");
-            vec![format!("rm {about}")]
+            vec![format!("rm {file}")]
         }
         Code::BinaryUnusable => {
             say("install it there again, for its owner alone to write, or enrol with another:");
-            vec![format!("chmod 0755 {about}"), enrol]
+            vec![format!("chmod 0755 {file}"), enrol]
         }
         Code::Alternates => {
             say("copy what is needed, then remove it; or, if it is meant, put it on record:");
             vec![
                 format!("git -C {repo} repack -a -d"),
-                format!("rm {about}"),
+                format!("rm {file}"),
                 enrol,
             ]
         }
         Code::Grafts | Code::Shallow | Code::Attributes => {
             say("remove it; or, if it is meant, put it on record:");
-            vec![format!("rm {about}"), enrol]
+            vec![format!("rm {file}"), enrol]
         }
         Code::HooksPath | Code::HookConfig => {
             say("remove it where it stands:");

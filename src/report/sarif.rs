@@ -8,7 +8,7 @@ use std::path::Path;
 use serde::Serialize;
 use sha2::{Digest as _, Sha256};
 
-use crate::audit::{Audited, Code, Finding, Weight};
+use crate::audit::{Audited, Code, Family, Finding, Weight};
 use crate::gather::rulebook::hex;
 
 use super::audit_words::{means, remedy};
@@ -178,12 +178,9 @@ fn reported(finding: &Finding, git_dir: &Path) -> Reported {
         text += &format!("\n{line}");
     }
     let place = code_place(code);
-    let path = match Path::new(&finding.about).is_absolute() {
-        true => Some(finding.about.as_str()),
-        false => finding
-            .changed
-            .as_ref()
-            .map(|changed| changed.path.as_str()),
+    let path = match code.family() == Family::Host || code == Code::RecordKey {
+        true => Some(git_dir.join(&finding.about).display().to_string()),
+        false => finding.changed.as_ref().map(|changed| changed.path.clone()),
     };
     let key = format!("{}\n{}\n{}", code.as_str(), finding.about, finding.found);
     Reported {
@@ -193,7 +190,7 @@ fn reported(finding: &Finding, git_dir: &Path) -> Reported {
         message: Text { text },
         locations: [Location {
             physical_location: path.map(|path| Physical {
-                artifact_location: Artifact { uri: uri(path) },
+                artifact_location: Artifact { uri: uri(&path) },
             }),
             logical_locations: [Logical {
                 fully_qualified_name: finding.about.clone(),
