@@ -44,6 +44,9 @@ pub mod admit;
 // The machine: `server.toml`, hooks on disk, who the pusher is.
 pub mod host;
 
+// What no hook can see: refs, host, configuration and keys held against the record.
+pub mod audit;
+
 // Verdicts and entries become words; the only place that makes text.
 pub mod report;
 

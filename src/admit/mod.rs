@@ -16,6 +16,7 @@ pub mod replay;
 pub mod residual;
 pub mod settle;
 pub mod standing;
+pub mod unknown;
 
 use std::collections::BTreeMap;
 

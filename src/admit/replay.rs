@@ -89,6 +89,7 @@ pub fn matters(entry: &Entry, landed: &Landed, policy_ref: &RefName) -> bool {
         // Not the policy of the very push: one policy judges all of it.
         Entry::Landed(other) => other.name == *policy_ref && other.intent != landed.intent,
         Entry::Adopted(_) | Entry::Genesis(_) => true,
+        Entry::Incident(_) | Entry::Admin(_) => false,
     }
 }
 

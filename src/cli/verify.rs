@@ -122,6 +122,7 @@ fn all(session: &mut Session<'_>) -> Result<Exit, CliError> {
             "late": found.late,
             "pending": found.pending,
             "adopted": found.adopted,
+            "incidents": found.incidents,
             "problems": problems.collect::<Vec<_>>(),
         });
         session.print(&format!("{told}\n"))?;

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use crate::git::RefValue;
 use crate::judge::facts::{Notice, Scope};
 use crate::judge::verdict::Code;
-use crate::policy::Pattern;
+use crate::policy::{Pattern, Policy};
 use crate::wire::name::RefName;
 use crate::wire::refname;
 
@@ -61,6 +61,22 @@ pub(crate) fn of(
         Some(protection) => (Scope::Protected(protection), Vec::new()),
         None => (Scope::Free, Vec::new()),
     })
+}
+
+/// Returns what a ref that is there already, and that nothing protects, could be taken for: a name
+/// inside another, one that is protected where case does not count, or an imitation of one of `real`.
+pub(crate) fn stands_for(
+    policy: &Policy,
+    policy_ref: &RefName,
+    real: &BTreeSet<RefName>,
+    name: &RefName,
+) -> Option<RefName> {
+    let plain = refname::plain(name);
+    if nested(name.as_bstr()) || policy.protection(&plain, policy_ref).is_some() {
+        return Some(plain);
+    }
+    let mut real = real.iter();
+    real.find(|real| refname::imitates(name, real)).cloned()
 }
 
 /// Folders of refs that are not the policy's to give.

@@ -387,7 +387,8 @@ fn create_dir(path: &Path) -> Result<(), HooksError> {
     fs::create_dir_all(path).map_err(|source| file(path, source))
 }
 
-fn is_executable(path: &Path) -> bool {
+/// Returns whether somebody may execute what stands there, links followed.
+pub(crate) fn is_executable(path: &Path) -> bool {
     fs::metadata(path).is_ok_and(|meta| meta.is_file() && meta.permissions().mode() & 0o111 != 0)
 }
 

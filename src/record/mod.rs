@@ -19,6 +19,7 @@ mod checkpoint;
 mod disk;
 pub mod entry;
 mod evidence;
+mod incidents;
 mod index;
 mod intents;
 mod key;
@@ -34,6 +35,7 @@ mod view;
 mod tests;
 
 pub use checkpoint::{Checkpoint, CheckpointError};
+pub use incidents::OnRecord;
 pub use intents::Intent;
 pub use log::Lock;
 pub use process::Process;

@@ -305,7 +305,7 @@ impl View {
         )?;
         let landing = |index| match self.entry(index)? {
             Entry::Landed(landed) => Ok((index, landed)),
-            Entry::Genesis(_) | Entry::Review(_) | Entry::Adopted(_) => Err(not_there(index)),
+            _ => Err(not_there(index)),
         };
         found.into_iter().map(landing).collect()
     }
@@ -349,13 +349,13 @@ impl View {
     fn reviews(&self, indices: Vec<u64>) -> Result<Vec<(u64, Review)>, RecordError> {
         let review = |index| match self.entry(index)? {
             Entry::Review(review) => Ok((index, review)),
-            Entry::Genesis(_) | Entry::Landed(_) | Entry::Adopted(_) => Err(not_there(index)),
+            _ => Err(not_there(index)),
         };
         indices.into_iter().map(review).collect()
     }
 
     /// All rows of all layers; the last parameter of `sql` is the size.
-    fn all<T>(
+    pub(super) fn all<T>(
         &self,
         sql: &str,
         params: &[&dyn ToSql],
@@ -472,7 +472,7 @@ fn inline(entry: &Entry) -> Option<&Decided> {
     }
 }
 
-fn read_index(row: &Row<'_>) -> rusqlite::Result<u64> {
+pub(super) fn read_index(row: &Row<'_>) -> rusqlite::Result<u64> {
     Ok(unsigned(row.get(0)?))
 }
 

@@ -13,6 +13,8 @@
 )]
 
 mod attacks;
+mod audit;
+mod audited;
 mod bad_input;
 mod cli;
 mod contributors;

@@ -87,6 +87,7 @@ impl World {
             dry_run: Vec::new(),
             policy: rules.id,
             keys: BTreeMap::new(),
+            host: None,
         })]);
         (world, root)
     }

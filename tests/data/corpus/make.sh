@@ -401,6 +401,9 @@ record() {
     cp "$work"/payments.git/countersign/intents/*.json "$here/intent/landed"
     mv "$work/post-receive" "$work/payments.git/hooks/post-receive"
     git push -q "$work/payments.git" main:free
+    git -C "$work/payments.git" config gc.auto 1000
+    "$countersign" -C "$work/payments.git" audit --record >/dev/null || true
+    "$countersign" enroll "$work/payments.git" >/dev/null
     "$countersign" -C "$work/payments.git" log show >/dev/null || true
     python3 - "$work/payments.git/countersign/log" "$here/entry" <<'PY'
 import pathlib, sys
@@ -417,6 +420,8 @@ for bundle in sorted(log.glob("tile/entries/**/*")):
 for number, (entry, kind) in enumerate(names.items()):
     (out / f"{number}-{kind}").write_bytes(entry)
 PY
+    # Seeds are of no machine in particular.
+    sed -i "s#$countersign#/usr/local/bin/countersign#; s#$work#/srv#g" "$here"/entry/0-genesis "$here"/entry/*-admin
     sed 's/"kind":"genesis"/"kind":"genesis","kind":"genesis"/' "$here/entry/0-genesis" | put entry kind-twice
     sed 's/,/, /' "$here/entry/0-genesis" | put entry spaces
     printf '{"id":"0","at":"2026-01-01T00:00:00Z","size":1e3,"process":{"pid":1,"start":1},"landed":[]}' | put intent float
