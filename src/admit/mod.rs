@@ -167,7 +167,7 @@ pub fn admit(asked: Asked<'_>) -> Result<Admission, AdmitError> {
 }
 
 /// Reads the policy at the recorded tip of the policy ref.
-fn rules(
+pub(crate) fn rules(
     repo: &Repo,
     view: &View,
     policy_ref: &RefName,

@@ -15,6 +15,8 @@ use super::place::{place, sync_dir};
 pub enum Hook {
     /// Decides about a push.
     PreReceive,
+    /// Decides about every other write of a ref.
+    ReferenceTransaction,
     /// Closes the intents of a push.
     PostReceive,
 }
@@ -98,13 +100,18 @@ impl HooksError {
 }
 
 impl Hook {
-    /// Both, in the order git runs them.
-    pub const ALL: [Self; 2] = [Self::PreReceive, Self::PostReceive];
+    /// All of them, in the order git runs them in a push.
+    pub const ALL: [Self; 3] = [
+        Self::PreReceive,
+        Self::ReferenceTransaction,
+        Self::PostReceive,
+    ];
 
     /// Returns git's name for it.
     pub const fn name(self) -> &'static str {
         match self {
             Self::PreReceive => "pre-receive",
+            Self::ReferenceTransaction => "reference-transaction",
             Self::PostReceive => "post-receive",
         }
     }
@@ -117,6 +124,7 @@ impl Hook {
     const fn template(self) -> &'static str {
         match self {
             Self::PreReceive => include_str!("../../hooks/pre-receive"),
+            Self::ReferenceTransaction => include_str!("../../hooks/reference-transaction"),
             Self::PostReceive => include_str!("../../hooks/post-receive"),
         }
     }

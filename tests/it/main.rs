@@ -27,6 +27,7 @@ mod operator;
 mod policy;
 mod push;
 mod record;
+mod ref_gate;
 mod reviewer;
 mod reviews;
 mod signatures;

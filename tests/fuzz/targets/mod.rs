@@ -9,7 +9,7 @@ mod signatures;
 mod text;
 
 pub(crate) use config::{pattern, people, place, policy};
-pub(crate) use objects::{commit, hook_lines, ident, tag, tree};
+pub(crate) use objects::{commit, hook_lines, ident, ref_writes, tag, tree};
 pub(crate) use record::{entry, intent, note};
 pub(crate) use signatures::{
     armor, openpgp_key, openpgp_signature, ssh_certificate, ssh_key, sshsig, verify,
@@ -41,6 +41,7 @@ pub(crate) const TARGETS: &[(&str, Target)] = &[
     ("place", place),
     ("policy", policy),
     ("ref_name", ref_name),
+    ("ref_writes", ref_writes),
     ("review", review),
     ("ssh_certificate", ssh_certificate),
     ("ssh_key", ssh_key),
