@@ -146,10 +146,20 @@ impl Door<'_> {
         Ok((admission, words))
     }
 
-    pub(super) fn judge(&self, view: View, now: Timestamp) -> Result<Admission, GateError> {
+    fn judge(&self, view: View, now: Timestamp) -> Result<Admission, GateError> {
+        self.judge_by(view, now, admit)
+    }
+
+    /// Judges, and records nothing.
+    pub(super) fn judge_by(
+        &self,
+        view: View,
+        now: Timestamp,
+        decide: impl FnOnce(Asked<'_>) -> Result<Admission, AdmitError>,
+    ) -> Result<Admission, GateError> {
         let updates = (self.updates)()?;
         let known = |people: &People| pusher(&self.site.server.pusher, self.env, people);
-        self.ask(view, now, &updates, &known, admit)
+        self.ask(view, now, &updates, &known, decide)
     }
 
     fn ask<T>(

@@ -18,7 +18,8 @@
 //!                               P 0 R              for each, under R.lock, without packed-refs.lock
 //! update-ref --stdin, verify    P 0 R              under R.lock, without packed-refs.lock
 //! symbolic-ref R T              0 ref:T R          2.39: the hook is not run
-//! branch -M S R, -C S R         0 0 S; then R as if it were deleted, or nothing at all
+//! branch -m S R, -M S R         S is deleted, then an old R; of the new R nothing is said
+//! branch -C S R                 nothing, whatever R was
 //! ```
 //!
 //! So a deletion is one that holds packed-refs.lock: git takes it for every deletion, to be sure that
@@ -30,7 +31,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use crate::admit::{self, RefState, settle};
+use crate::admit::{self, Asked, RefState, settle};
 use crate::gather::{Proposed, Rulebook, scope};
 use crate::git::{RefValue, Repo, directory_at};
 use crate::host::clock;
@@ -273,15 +274,16 @@ impl Gate<'_> {
             process: || Process::git().map(|(process, _)| process),
             started: self.started,
         };
-        let (admission, words) = match recorded {
-            true => door.decide()?,
-            false => {
-                let admission = door.judge(record.view()?, clock())?;
+        let (admission, words) = match &rules {
+            Ok(rules) if !recorded => {
+                let decide = |asked: Asked<'_>| admit::admit_by(asked, rules);
+                let admission = door.judge_by(view, clock(), decide)?;
                 match admission.verdict.admits() {
                     true => (admission, String::new()),
                     false => door.refused(admission)?,
                 }
             }
+            _ => door.decide()?,
         };
         Ok((answer(&admission.verdict), words))
     }

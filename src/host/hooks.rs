@@ -121,6 +121,10 @@ impl Hook {
         Self::ALL.into_iter().find(|hook| hook.name() == name)
     }
 
+    /// Returns what stands in `hooks/`: one `exec` line.
+    ///
+    /// git runs the ref hook two or three times for each transaction, and cares for one answer: the
+    /// shell gives the others, unless somebody else's hook is there to hear them.
     const fn template(self) -> &'static str {
         match self {
             Self::PreReceive => include_str!("../../hooks/pre-receive"),
@@ -446,6 +450,26 @@ mod tests {
             "/",
         ] {
             assert!(Hook::PreReceive.script(Path::new(bad)).is_err(), "{bad:?}");
+        }
+    }
+
+    /// Every template has one place for the binary, and its hook is known again, of any binary.
+    #[test]
+    fn every_hook() {
+        for hook in Hook::ALL {
+            let script = hook.script(Path::new(BINARY)).unwrap();
+            assert!(hook.is_ours(&script) && hook.is_ours(hook.template().as_bytes()));
+            let text = String::from_utf8(script).unwrap();
+            let end = format!(
+                "exec '/opt/it'\\''s here/countersign' hook {} \"$@\"\n",
+                hook.name()
+            );
+            assert!(
+                text.starts_with("#!/bin/sh\n") && text.ends_with(&end),
+                "{text}"
+            );
+            assert_eq!(text.lines().count(), 2);
+            assert_eq!(Hook::named(hook.name()), Some(hook));
         }
     }
 

@@ -611,6 +611,44 @@ fn aliases() {
     }
 }
 
+/// What git asks nobody about shows as an unknown tip; nothing builds on it, and it can be set back.
+#[test]
+fn unseen() {
+    for git in gits() {
+        let (server, alice, bob) = two_people();
+        let (old, evil) = (server.main(), unapproved(&alice));
+        let make = &["update-ref", "refs/heads/evil", &evil];
+        server.admin(&git, make).accepted();
+        // git has taken the old name away by then.
+        server
+            .admin(&git, &["branch", "-M", "evil", "main"])
+            .refused(&["deleted-ref"]);
+        assert_eq!(server.main(), old);
+        server.admin(&git, make).accepted();
+        server
+            .admin(&git, &["branch", "-C", "evil", "main"])
+            .accepted();
+        assert_eq!(server.main(), evil);
+        server
+            .admin(&git, &["branch", "-m", "evil", "release/1"])
+            .accepted();
+        server.cli(&["verify", "commit", &evil]).exits(1);
+        let told = server.cli(&["log", "reconcile"]).exits(1).says(MAIN);
+        assert!(told.stdout.contains("refs/heads/release/1"), "{told}");
+        let next = alice.change("b.txt", "b\n");
+        alice.land(&next).refused(&["unknown-tip"]);
+        server.admin(&git, &["update-ref", MAIN, &old]).accepted();
+        server
+            .admin(&git, &["branch", "-D", "release/1"])
+            .accepted();
+        server.cli(&["log", "reconcile"]).exits(0);
+        alice.onto("origin/main");
+        let head = approved_topic(&alice, &bob, "a.txt");
+        alice.land(&head).accepted();
+        server.cli(&["verify", "history"]).exits(0);
+    }
+}
+
 /// In any other state, known or not, the answer is yes at once: to garbage, and with nothing to ask.
 #[test]
 fn other_states() {
