@@ -138,7 +138,7 @@ impl Settling<'_> {
         for entry in &mut landed {
             // A clock that was set back meanwhile does not undo what was judged.
             entry.at = self.now.max(entry.judged);
-            if moved_meanwhile(self.record, self.policy_ref, intent, entry)? {
+            if overtaken(self.record, self.policy_ref, intent, entry)? {
                 self.judge_again(entry)?;
             }
             decisions.push(self.record.decided(entry)?);
@@ -212,7 +212,7 @@ pub(super) fn keep(repo: &Repo, oids: &BTreeSet<Oid>, tip: Option<&Oid>) -> Resu
 }
 
 /// Returns whether anything that could change the decision entered the log since it was made.
-fn moved_meanwhile(
+pub(crate) fn overtaken(
     record: &Record,
     policy_ref: &RefName,
     intent: &Intent,

@@ -2,7 +2,8 @@
 //!
 //! 1. refuse what cannot be protected: who may write, which hooks git runs, forges with their own way
 //! 2. policy and people at the tip of the policy ref; a first commit where there are none
-//! 3. `server.toml`, then the hooks: from here on every push is refused until the record is there
+//! 3. `server.toml`, then the hooks: from here on every write of a ref is refused until the record is
+//!    there
 //! 4. `receive.fsckObjects`; `receive.certNonceSeed` where push certificates tell who pushes
 //! 5. the record: its key, and the genesis entry with the tips of protected refs
 //!

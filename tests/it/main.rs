@@ -31,6 +31,7 @@ mod policy;
 mod push;
 mod push_cert;
 mod record;
+mod ref_gate;
 mod reviewer;
 mod reviews;
 mod signatures;

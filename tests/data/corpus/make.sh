@@ -193,6 +193,12 @@ tag v1"
     printf '%s%s %s%s refs/heads/main\n' $a 111111111111111111111111 $b 222222222222222222222222 | put hook_lines sha256
     printf '%s %s refs/heads/main\n%s %s refs/heads/main\n' $a $b $b $a | put hook_lines repeated
     printf '%s %s refs/heads/a b' $a $b | put hook_lines space
+    zero=0000000000000000000000000000000000000000
+    printf '%s %s refs/heads/main\n%s %s HEAD\n' $zero $b $a $b | put ref_writes head
+    printf '%s ref:refs/heads/x refs/heads/main\nref:refs/heads/y %s HEAD\n' $zero $zero | put ref_writes symbolic
+    printf '%s%s %s%s refs/heads/main\n' $a 111111111111111111111111 $b 222222222222222222222222 | put ref_writes sha256
+    printf '%s %s refs/heads/a b\n%s ref: x\n' $a $b $a | put ref_writes space
+    printf '%s %s refs/heads/main' $a $b | put ref_writes cut
 }
 
 armours() {
