@@ -10,7 +10,7 @@ use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::rc::Rc;
 
-use crate::git::merge::{Merged, merge_trees};
+use crate::git::merge::{Merged, merge_trees, merged_id};
 use crate::git::{GitError, Repo, changes, walk};
 use crate::judge::facts::HeadFacts;
 use crate::judge::verdict::Coverage;
@@ -255,6 +255,9 @@ pub(crate) struct Landings<'a> {
     pub(crate) desk: &'a Desk<'a>,
     context: &'a Context<'a>,
     pub(crate) step: &'a Step<'a>,
+    /// Whether somebody looks into the trees that come out; else their ids are enough, and they need
+    /// no room.
+    pub(crate) shown: bool,
     /// Trees of the chain.
     pub(crate) trees: Vec<Oid>,
     /// Heads in log order of their first approval, each with the positions of its approvals.
@@ -298,6 +301,7 @@ impl<'a> Landings<'a> {
             desk,
             context,
             step,
+            shown: false,
             trees,
             heads,
             known: RefCell::default(),
@@ -457,7 +461,8 @@ impl<'a> Landings<'a> {
             repo.commit(&base)?.tree,
             repo.commit(&candidate.review.head)?.tree,
         );
-        let landing = match merge_trees(repo, &base, ours, &theirs)? {
+        let merge = if self.shown { merge_trees } else { merged_id };
+        let landing = match merge(repo, &base, ours, &theirs)? {
             Merged::Clean(tree) => Landing::Tree(tree),
             Merged::Conflict(paths) => Landing::Conflict(paths),
         };

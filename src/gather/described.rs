@@ -35,7 +35,8 @@ pub(crate) fn describe(
         tried: &[],
         later: &[],
     };
-    let landings = Landings::new(desk, context, &step)?;
+    let mut landings = Landings::new(desk, context, &step)?;
+    landings.shown = true;
     let covered = steps.iter().all(|step| !step.sequences.is_empty());
     let used = used(steps);
     let mut reviews = Vec::new();

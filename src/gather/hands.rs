@@ -6,7 +6,7 @@ use std::rc::Rc;
 use bstr::{BString, ByteSlice};
 use jiff::{SignedDuration, Timestamp};
 
-use crate::git::merge::{Merged, merge_trees};
+use crate::git::merge::{Merged, merged_id};
 use crate::git::{GitError, walk};
 use crate::judge::facts::{Contributor, Notice, Pusher};
 use crate::judge::verdict::{Code, Role};
@@ -295,7 +295,7 @@ fn brings_the_rest(
             return Ok(false);
         };
         let (base, theirs) = (repo.commit(base)?.tree, repo.commit(head)?.tree);
-        Ok(merge_trees(repo, &base, before, &theirs)? == Merged::Clean(*after))
+        Ok(merged_id(repo, &base, before, &theirs)? == Merged::Clean(*after))
     };
     match merged() {
         Ok(brings) => Ok(brings),

@@ -7,7 +7,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bstr::ByteSlice as _;
 
-use crate::git::merge::{Merged, merge_trees};
+use crate::git::merge::{Merged, merged_id};
 use crate::git::walk;
 use crate::judge::facts::{Notice, Pusher, UpdateFacts};
 use crate::judge::verdict::Code;
@@ -252,7 +252,7 @@ fn landing(desk: &Desk<'_>, head: &Oid, base: &Oid) -> Result<Option<Oid>, Gathe
         return Ok(None);
     };
     let tree = |oid: &Oid| desk.repo.commit(oid).map(|commit| commit.tree);
-    match merge_trees(desk.repo, &tree(common)?, &tree(base)?, &tree(head)?)? {
+    match merged_id(desk.repo, &tree(common)?, &tree(base)?, &tree(head)?)? {
         Merged::Clean(tree) => Ok(Some(tree)),
         Merged::Conflict(_) => Ok(None),
     }

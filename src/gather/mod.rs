@@ -219,7 +219,7 @@ impl Gathered {
 ///
 /// Never fails: what could not be read becomes a notice that refuses or leaves undecided.
 pub fn update(desk: &Desk<'_>, proposed: &Proposed) -> Gathered {
-    match try_update(desk, proposed) {
+    match desk.repo.forgetting(|| try_update(desk, proposed)) {
         Ok(gathered) => gathered,
         Err(error) => {
             let scope = match desk
