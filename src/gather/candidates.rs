@@ -25,6 +25,8 @@ use super::{Desk, GatherError};
 
 /// The newest approvals of one person that are looked at.
 const PER_PERSON: usize = 64;
+/// The newest reviews of one person that are.
+pub(crate) const REVIEWS: usize = PER_PERSON * 2;
 
 /// A review of the record, read.
 #[derive(Clone, Debug)]
@@ -142,7 +144,7 @@ fn reviews_of(
     name: &RefName,
     person: &PersonName,
 ) -> Result<Vec<Candidate>, GatherError> {
-    let newest_first = desk.view.reviews_by(name, person, PER_PERSON * 2)?;
+    let newest_first = desk.view.reviews_by(name, person, REVIEWS)?;
     let read = newest_first.into_iter();
     Ok(read
         .filter_map(|(index, review)| open(desk, index, review))
@@ -259,7 +261,7 @@ pub(crate) fn of_head(
         let Some(mut candidate) = open(desk, index, review) else {
             continue;
         };
-        let newest_first = desk.view.reviews_by(name, &person, PER_PERSON * 2)?;
+        let newest_first = desk.view.reviews_by(name, &person, REVIEWS)?;
         let later: Vec<Candidate> = newest_first
             .into_iter()
             .filter(|(other, _)| *other > index)

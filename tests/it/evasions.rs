@@ -88,6 +88,34 @@ fn pruned_replacement() {
     alice.land(&first).accepted();
 }
 
+/// What a reviewer said later of heads that were given up may be pruned once something landed: the
+/// record is decided again to the same.
+#[test]
+fn pruned_after_landing() {
+    let (server, alice, bob) = two_people();
+    let good = approved_topic(&alice, &bob, "a.txt");
+    let mut gone = Vec::new();
+    for verbs in [&["reject"][..], &["approve", "withdraw"]] {
+        alice.onto("origin/main");
+        let head = alice.change("gone.txt", verbs[0]);
+        alice.share(&head);
+        for verb in verbs {
+            bob.review(verb, &head, &[]).accepted();
+        }
+        gone.push(head);
+    }
+    alice.land(&good).accepted();
+    for line in server.git(&["for-each-ref", "--format=%(refname)"]).lines() {
+        let is_topic = gone.iter().any(|head| line.ends_with(&head[..12]));
+        if line.starts_with("refs/countersign/reviews/") || is_topic {
+            server.git(&["update-ref", "-d", line]);
+        }
+    }
+    collect_garbage(&server);
+    server.cli(&["verify", "history"]).exits(0);
+    server.cli(&["verify", "commit", &good]).exits(0);
+}
+
 /// In dry run the policy ref is neither rewound nor replaced to another policy, nor deleted; a
 /// rewind that leaves the policy alone passes, and says so.
 #[test]
