@@ -21,7 +21,7 @@ use crate::wire::refname;
 use crate::wire::review::{ReviewMessage, ReviewVerb};
 use crate::wire::tag::Tag;
 
-use super::candidates::message_of;
+use super::candidates::{key_state, message_of};
 use super::hands::fault_notice;
 use super::protected::strict_trees;
 use super::{Desk, GatherError, Gathered, Proposed, notice};
@@ -280,7 +280,9 @@ fn replayed(
         let logged = logged
             .and_then(|tag| tag.tagger)
             .map_or(0, |tagger| tagger.seconds);
-        if date < logged || same {
+        // A stolen key, dated ahead, does not keep its person from speaking once it is revoked.
+        let earlier = date < logged && key_state(&desk.rules.people, &other).is_none();
+        if earlier || same {
             let about = [oid.to_string(), other.tag.to_string()];
             return Ok(Some(notice(Code::ReplayedReview, about)));
         }
