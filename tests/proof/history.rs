@@ -145,7 +145,7 @@ impl Making {
             self.change(&mut files, what >> number, how >> number);
             at = self.add(files, &[at]);
         }
-        if how % 8 != 0 {
+        if !how.is_multiple_of(8) {
             self.approve(at, what, how / 8);
             if self.under == Under::People {
                 self.approve(at, what + 1, how / 8);
@@ -189,7 +189,7 @@ impl Making {
         };
         let mut files = self.files(on).clone();
         self.change(&mut files, what, how);
-        if how % 5 == 0 {
+        if how.is_multiple_of(5) {
             self.change(&mut files, what / 7, how / 5);
         }
         self.add(files, &[on]);
@@ -222,7 +222,7 @@ impl Making {
             6 => drop(files.insert(path.clone(), ("100644", text(&path)))),
             _ => match files.get_mut(&path) {
                 Some((mode, text)) if mode.starts_with("100") => {
-                    *text = set_line(text, how % SLOTS, how / SLOTS % 4 != 0, number);
+                    *text = set_line(text, how % SLOTS, !(how / SLOTS).is_multiple_of(4), number);
                 }
                 _ => drop(files.insert(path.clone(), ("100644", text(&path)))),
             },
@@ -245,7 +245,7 @@ impl Making {
         let (a, b) = (self.recent(a), self.recent(b));
         let merged = self.merged(a, b);
         let mut files = merged.unwrap_or_else(|| self.files(a).clone());
-        if how % 4 == 0 {
+        if how.is_multiple_of(4) {
             self.change(&mut files, how / 4, how);
         }
         self.add(files, &[a, b]);
@@ -275,7 +275,7 @@ impl Making {
     /// A commit on main that takes back what its tip, or another commit, brought.
     fn revert(&mut self, draw: usize) {
         let (tip, gone) = (self.history.tip, self.recent(draw));
-        let reverted = if draw % 2 == 0 { tip } else { gone };
+        let reverted = if draw.is_multiple_of(2) { tip } else { gone };
         let Some(parent) = self.history.nodes[reverted].parents.first().copied() else {
             return;
         };
@@ -298,7 +298,7 @@ impl Making {
         };
         let oid = self.history.nodes[head].oid;
         let mut lines = Vec::new();
-        let names_base = how % 3 == 0 || self.history.exact;
+        let names_base = how.is_multiple_of(3) || self.history.exact;
         let tip = self.history.tip;
         if names_base {
             lines.push(format!("Base: {}", self.history.nodes[tip].oid));
@@ -342,7 +342,7 @@ impl Making {
             return;
         };
         let updated = self.add(files.clone(), &[head, tip]);
-        if how % 3 == 0 {
+        if how.is_multiple_of(3) {
             self.approve(updated, who, how);
         }
         self.land(&[head], how / 3);
@@ -374,7 +374,7 @@ impl Making {
     fn land_squash(&mut self, head: usize, how: usize) {
         let (head, tip) = (self.approved(head), self.history.tip);
         if let Some(mut files) = self.landed(head, tip) {
-            if how % 4 == 0 {
+            if how.is_multiple_of(4) {
                 self.change(&mut files, how / 4, how);
             }
             let squashed = self.add(files, &[tip]);
