@@ -54,13 +54,15 @@ pub struct History {
     pub problems: Vec<(Option<u64>, String)>,
 }
 
-/// Replays the whole log, and compares its end with the refs as they are.
+/// Replays the log, and compares its end with the refs as they are.
 ///
+/// The first `from` entries are taken as they stand, as the past that the others are held against.
 /// `progress` is called with the number of entries done. An error is returned only where nothing
 /// could be replayed at all.
 pub fn history(
     repo: &Repo,
     record: &Record,
+    from: u64,
     progress: &mut dyn FnMut(u64),
 ) -> Result<History, AdmitError> {
     let mut history = History::default();
@@ -77,7 +79,12 @@ pub fn history(
         is_founding: true,
         history,
     };
-    for (index, entry) in (0..).zip(record.entries(0..record.size())) {
+    for entry in record.entries(0..from) {
+        if !replay.is_founding_part(&entry?) {
+            break;
+        }
+    }
+    for (index, entry) in (from..).zip(record.entries(from..record.size())) {
         let found = match &entry {
             Ok(entry) => replay.entry(index, entry).unwrap_or_else(failed),
             Err(error) => Some(error.to_string()),
@@ -117,9 +124,7 @@ impl Replay<'_> {
 
     fn entry(&mut self, index: u64, entry: &Entry) -> Found {
         let view = self.record.view_at(index)?;
-        if !matches!(entry, Entry::Genesis(genesis) if self.is_part(genesis)) {
-            self.is_founding = false;
-        }
+        self.is_founding_part(entry);
         match entry {
             Entry::Genesis(genesis) => self.baseline(&view, genesis),
             Entry::Review(review) => {
@@ -134,8 +139,13 @@ impl Replay<'_> {
         }
     }
 
-    fn is_part(&self, genesis: &Genesis) -> bool {
-        genesis.at == self.genesis.at && genesis.policy == self.genesis.policy
+    /// Returns whether this and all entries before it are parts of the first baseline.
+    fn is_founding_part(&mut self, entry: &Entry) -> bool {
+        let is_part = |genesis: &Genesis| {
+            genesis.at == self.genesis.at && genesis.policy == self.genesis.policy
+        };
+        self.is_founding &= matches!(entry, Entry::Genesis(genesis) if is_part(genesis));
+        self.is_founding
     }
 
     fn baseline(&self, view: &View, genesis: &Genesis) -> Found {

@@ -14,6 +14,7 @@ mod hook;
 mod log;
 mod people;
 mod policy;
+mod prove;
 mod repository;
 mod reviews;
 mod session;

@@ -25,7 +25,16 @@ use serde::{Deserialize, Serialize};
 
 /// A person's name in `people.toml`: `[a-z0-9][a-z0-9-]{0,38}`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String")]
 pub struct PersonName(String);
+
+impl TryFrom<String> for PersonName {
+    type Error = &'static str;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        Self::new(&text).ok_or("not a person's name")
+    }
+}
 
 impl PersonName {
     /// Returns the name if it follows the grammar.

@@ -214,6 +214,11 @@ impl Record {
         String::from_utf8(bytes).map_err(|_| RecordError::damaged("log/checkpoint", "not UTF-8"))
     }
 
+    /// Reads a checkpoint from elsewhere, which the key of this log must have signed.
+    pub fn checkpoint_of(&self, bytes: &[u8]) -> Result<Checkpoint, CheckpointError> {
+        Checkpoint::open(bytes, &self.key)
+    }
+
     /// Returns the proof that entry `index` is in the log of `size` entries (RFC 6962 2.1.1).
     pub fn inclusion(&self, index: u64, size: u64) -> Result<Vec<Hash>, RecordError> {
         self.within(index.saturating_add(1).max(size))?;

@@ -25,6 +25,7 @@ mod key;
 mod log;
 mod process;
 pub mod proof;
+mod prove;
 mod received;
 pub mod tiles;
 mod verify;
@@ -37,6 +38,7 @@ pub use checkpoint::{Checkpoint, CheckpointError};
 pub use intents::Intent;
 pub use log::Lock;
 pub use process::Process;
+pub use prove::{ProofError, Proven, verify_proof};
 pub use verify::{Problem, Report};
 pub use view::{Tip, TipKind, View};
 

@@ -13,6 +13,7 @@ pub mod json;
 pub mod log;
 pub mod patch;
 pub mod plain;
+pub mod proof;
 pub mod reply;
 pub mod reviews;
 pub mod terminal;

@@ -9,6 +9,7 @@ pub mod entry_name;
 pub mod fold;
 pub mod hidden;
 pub mod ident;
+pub mod log_proof;
 mod look_alike;
 pub mod name;
 pub mod note;

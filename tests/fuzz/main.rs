@@ -47,8 +47,8 @@ macro_rules! fuzz {
 }
 
 fuzz! {
-    armor, commit, display, entry, fold, hidden, hook_lines, ident, intent, merge_lines, note,
-    openpgp_key, openpgp_signature, pattern, people, place, policy, ref_name, review,
+    armor, commit, display, entry, fold, hidden, hook_lines, ident, intent, log_proof,
+    merge_lines, note, openpgp_key, openpgp_signature, pattern, people, place, policy, ref_name, review,
     ssh_certificate, ssh_key,
     sshsig, tag, tree, verify,
 }

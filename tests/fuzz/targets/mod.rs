@@ -10,7 +10,7 @@ mod text;
 
 pub(crate) use config::{pattern, people, place, policy};
 pub(crate) use objects::{commit, hook_lines, ident, tag, tree};
-pub(crate) use record::{entry, intent, note};
+pub(crate) use record::{entry, intent, log_proof, note};
 pub(crate) use signatures::{
     armor, openpgp_key, openpgp_signature, ssh_certificate, ssh_key, sshsig, verify,
 };
@@ -32,6 +32,7 @@ pub(crate) const TARGETS: &[(&str, Target)] = &[
     ("hook_lines", hook_lines),
     ("ident", ident),
     ("intent", intent),
+    ("log_proof", log_proof),
     ("merge_lines", merge_lines),
     ("note", note),
     ("openpgp_key", openpgp_key),
