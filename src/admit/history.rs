@@ -12,12 +12,13 @@
 //! An entry that cannot be checked is a problem of that entry; the others are checked all the same.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
 use crate::gather::incoming::same_words;
-use crate::gather::rulebook::{Rulebook, RulebookError};
+use crate::gather::rulebook::{Rulebook, RulebookError, Rulebooks};
 use crate::git::{RefValue, Repo};
 use crate::policy::Mode;
 use crate::record::entry::{Adopted, Entry, Genesis, Landed, Review};
@@ -29,7 +30,7 @@ use crate::wire::review::ReviewMessage;
 use crate::wire::tag::Tag;
 
 use super::replay::{self, is_reviewed};
-use super::{AdmitError, RefState};
+use super::{AdmitError, RefState, shares};
 
 /// What replaying a log found.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -54,45 +55,31 @@ pub struct History {
     pub problems: Vec<(Option<u64>, String)>,
 }
 
-/// Replays the log, and compares its end with the refs as they are.
+/// Replays entries, and compares the end of the log with the refs as they are.
 ///
-/// The first `from` entries are taken as they stand, as the past that the others are held against.
-/// `progress` is called with the number of entries done. An error is returned only where nothing
-/// could be replayed at all.
+/// Entries outside the `shares`, which follow one another, are taken as they stand, as the past that
+/// the others are held against; several shares are replayed at once. `progress` is called with the
+/// number of entries done. An error is returned only where nothing could be replayed at all.
 pub fn history(
     repo: &Repo,
     record: &Record,
-    from: u64,
+    shares: &[Range<u64>],
     progress: &mut dyn FnMut(u64),
 ) -> Result<History, AdmitError> {
-    let mut history = History::default();
     let Some(genesis) = record.view()?.genesis()? else {
         let why = "the log does not begin with a baseline".to_owned();
-        history.problems.push((None, why));
-        return Ok(history);
+        return Ok(History {
+            problems: vec![(None, why)],
+            ..History::default()
+        });
     };
-    let mut replay = Replay {
-        repo,
-        record,
-        policy_ref: genesis.policy_ref.clone(),
-        genesis,
-        is_founding: true,
-        history,
+    let replayed = match shares {
+        [] => History::default(),
+        [all] => Replay::new(repo, record, &genesis).over(all.clone(), progress)?,
+        several => shares::side_by_side(repo, record, &genesis, several, progress)?,
     };
-    for entry in record.entries(0..from) {
-        if !replay.is_founding_part(&entry?) {
-            break;
-        }
-    }
-    for (index, entry) in (from..).zip(record.entries(from..record.size())) {
-        let found = match &entry {
-            Ok(entry) => replay.entry(index, entry).unwrap_or_else(failed),
-            Err(error) => Some(error.to_string()),
-        };
-        replay.history.entries += 1;
-        replay.problem(Some(index), found);
-        progress(replay.history.entries);
-    }
+    let mut replay = Replay::new(repo, record, &genesis);
+    replay.history = replayed;
     if let Err(error) = replay.refs() {
         replay.problem(None, failed(error));
     }
@@ -104,10 +91,11 @@ fn failed(error: AdmitError) -> Option<String> {
 }
 
 /// A replay under way.
-struct Replay<'a> {
+pub(super) struct Replay<'a> {
     repo: &'a Repo,
     record: &'a Record,
     policy_ref: RefName,
+    books: Rulebooks,
     /// The baseline of enrolment.
     genesis: Genesis,
     /// Whether all entries so far are parts of it.
@@ -117,7 +105,42 @@ struct Replay<'a> {
 
 type Found = Result<Option<String>, AdmitError>;
 
-impl Replay<'_> {
+impl<'a> Replay<'a> {
+    pub(super) fn new(repo: &'a Repo, record: &'a Record, genesis: &Genesis) -> Self {
+        Self {
+            repo,
+            record,
+            policy_ref: genesis.policy_ref.clone(),
+            books: Rulebooks::default(),
+            genesis: genesis.clone(),
+            is_founding: true,
+            history: History::default(),
+        }
+    }
+
+    /// Replays the entries of a range.
+    pub(super) fn over(
+        mut self,
+        range: Range<u64>,
+        progress: &mut dyn FnMut(u64),
+    ) -> Result<History, AdmitError> {
+        for entry in self.record.entries(0..range.start) {
+            if !self.is_founding_part(&entry?) {
+                break;
+            }
+        }
+        for (index, entry) in (range.start..).zip(self.record.entries(range)) {
+            let found = match &entry {
+                Ok(entry) => self.entry(index, entry).unwrap_or_else(failed),
+                Err(error) => Some(error.to_string()),
+            };
+            self.history.entries += 1;
+            self.problem(Some(index), found);
+            progress(self.history.entries);
+        }
+        Ok(self.history)
+    }
+
     fn problem(&mut self, index: Option<u64>, why: Option<String>) {
         self.history.problems.extend(why.map(|why| (index, why)));
     }
@@ -259,7 +282,7 @@ impl Replay<'_> {
         let Some(signed) = &tag.signed else {
             return said("the review is not signed");
         };
-        let signer = match rules.people.verify(signed, review.at) {
+        let signer = match rules.people.verify_again(signed, review.at) {
             Ok(signer) => signer,
             Err(fault) => return Ok(Some(format!("the review's signature: {fault}"))),
         };
@@ -311,7 +334,9 @@ impl Replay<'_> {
     }
 
     fn landed(&mut self, index: u64, landed: &Landed) -> Found {
-        let found = replay::check(self.repo, self.record, &self.policy_ref, index, landed)?;
+        let Self { books, repo, .. } = self;
+        let policy_ref = &self.policy_ref;
+        let found = replay::check_by(books, repo, self.record, policy_ref, index, landed)?;
         if found.is_none() {
             let count = match (is_reviewed(landed), landed.mode) {
                 (true, _) => &mut self.history.reviewed,
@@ -343,7 +368,12 @@ impl Replay<'_> {
     }
 
     fn rules(&self, view: &View) -> Result<Result<Rulebook, RulebookError>, AdmitError> {
-        Ok(super::rules(self.repo, view, &self.policy_ref)?)
+        Ok(super::rules_by(
+            &self.books,
+            self.repo,
+            view,
+            &self.policy_ref,
+        )?)
     }
 
     /// Compares the end of the record with the refs; what is accepted and not recorded yet must hold

@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 
+use crate::gather::rulebook::Rulebooks;
 use crate::gather::{Bringer, Bringers, Limits, Proposed};
 use crate::git::Repo;
 use crate::judge::facts::Pusher;
@@ -15,7 +16,7 @@ use crate::record::{Record, RecordError, View};
 use crate::wire::name::RefName;
 use crate::wire::oid::Oid;
 
-use super::{Admission, AdmitError, Asked, Step, admit};
+use super::{Admission, AdmitError, Asked, Step, admit_by};
 
 /// Answers from what an entry carries; knows nobody else.
 pub struct Carried(BTreeMap<Oid, Bringer>);
@@ -54,12 +55,30 @@ pub fn decide(
     landed: &Landed,
     received: &[Received],
 ) -> Result<Admission, AdmitError> {
+    decide_by(
+        &Rulebooks::default(),
+        repo,
+        view,
+        policy_ref,
+        landed,
+        received,
+    )
+}
+
+fn decide_by(
+    books: &Rulebooks,
+    repo: &Repo,
+    view: View,
+    policy_ref: &RefName,
+    landed: &Landed,
+    received: &[Received],
+) -> Result<Admission, AdmitError> {
     let pusher = match &landed.pusher {
         PusherId::Person(person) => Pusher::Person(person.clone()),
         PusherId::Unknown(name) => Pusher::Unknown(name.clone()),
     };
     let limits = Limits::from_names(&landed.limits).unwrap_or_default();
-    admit(Asked {
+    let asked = Asked {
         repo,
         view,
         policy_ref,
@@ -75,7 +94,8 @@ pub fn decide(
             new: landed.new,
             current: None,
         }],
-    })
+    };
+    admit_by(asked, books)
 }
 
 /// Returns whether an entry can change what is decided about a ref: an intent that it overtakes is
@@ -117,6 +137,25 @@ pub fn check(
     index: u64,
     landed: &Landed,
 ) -> Result<Option<String>, AdmitError> {
+    check_by(
+        &Rulebooks::default(),
+        repo,
+        record,
+        policy_ref,
+        index,
+        landed,
+    )
+}
+
+/// The same, by rulebooks of which the last is kept.
+pub(super) fn check_by(
+    books: &Rulebooks,
+    repo: &Repo,
+    record: &Record,
+    policy_ref: &RefName,
+    index: u64,
+    landed: &Landed,
+) -> Result<Option<String>, AdmitError> {
     let before = record.view_at(index)?;
     if let Some(why) = out_of_place(&before, landed)? {
         return Ok(Some(why));
@@ -124,7 +163,7 @@ pub fn check(
     let decided = record.decided(landed)?;
     if let Some(later) = overtaken(&before, policy_ref, landed)? {
         let view = record.view_at(later.end)?;
-        let now = decide(repo, view, policy_ref, landed, &decided.received)?;
+        let now = decide_by(books, repo, view, policy_ref, landed, &decided.received)?;
         // Where nothing protects the ref any more there is nothing to decide by.
         if !now.landings.is_empty() {
             return Ok(Some(format!(
@@ -134,7 +173,7 @@ pub fn check(
         }
     }
     let view = record.view_at(landed.size)?;
-    let again = decide(repo, view, policy_ref, landed, &decided.received)?;
+    let again = decide_by(books, repo, view, policy_ref, landed, &decided.received)?;
     Ok(unlike(landed, &decided, &again))
 }
 

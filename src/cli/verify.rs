@@ -8,6 +8,7 @@ use serde_json::json;
 
 use super::{CliError, Exit, Session, prove, repository, site};
 use crate::admit::history::history;
+use crate::admit::shares::shares;
 use crate::admit::standing::{State, standing};
 use crate::gate::Site;
 use crate::report;
@@ -112,7 +113,8 @@ fn all(from: Option<&Path>, session: &mut Session<'_>) -> Result<Exit, CliError>
     if let Ok(style) = ProgressStyle::with_template("{bar:40} {pos}/{len} entries, {eta} left") {
         bar.set_style(style);
     }
-    let found = history(&site.repo, &site.record, log.from, &mut |done| {
+    let shares = shares(log.from..site.record.size());
+    let found = history(&site.repo, &site.record, &shares, &mut |done| {
         bar.set_position(done);
     });
     bar.finish_and_clear();

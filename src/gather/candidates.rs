@@ -416,7 +416,7 @@ fn key_state(desk: &Desk<'_>, review: &Review) -> Option<ReviewState> {
     let Some(signed) = signed(desk, review) else {
         return Some(ReviewState::Unknown);
     };
-    match desk.rules.people.verify(&signed, review.at) {
+    match desk.rules.people.verify_again(&signed, review.at) {
         Ok(signer) if signer.person == review.person => None,
         Err(SignatureFault::Revoked(_)) => Some(ReviewState::KeyRevoked),
         _ => Some(ReviewState::Unknown),

@@ -1,5 +1,6 @@
 //! Who may vouch, and with what: `.countersign/people.toml`.
 
+mod answers;
 pub mod authority;
 pub mod document;
 pub mod error;
@@ -123,6 +124,8 @@ pub struct People {
     pub authorities: Vec<Authority>,
     /// Of the keys above, made when it is first asked.
     pub(crate) index: OnceLock<index::Index>,
+    /// What is asked again and again.
+    pub(crate) answers: answers::Answers,
 }
 
 impl Term {

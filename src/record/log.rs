@@ -12,6 +12,7 @@
 //! the width its checkpoint gives it, and that part never changes. The next append writes over
 //! them.
 
+use std::cell::OnceCell;
 use std::fs::File;
 use std::ops::Range;
 use std::path::Path;
@@ -88,6 +89,8 @@ impl Record {
             key,
             checkpoint: checkpoint.into(),
             index: Default::default(),
+            passing: OnceCell::new(),
+            recent: Default::default(),
         })
     }
 

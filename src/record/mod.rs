@@ -35,6 +35,7 @@ mod view;
 mod tests;
 
 pub use checkpoint::{Checkpoint, CheckpointError};
+pub use index::Door;
 pub use intents::Intent;
 pub use log::Lock;
 pub use process::Process;
@@ -65,6 +66,9 @@ pub struct Record {
     key: NoteKey,
     checkpoint: RefCell<Checkpoint>,
     index: OnceCell<Rc<Connection>>,
+    /// Where an index of one's own stands.
+    passing: OnceCell<tempfile::TempDir>,
+    recent: Rc<RefCell<view::Recent>>,
 }
 
 /// What went wrong with the record; none of these is ever a reason to accept.

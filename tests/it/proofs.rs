@@ -6,6 +6,10 @@ use std::path::{Path, PathBuf};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 
+use countersign::admit::history::history;
+use countersign::git::Repo;
+use countersign::record::Record;
+
 use crate::second_verifier::python;
 use crate::support::server::scrubbed;
 use crate::support::{Checkout, MAIN, Outcome, Server, approved_topic, two_people};
@@ -231,6 +235,33 @@ fn the_entry_beside_the_proof() {
     there.verify(&given).exits(1);
     there.python(&given_path).exits(1);
     there.verify(&["--entry", "/nowhere"]).exits(2);
+}
+
+/// Whatever shares the log is replayed in, at once or one after the other, the same comes out, of a
+/// history that holds and of one that does not.
+#[test]
+fn replay_in_shares() {
+    let (server, alice, bob, _) = landed();
+    let next = approved_topic(&alice, &bob, "b.txt");
+    alice.land(&next).accepted();
+    let replay = |shares: &[std::ops::Range<u64>]| {
+        let repo = Repo::open(server.repo(), None).unwrap();
+        let record = Record::open(&server.record("")).unwrap();
+        record.distrust_index().unwrap();
+        history(&repo, &record, shares, &mut |_| ()).unwrap()
+    };
+    for good in [true, false] {
+        let whole = replay(&[0..5]);
+        assert_eq!(whole.problems.is_empty(), good, "{whole:?}");
+        assert_eq!(whole.entries, 5);
+        for shares in [&[0..2, 2..5][..], &[0..1, 1..2, 2..3, 3..4, 4..5]] {
+            assert_eq!(replay(shares), whole);
+        }
+        if good {
+            let object = format!("objects/{}/{}", &next[..2], &next[2..]);
+            fs::remove_file(server.repo().join(object)).unwrap();
+        }
+    }
 }
 
 /// A later verification takes an earlier checkpoint's word for what came before, and no more.
