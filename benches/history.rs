@@ -317,6 +317,7 @@ impl Shop {
             intent: format!("{size:032x}"),
             sha256: BTreeMap::from([(*new, sha256(&raw))]),
             rejudged: false,
+            certificate: None,
             // Put in by the caller.
             decision: DecisionId::Beside {
                 sha256: String::new(),

@@ -322,18 +322,17 @@ def table(key, check):
     return each
 
 
-def fields(**known):
-    """An object with exactly these members; a trailing `_` only keeps Python's words apart."""
-    known = {name.rstrip("_"): check for name, check in known.items()}
+def fields(optional=(), **known):
+    """An object with exactly these members, of which only the optional ones may be left out."""
 
     def check(value, at):
         need(isinstance(value, dict), "%s is no object" % at)
         for name in value.keys() - known.keys():
             raise Bad("%s has an unknown field %s" % (at, name))
-        for name in known.keys() - value.keys():
+        for name in known.keys() - value.keys() - set(optional):
             raise Bad("%s has no field %s" % (at, name))
-        for name, one in known.items():
-            one(value[name], "%s.%s" % (at, name))
+        for name, inner in value.items():
+            known[name](inner, "%s.%s" % (at, name))
 
     return check
 
@@ -434,6 +433,7 @@ KIND = {
         tip=OID,
     ),
     "landed": fields(
+        optional=["certificate"],
         kind=text,
         at=time,
         judged=time,
@@ -450,6 +450,7 @@ KIND = {
         intent=text,
         sha256=table(OID, text),
         rejudged=truth,
+        certificate=text,
         decision=one_of(inline=DECIDED, beside=fields(sha256=text, decision=DECISION)),
     ),
     "adopted": fields(
@@ -601,16 +602,21 @@ class Log:
         if entry["kind"] == "landed":
             need(entry["size"] <= index, "judged by entries that came after it")
             known = latest[entry["size"]]
+            if "certificate" in entry:
+                self.evidence(entry["certificate"])
             beside = entry["decision"].get("beside")
             if beside:
-                self.evidence(beside)
+                self.decided(beside)
         need(seconds(entry["at"]) >= known, "the clock went back")
 
-    def evidence(self, beside):
-        SHA256(beside["sha256"], "decision.beside.sha256")
-        raw = self.read(self.folder, "evidence", beside["sha256"])
-        need(hashlib.sha256(raw).hexdigest() == beside["sha256"], "evidence is not of its name")
-        decided = read_json(raw)
+    def evidence(self, sha256):
+        SHA256(sha256, "sha256")
+        raw = self.read(self.folder, "evidence", sha256)
+        need(hashlib.sha256(raw).hexdigest() == sha256, "evidence is not of its name")
+        return raw
+
+    def decided(self, beside):
+        decided = read_json(self.evidence(beside["sha256"]))
         DECIDED(decided, "evidence")
         same = decided["verdict"]["decision"] == beside["decision"]
         need(same, "evidence is not the decision its entry names")

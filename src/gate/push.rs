@@ -19,6 +19,8 @@ use crate::admit::settle::{Outcome, Settling};
 use crate::admit::{Admission, AdmitError, Asked, Landing, admit, rehearse};
 use crate::gather::Proposed;
 use crate::git::RefValue;
+use crate::host::PusherSource;
+use crate::host::certificate::{self, Certificate, CertificateFault};
 use crate::host::clock;
 use crate::host::hooks::{Hook, Hooks};
 use crate::host::previous::run_previous;
@@ -57,10 +59,13 @@ pub fn pre_receive(call: &mut Call<'_>) -> Result<Answer, GateError> {
         Ok(push) => push,
         Err(error) => return Ok(garbled(call, &error)),
     };
+    let certified = site.server.pusher == PusherSource::PushCert;
     let door = Door {
         site: &site,
         env: call.env,
         push: &push,
+        certificate: certified
+            .then(|| Certificate::of_push(&site.repo, call.env, &push, refs, limit)),
         started,
     };
     let (admission, words) = door.decide()?;
@@ -92,6 +97,8 @@ struct Door<'a> {
     site: &'a Site,
     env: &'a dyn Fn(&str) -> Option<std::ffi::OsString>,
     push: &'a Push,
+    /// Where a certificate tells who pushes.
+    certificate: Option<Result<Certificate, CertificateFault>>,
     started: Instant,
 }
 
@@ -160,7 +167,10 @@ impl Door<'_> {
         for update in &self.push.updates {
             updates.push(proposed(update, self.site.current(&update.name)?));
         }
-        let known = |people: &People| pusher(&self.site.server.pusher, self.env, people);
+        let known = |people: &People| match &self.certificate {
+            Some(certificate) => certificate::pusher(certificate, people, now),
+            None => pusher(&self.site.server.pusher, self.env, people),
+        };
         self.ask(view, now, &updates, &known, admit)
     }
 
@@ -231,12 +241,21 @@ impl Door<'_> {
         if admission.landings.is_empty() {
             return Ok(());
         }
+        let certificate = match (&self.certificate, &admission.pusher) {
+            (Some(Ok(certificate)), Pusher::Person(_)) => {
+                Some(record.put_evidence(certificate.bytes())?)
+            }
+            _ => None,
+        };
         let id = Intent::new_id()?;
         let size = record.size();
         let landed = admission
             .landings
             .iter()
-            .map(|landing| self.landed(&id, size, policy, &admission.pusher, landing, now))
+            .map(|landing| Landed {
+                certificate: certificate.clone(),
+                ..self.landed(&id, size, policy, &admission.pusher, landing, now)
+            })
             .collect();
         record.write_intent(&Intent {
             id: id.clone(),
@@ -277,6 +296,7 @@ impl Door<'_> {
             intent: intent.to_owned(),
             sha256: landing.sha256.clone(),
             rejudged: false,
+            certificate: None,
             decision: DecisionId::Inline(Box::new(landing.decided.clone())),
         }
     }

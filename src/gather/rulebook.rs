@@ -74,17 +74,15 @@ impl Rulebook {
     ///
     /// Depends on the commit alone: no clock, no configuration.
     pub fn at(repo: &Repo, commit: &Oid) -> Result<Self, RulebookError> {
-        let reader = Reader::new(repo, commit)?;
-        let source = reader.source()?;
-        reader.read(source)
+        Reader::new(repo, commit)?.read()
     }
 
     /// Reads the rulebook of another commit, which mostly is the same one.
     pub fn beside(&self, repo: &Repo, commit: &Oid) -> Result<Self, RulebookError> {
         let reader = Reader::new(repo, commit)?;
-        let source = reader.source()?;
-        if source != self.source {
-            return reader.read(source);
+        // Whatever cannot be looked up has its error in its order.
+        if reader.source().ok().as_ref() != Some(&self.source) {
+            return reader.read();
         }
         let id = PolicyId {
             commit: *commit,
@@ -94,7 +92,7 @@ impl Rulebook {
             id,
             people: Arc::clone(&self.people),
             policy: Arc::clone(&self.policy),
-            source,
+            source: self.source.clone(),
         })
     }
 }
@@ -137,7 +135,7 @@ impl<'r> Reader<'r> {
         Ok(found.collect::<Result<_, _>>()?)
     }
 
-    fn read(&self, source: Source) -> Result<Rulebook, RulebookError> {
+    fn read(&self) -> Result<Rulebook, RulebookError> {
         let people = self.people()?;
         let text = self.must(crate::policy::parse::FILE)?;
         let policy = Policy::parse(&text, &people).map_err(Box::new)?;
@@ -149,7 +147,7 @@ impl<'r> Reader<'r> {
             id,
             people: Arc::new(people),
             policy: Arc::new(policy),
-            source,
+            source: self.source()?,
         })
     }
 

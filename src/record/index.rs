@@ -201,6 +201,7 @@ fn passing(path: &Path) -> Result<Connection, RecordError> {
     db.busy_timeout(Duration::from_secs(20))?;
     db.query_row("PRAGMA journal_mode = MEMORY", [], |_| Ok(()))?;
     db.execute_batch("PRAGMA synchronous = OFF; PRAGMA cache_size = -32768")?;
+    keep_plans(&db)?;
     Ok(db)
 }
 
@@ -240,6 +241,7 @@ fn try_connect(path: &Path) -> Result<Connection, RecordError> {
     db.execute_batch("PRAGMA synchronous = NORMAL")?;
     // Every hook is the last to close it; folding the WAL in is left to every thousandth page.
     db.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
+    keep_plans(&db)?;
     match state(&db) {
         Err(RecordError::Index(error)) if is_garbage(&error) => Err(error.into()),
         _ => Ok(db),
@@ -264,6 +266,21 @@ fn state(db: &Connection) -> Result<Option<(u64, String)>, RecordError> {
         .query_row([], |row| Ok((unsigned(row.get(0)?), row.get(1)?)))
         .optional()?;
     Ok(state)
+}
+
+/// Opens an empty index that is nowhere on disk.
+pub(crate) fn in_memory() -> Result<Connection, RecordError> {
+    let db = Connection::open_in_memory()?;
+    keep_plans(&db)?;
+    reset(&db)?;
+    Ok(db)
+}
+
+/// Has SQLite plan each statement once. With its statistics compiled in, it would do so again
+/// whenever another value is bound.
+fn keep_plans(db: &Connection) -> Result<(), RecordError> {
+    db.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
+    Ok(())
 }
 
 /// Makes the tables anew, empty.

@@ -226,6 +226,12 @@ impl Check<'_> {
                 Ok(known) => known,
                 Err(error) => return self.problem(Some(index), &error),
             };
+            if let Some(sha256) = &landed.certificate {
+                self.report.evidence = self.report.evidence.saturating_add(1);
+                if let Err(error) = self.record.evidence(sha256) {
+                    self.problem(Some(index), &error);
+                }
+            }
             if matches!(landed.decision, DecisionId::Beside { .. }) {
                 self.report.evidence = self.report.evidence.saturating_add(1);
                 if let Err(error) = self.record.decided(landed) {

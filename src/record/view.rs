@@ -429,8 +429,7 @@ impl Layer {
         mut latest: Option<Timestamp>,
         entries: Vec<Entry>,
     ) -> Result<Self, RecordError> {
-        let db = Connection::open_in_memory()?;
-        index::reset(&db)?;
+        let db = index::in_memory()?;
         let mut end = first;
         for entry in &entries {
             latest = latest.max(Some(entry.at()));

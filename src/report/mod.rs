@@ -12,6 +12,7 @@ mod fits;
 pub mod json;
 pub mod log;
 pub mod patch;
+pub mod people;
 pub mod plain;
 pub mod proof;
 pub mod reply;

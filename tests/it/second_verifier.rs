@@ -219,6 +219,8 @@ fn agree_on_forged_entries() {
             "\"pusher\":{\"person\":\"alice\",\"unknown\":\"x\"}",
         ),
         (2, "Z\",\"decision\"", "+00:00\",\"decision\""),
+        (2, "\"decision\":{", "\"certificate\":null,\"decision\":{"),
+        (2, "\"decision\":{", "\"certificate\":\"00\",\"decision\":{"),
         (4, "\"beside\":{", "\"beside\":{\"more\":1,"),
         (
             4,

@@ -136,7 +136,7 @@ impl Making {
             self.change(&mut files, what >> number, how >> number);
             at = self.add(files, &[at]);
         }
-        if how % 8 != 0 {
+        if !how.is_multiple_of(8) {
             self.approve(at, what, how / 8);
         }
     }
@@ -170,7 +170,7 @@ impl Making {
         };
         let mut files = self.files(on).clone();
         self.change(&mut files, what, how);
-        if how % 5 == 0 {
+        if how.is_multiple_of(5) {
             self.change(&mut files, what / 7, how / 5);
         }
         self.add(files, &[on]);
@@ -203,7 +203,7 @@ impl Making {
             6 => drop(files.insert(path.clone(), ("100644", text(&path)))),
             _ => match files.get_mut(&path) {
                 Some((mode, text)) if mode.starts_with("100") => {
-                    *text = set_line(text, how % SLOTS, how / SLOTS % 4 != 0, number);
+                    *text = set_line(text, how % SLOTS, !(how / SLOTS).is_multiple_of(4), number);
                 }
                 _ => drop(files.insert(path.clone(), ("100644", text(&path)))),
             },
@@ -226,7 +226,7 @@ impl Making {
         let (a, b) = (self.recent(a), self.recent(b));
         let merged = self.merged(a, b);
         let mut files = merged.unwrap_or_else(|| self.files(a).clone());
-        if how % 4 == 0 {
+        if how.is_multiple_of(4) {
             self.change(&mut files, how / 4, how);
         }
         self.add(files, &[a, b]);
@@ -256,7 +256,7 @@ impl Making {
     /// A commit on main that takes back what its tip, or another commit, brought.
     fn revert(&mut self, draw: usize) {
         let (tip, gone) = (self.history.tip, self.recent(draw));
-        let reverted = if draw % 2 == 0 { tip } else { gone };
+        let reverted = if draw.is_multiple_of(2) { tip } else { gone };
         let Some(parent) = self.history.nodes[reverted].parents.first().copied() else {
             return;
         };
@@ -270,7 +270,7 @@ impl Making {
         let person = ["bob", "carol"][who % 2];
         let oid = self.history.nodes[head].oid;
         let mut lines = Vec::new();
-        let names_base = how % 3 == 0 || self.history.exact;
+        let names_base = how.is_multiple_of(3) || self.history.exact;
         let tip = self.history.tip;
         if names_base {
             lines.push(format!("Base: {}", self.history.nodes[tip].oid));
@@ -303,7 +303,7 @@ impl Making {
             return;
         };
         let updated = self.add(files.clone(), &[head, tip]);
-        if how % 3 == 0 {
+        if how.is_multiple_of(3) {
             self.approve(updated, who, how);
         }
         self.land(&[head], how / 3);
@@ -335,7 +335,7 @@ impl Making {
     fn land_squash(&mut self, head: usize, how: usize) {
         let (head, tip) = (self.approved(head), self.history.tip);
         if let Some(mut files) = self.landed(head, tip) {
-            if how % 4 == 0 {
+            if how.is_multiple_of(4) {
                 self.change(&mut files, how / 4, how);
             }
             let squashed = self.add(files, &[tip]);

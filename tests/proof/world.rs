@@ -109,13 +109,8 @@ impl World {
 
     /// Writes the tree of `files` with the policy beside them.
     pub(crate) fn tree(&self, files: &Files) -> Oid {
-        let mut root = Vec::new();
-        root.push((
-            b".countersign/".to_vec(),
-            "40000",
-            b".countersign".to_vec(),
-            self.policy,
-        ));
+        let name = b".countersign".to_vec();
+        let root = vec![([&name[..], b"/"].concat(), "40000", name, self.policy)];
         let all = files.iter().map(|(path, file)| (path.as_str(), file));
         self.write_tree(root, &all.collect::<Vec<_>>())
             .unwrap_or_else(|| self.repo.empty_tree())
@@ -266,6 +261,7 @@ impl World {
             intent: format!("{size:032x}"),
             sha256: landing.sha256.clone(),
             rejudged: false,
+            certificate: None,
             decision: DecisionId::Inline(Box::new(landing.decided.clone())),
         })]);
     }

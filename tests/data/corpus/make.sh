@@ -213,6 +213,30 @@ armours() {
     printf '\377\0' | put openpgp_signature unknown
 }
 
+# Push certificates as git sends them, one bent in each way that matters.
+push_certs() {
+    for format in sha1 sha256; do
+        bare="$work/certs-$format.git"
+        git init -q --bare --object-format=$format "$bare"
+        git -C "$bare" config receive.certNonceSeed seed
+        git -C "$bare" config receive.advertisePushOptions true
+        printf '#!/bin/sh\ngit cat-file blob $GIT_PUSH_CERT >"$0.cert"\n' >"$bare/hooks/pre-receive"
+        chmod +x "$bare/hooks/pre-receive"
+        cd "$work/$format"
+        for key in ed25519 openpgp-rsa; do
+            sign_with $key
+            git push -q --signed=yes -o one -o 'two words' "file://$bare" main:$key side:other-$key
+            put push_cert $format-$key <"$bare/hooks/pre-receive.cert"
+        done
+    done
+    cert="$here/push_cert/sha1-ed25519"
+    grep -v '^nonce' "$cert" | put push_cert no-nonce
+    sed 's/^nonce .*/&\n&/' "$cert" | put push_cert two-nonces
+    sed 's/^certificate version 0.1/certificate version 0.2/' "$cert" | put push_cert version
+    sed '/^-----BEGIN/,$d' "$cert" | put push_cert unsigned
+    sed 's/^push-option/pushee/' "$cert" | put push_cert order
+}
+
 words() {
     first='countersign: approve refs/heads/main of git.example.com/payments'
     printf '%s\n\nLooks good.\n' "$first" | put review text
@@ -262,6 +286,23 @@ refs/heads/main' '[z-a]' 'a**' '[' '\'; do
         n=$((n + 1))
         printf '%s' "$place" | put place $n
     done
+}
+
+# Lists of keys: allowed signers, a forge's keys, keyrings in each form.
+lists() {
+    ed25519=$(cat "$work/ed25519.pub") rsa=$(cat "$work/rsa.pub")
+    printf '# signers\n\nalice@example.com,a@x %s\nbob@example.com namespaces="git",valid-after="20200101Z",valid-before="20400101000000Z" %s\n' \
+        "$ed25519" "$rsa" | put allowed_signers people
+    printf '*@example.com,!mallory@example.com cert-authority,NameSpaces="git,f*" %s' "$ed25519" | put allowed_signers authority
+    printf '"a b@x,c"\t%s\r\n' "$ed25519" | put allowed_signers quoted
+    printf '%s\n%s\n' "$ed25519" "$rsa" | put allowed_signers keys
+    printf 'a@x valid-after="20200101" %s\n' "$ed25519" | put allowed_signers local-time
+    printf 'a"b"@x restrict %s\n' "$ed25519" | put allowed_signers refused
+    put keyring keybox <"$work/gpg/pubring.kbx"
+    gpg --export | put keyring packets
+    gpg --armor --export | put keyring armored
+    { gpg --armor --export rsa@example.com; echo; gpg --armor --export sub@example.com; } | put keyring blocks
+    gpg --batch --quiet --passphrase '' --pinentry-mode loopback --export-secret-keys ed25519@example.com | put keyring secret
 }
 
 files() {
@@ -399,6 +440,8 @@ gpg_keys
 signed_objects
 broken_objects
 armours
+push_certs
 words
+lists
 files
 record

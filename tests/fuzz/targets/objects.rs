@@ -9,6 +9,7 @@ use countersign::wire::fold::fold_component;
 use countersign::wire::ident::Ident;
 use countersign::wire::oid::ObjectFormat;
 use countersign::wire::push::Push;
+use countersign::wire::push_cert::PushCert;
 use countersign::wire::tag::Tag;
 use countersign::wire::tree::{self, FileMode};
 
@@ -152,4 +153,39 @@ pub(crate) fn hook_lines(raw: &[u8]) -> bool {
     });
     assert_eq!(lines.collect::<Vec<_>>().concat(), raw);
     true
+}
+
+/// A certificate is its payload and its signature, and its header is rebuilt exactly.
+pub(crate) fn push_cert(raw: &[u8]) -> bool {
+    let mut parsed = false;
+    for format in FORMATS {
+        let Ok(cert) = PushCert::parse(raw, format, 8) else {
+            continue;
+        };
+        assert_eq!(
+            [cert.signed.payload.as_slice(), &cert.signed.armor].concat(),
+            raw
+        );
+        let mut text = b"certificate version 0.1\n".to_vec();
+        let mut line = |key: &str, value: &[u8]| {
+            text.extend_from_slice(&[key.as_bytes(), b" ", value, b"\n"].concat());
+        };
+        line("pusher", &cert.pusher);
+        if let Some(pushee) = &cert.pushee {
+            line("pushee", pushee);
+        }
+        line("nonce", &cert.nonce);
+        for option in &cert.options {
+            line("push-option", option);
+        }
+        text.push(b'\n');
+        for update in &cert.push.updates {
+            let name: &[u8] = update.name.as_bstr();
+            text.extend_from_slice(format!("{} {} ", update.old, update.new).as_bytes());
+            text.extend_from_slice(&[name, b"\n"].concat());
+        }
+        assert_eq!(text.as_bstr(), cert.signed.payload.as_bstr());
+        parsed = true;
+    }
+    parsed
 }
