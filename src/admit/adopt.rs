@@ -149,7 +149,7 @@ impl Adopting<'_> {
             .map(|rules| rules.policy.repository.clone());
         if name == self.policy_ref {
             let rules = self.new_policy(name, new.as_ref(), in_force.as_ref())?;
-            repository = repository.or(Some(rules.policy.repository));
+            repository = repository.or_else(|| Some(rules.policy.repository.clone()));
         } else if self.policy {
             return Err(AdoptError::NotPolicyRef(name.clone()));
         } else if view.tip(name)?.is_none()

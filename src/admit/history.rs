@@ -12,13 +12,14 @@
 //! An entry that cannot be checked is a problem of that entry; the others are checked all the same.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
 use crate::gather::candidates::key_state;
 use crate::gather::incoming::same_words;
-use crate::gather::rulebook::{Rulebook, RulebookError};
+use crate::gather::rulebook::{Rulebook, RulebookError, Rulebooks};
 use crate::git::{RefValue, Repo};
 use crate::policy::Mode;
 use crate::record::entry::{Adopted, Entry, Genesis, IncidentState, Landed, Review};
@@ -30,7 +31,7 @@ use crate::wire::review::ReviewMessage;
 use crate::wire::tag::Tag;
 
 use super::replay::{self, is_reviewed};
-use super::{AdmitError, RefState};
+use super::{AdmitError, RefState, shares};
 
 /// What replaying a log found.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -57,38 +58,31 @@ pub struct History {
     pub problems: Vec<(Option<u64>, String)>,
 }
 
-/// Replays the whole log, and compares its end with the refs as they are.
+/// Replays entries, and compares the end of the log with the refs as they are.
 ///
-/// `progress` is called with the number of entries done. An error is returned only where nothing
-/// could be replayed at all.
+/// Entries outside the `shares`, which follow one another, are taken as they stand, as the past that
+/// the others are held against; several shares are replayed at once. `progress` is called with the
+/// number of entries done. An error is returned only where nothing could be replayed at all.
 pub fn history(
     repo: &Repo,
     record: &Record,
+    shares: &[Range<u64>],
     progress: &mut dyn FnMut(u64),
 ) -> Result<History, AdmitError> {
-    let mut history = History::default();
     let Some(genesis) = record.view()?.genesis()? else {
         let why = "the log does not begin with a baseline".to_owned();
-        history.problems.push((None, why));
-        return Ok(history);
+        return Ok(History {
+            problems: vec![(None, why)],
+            ..History::default()
+        });
     };
-    let mut replay = Replay {
-        repo,
-        record,
-        policy_ref: genesis.policy_ref.clone(),
-        genesis,
-        is_founding: true,
-        history,
+    let replayed = match shares {
+        [] => History::default(),
+        [all] => Replay::new(repo, record, &genesis).over(all.clone(), progress)?,
+        several => shares::side_by_side(repo, record, &genesis, several, progress)?,
     };
-    for (index, entry) in (0..).zip(record.entries(0..record.size())) {
-        let found = match &entry {
-            Ok(entry) => replay.entry(index, entry).unwrap_or_else(failed),
-            Err(error) => Some(error.to_string()),
-        };
-        replay.history.entries += 1;
-        replay.problem(Some(index), found);
-        progress(replay.history.entries);
-    }
+    let mut replay = Replay::new(repo, record, &genesis);
+    replay.history = replayed;
     if let Err(error) = replay.refs() {
         replay.problem(None, failed(error));
     }
@@ -100,10 +94,11 @@ fn failed(error: AdmitError) -> Option<String> {
 }
 
 /// A replay under way.
-struct Replay<'a> {
+pub(super) struct Replay<'a> {
     repo: &'a Repo,
     record: &'a Record,
     policy_ref: RefName,
+    books: Rulebooks,
     /// The baseline of enrolment.
     genesis: Genesis,
     /// Whether all entries so far are parts of it.
@@ -113,16 +108,49 @@ struct Replay<'a> {
 
 type Found = Result<Option<String>, AdmitError>;
 
-impl Replay<'_> {
+impl<'a> Replay<'a> {
+    pub(super) fn new(repo: &'a Repo, record: &'a Record, genesis: &Genesis) -> Self {
+        Self {
+            repo,
+            record,
+            policy_ref: genesis.policy_ref.clone(),
+            books: Rulebooks::default(),
+            genesis: genesis.clone(),
+            is_founding: true,
+            history: History::default(),
+        }
+    }
+
+    /// Replays the entries of a range.
+    pub(super) fn over(
+        mut self,
+        range: Range<u64>,
+        progress: &mut dyn FnMut(u64),
+    ) -> Result<History, AdmitError> {
+        for entry in self.record.entries(0..range.start) {
+            if !self.is_founding_part(&entry?) {
+                break;
+            }
+        }
+        for (index, entry) in (range.start..).zip(self.record.entries(range)) {
+            let found = match &entry {
+                Ok(entry) => self.entry(index, entry).unwrap_or_else(failed),
+                Err(error) => Some(error.to_string()),
+            };
+            self.history.entries += 1;
+            self.problem(Some(index), found);
+            progress(self.history.entries);
+        }
+        Ok(self.history)
+    }
+
     fn problem(&mut self, index: Option<u64>, why: Option<String>) {
         self.history.problems.extend(why.map(|why| (index, why)));
     }
 
     fn entry(&mut self, index: u64, entry: &Entry) -> Found {
         let view = self.record.view_at(index)?;
-        if !matches!(entry, Entry::Genesis(genesis) if self.is_part(genesis)) {
-            self.is_founding = false;
-        }
+        self.is_founding_part(entry);
         match entry {
             Entry::Genesis(genesis) => self.baseline(&view, genesis),
             Entry::Review(review) => {
@@ -142,8 +170,13 @@ impl Replay<'_> {
         }
     }
 
-    fn is_part(&self, genesis: &Genesis) -> bool {
-        genesis.at == self.genesis.at && genesis.policy == self.genesis.policy
+    /// Returns whether this and all entries before it are parts of the first baseline.
+    fn is_founding_part(&mut self, entry: &Entry) -> bool {
+        let is_part = |genesis: &Genesis| {
+            genesis.at == self.genesis.at && genesis.policy == self.genesis.policy
+        };
+        self.is_founding &= matches!(entry, Entry::Genesis(genesis) if is_part(genesis));
+        self.is_founding
     }
 
     fn baseline(&self, view: &View, genesis: &Genesis) -> Found {
@@ -257,7 +290,7 @@ impl Replay<'_> {
         let Some(signed) = &tag.signed else {
             return said("the review is not signed");
         };
-        let signer = match rules.people.verify(signed, review.at) {
+        let signer = match rules.people.verify_again(signed, review.at) {
             Ok(signer) => signer,
             Err(fault) => return Ok(Some(format!("the review's signature: {fault}"))),
         };
@@ -310,7 +343,9 @@ impl Replay<'_> {
     }
 
     fn landed(&mut self, index: u64, landed: &Landed) -> Found {
-        let found = replay::check(self.repo, self.record, &self.policy_ref, index, landed)?;
+        let Self { books, repo, .. } = self;
+        let policy_ref = &self.policy_ref;
+        let found = replay::check_by(books, repo, self.record, policy_ref, index, landed)?;
         if found.is_none() {
             let count = match (is_reviewed(landed), landed.mode) {
                 (true, _) => &mut self.history.reviewed,
@@ -342,7 +377,12 @@ impl Replay<'_> {
     }
 
     fn rules(&self, view: &View) -> Result<Result<Rulebook, RulebookError>, AdmitError> {
-        Ok(super::rules(self.repo, view, &self.policy_ref)?)
+        Ok(super::rules_by(
+            &self.books,
+            self.repo,
+            view,
+            &self.policy_ref,
+        )?)
     }
 
     /// Compares the end of the record with the refs; what is accepted and not recorded yet must hold

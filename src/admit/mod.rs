@@ -15,6 +15,7 @@ pub mod rehearse;
 pub mod replay;
 pub mod residual;
 pub mod settle;
+pub mod shares;
 pub mod standing;
 pub mod unknown;
 
@@ -24,7 +25,7 @@ use jiff::Timestamp;
 use sha2::{Digest, Sha256};
 
 use crate::gather::incoming::{self, InPush};
-use crate::gather::rulebook::{Rulebook, RulebookError, hex};
+use crate::gather::rulebook::{Rulebook, RulebookError, Rulebooks, hex};
 use crate::gather::{self, Bringer, Bringers, Desk, Gathered, Limits, Proposed, candidates};
 use crate::git::changes::changes;
 use crate::git::{GitError, RefValue, Repo};
@@ -161,7 +162,12 @@ impl From<Option<Oid>> for RefState {
 /// Everything that could not be established about the updates is in the verdict, as a refusal or as
 /// undecided; an error means that there is no verdict, and is never an accept.
 pub fn admit(asked: Asked<'_>) -> Result<Admission, AdmitError> {
-    match rules(asked.repo, &asked.view, asked.policy_ref)? {
+    admit_from(asked, &Rulebooks::default())
+}
+
+/// Decides, by rulebooks of which the last is kept.
+fn admit_from(asked: Asked<'_>, books: &Rulebooks) -> Result<Admission, AdmitError> {
+    match rules_by(books, asked.repo, &asked.view, asked.policy_ref)? {
         Ok(rules) => admit_by(asked, &rules),
         Err(error) => Ok(without_rules(&asked, &error)),
     }
@@ -173,9 +179,18 @@ pub(crate) fn rules(
     view: &View,
     policy_ref: &RefName,
 ) -> Result<Result<Rulebook, RulebookError>, RecordError> {
+    rules_by(&Rulebooks::default(), repo, view, policy_ref)
+}
+
+fn rules_by(
+    books: &Rulebooks,
+    repo: &Repo,
+    view: &View,
+    policy_ref: &RefName,
+) -> Result<Result<Rulebook, RulebookError>, RecordError> {
     let tip = view.tip(policy_ref)?.and_then(|tip| tip.oid);
     Ok(match tip {
-        Some(commit) => Rulebook::at(repo, &commit),
+        Some(commit) => books.at(repo, &commit),
         None => Err(RulebookError::Missing {
             file: crate::policy::parse::FILE,
             commit: Oid::zero(repo.format()),

@@ -5,7 +5,8 @@
 
 use std::collections::BTreeMap;
 
-use crate::gather::{Bringer, Bringers, Limits, Proposed, Rulebook};
+use crate::gather::rulebook::Rulebooks;
+use crate::gather::{Bringer, Bringers, Limits, Proposed};
 use crate::git::Repo;
 use crate::judge::facts::Pusher;
 use crate::judge::verdict::{Decision, UpdateVerdict};
@@ -18,7 +19,7 @@ use crate::wire::oid::Oid;
 use crate::wire::push::RefUpdate;
 use crate::wire::push_cert::PushCert;
 
-use super::{Admission, AdmitError, Asked, Step, admit};
+use super::{Admission, AdmitError, Asked, Step, admit_from};
 
 /// Answers from what an entry carries; knows nobody else.
 pub struct Carried(BTreeMap<Oid, Bringer>);
@@ -57,12 +58,30 @@ pub fn decide(
     landed: &Landed,
     received: &[Received],
 ) -> Result<Admission, AdmitError> {
+    decide_by(
+        &Rulebooks::default(),
+        repo,
+        view,
+        policy_ref,
+        landed,
+        received,
+    )
+}
+
+fn decide_by(
+    books: &Rulebooks,
+    repo: &Repo,
+    view: View,
+    policy_ref: &RefName,
+    landed: &Landed,
+    received: &[Received],
+) -> Result<Admission, AdmitError> {
     let pusher = match &landed.pusher {
         PusherId::Person(person) => Pusher::Person(person.clone()),
         PusherId::Unknown(name) => Pusher::Unknown(name.clone()),
     };
     let limits = Limits::from_names(&landed.limits).unwrap_or_default();
-    admit(Asked {
+    let asked = Asked {
         repo,
         view,
         policy_ref,
@@ -78,7 +97,8 @@ pub fn decide(
             new: landed.new,
             current: None,
         }],
-    })
+    };
+    admit_from(asked, books)
 }
 
 /// Returns whether an entry can change what is decided about a ref: an intent that it overtakes is
@@ -121,6 +141,25 @@ pub fn check(
     index: u64,
     landed: &Landed,
 ) -> Result<Option<String>, AdmitError> {
+    check_by(
+        &Rulebooks::default(),
+        repo,
+        record,
+        policy_ref,
+        index,
+        landed,
+    )
+}
+
+/// The same, by rulebooks of which the last is kept.
+pub(super) fn check_by(
+    books: &Rulebooks,
+    repo: &Repo,
+    record: &Record,
+    policy_ref: &RefName,
+    index: u64,
+    landed: &Landed,
+) -> Result<Option<String>, AdmitError> {
     let before = record.view_at(index)?;
     if let Some(why) = out_of_place(&before, landed)? {
         return Ok(Some(why));
@@ -128,7 +167,7 @@ pub fn check(
     let decided = record.decided(landed)?;
     if let Some(later) = overtaken(&before, policy_ref, landed)? {
         let view = record.view_at(later.end)?;
-        let now = decide(repo, view, policy_ref, landed, &decided.received)?;
+        let now = decide_by(books, repo, view, policy_ref, landed, &decided.received)?;
         // Where nothing protects the ref any more there is nothing to decide by.
         if !now.landings.is_empty() {
             return Ok(Some(format!(
@@ -138,15 +177,16 @@ pub fn check(
         }
     }
     let view = record.view_at(landed.size)?;
-    let again = decide(repo, view, policy_ref, landed, &decided.received)?;
+    let again = decide_by(books, repo, view, policy_ref, landed, &decided.received)?;
     if let Some(why) = unlike(landed, &decided, &again) {
         return Ok(Some(why));
     }
-    uncertified(repo, record, landed)
+    uncertified(books, repo, record, landed)
 }
 
 /// Holds a push certificate against the landing it stands beside: the pusher's own word for it.
 fn uncertified(
+    books: &Rulebooks,
     repo: &Repo,
     record: &Record,
     landed: &Landed,
@@ -169,7 +209,7 @@ fn uncertified(
         let why = format!("the push certificate does not move {}", landed.name);
         return Ok(Some(why));
     }
-    let people = match Rulebook::at(repo, &landed.policy.commit) {
+    let people = match books.at(repo, &landed.policy.commit) {
         Ok(rules) => rules.people,
         Err(error) => return Ok(Some(error.to_string())),
     };

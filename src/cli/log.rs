@@ -2,11 +2,12 @@
 
 use std::cell::RefCell;
 use std::io::IsTerminal as _;
+use std::path::{Path, PathBuf};
 
 use clap::Subcommand;
 use serde_json::{Value, json};
 
-use super::{CliError, Exit, Kind, Session, repository, site};
+use super::{CliError, Exit, Kind, Session, prove, repository, site};
 use crate::admit::adopt::{AdoptError, Adopting};
 use crate::admit::history::refs_against;
 use crate::admit::settle::{Outcome, Settled, Settling};
@@ -42,7 +43,12 @@ pub(super) enum Log {
         full: bool,
     },
     /// Check the log itself: signature, hashes, entries, evidence
-    Verify,
+    Verify {
+        /// Trust what this earlier checkpoint signs, and check only what came after
+        #[arg(long, value_name = "checkpoint")]
+        from: Option<PathBuf>,
+    },
+    Prove(prove::Prove),
     /// Close what a crash left open, and compare the refs with the record
     Reconcile,
     /// Take a protected ref as it is, unreviewed: an incident, for the host's admin
@@ -66,7 +72,8 @@ impl Log {
     pub(super) fn run(&self, session: &mut Session<'_>) -> Result<Exit, CliError> {
         match self {
             Self::Show { name, count, full } => show(name.as_deref(), *count, *full, session),
-            Self::Verify => verify(session),
+            Self::Verify { from } => verify(from.as_deref(), session),
+            Self::Prove(command) => command.run(session),
             Self::Reconcile => reconcile(session),
             Self::Adopt {
                 name,
@@ -151,9 +158,10 @@ fn reviewed_by(site: &Site, view: &View, entry: &Entry) -> Option<Vec<String>> {
     Some(people.iter().map(ToString::to_string).collect())
 }
 
-fn verify(session: &mut Session<'_>) -> Result<Exit, CliError> {
+fn verify(from: Option<&Path>, session: &mut Session<'_>) -> Result<Exit, CliError> {
     let site = site::open(session)?;
-    let report = site.record.verify().map_err(site::record)?;
+    let from = site::trusted(from, &site, session)?;
+    let report = site.record.verify_from(&from).map_err(site::record)?;
     let open = site.record.open_intents().map_err(site::record)?;
     // A push under way is no fault of the log: said, and no more.
     let fine = report.ok();
@@ -166,6 +174,7 @@ fn verify(session: &mut Session<'_>) -> Result<Exit, CliError> {
         let found = json!({
             "schema": "countersign.log-verify/v1",
             "ok": fine,
+            "from": report.from,
             "size": report.checkpoint.size,
             "root": hex(&report.checkpoint.root),
             "key": site.record.vkey(),

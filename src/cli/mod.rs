@@ -15,6 +15,7 @@ mod hook;
 mod log;
 mod people;
 mod policy;
+mod prove;
 mod repository;
 mod reviews;
 mod session;

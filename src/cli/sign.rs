@@ -174,7 +174,7 @@ impl Sign {
         Ok(Review {
             tag: format!("countersign/{verb}-{}", head.short()),
             remote: self.place.remote.clone(),
-            leaf: self.leaf(session, rules.as_ref().map(|rules| &rules.people))?,
+            leaf: self.leaf(session, rules.as_ref().map(|rules| &*rules.people))?,
             brings: brings(repo, &fetched, &head),
             head,
             tip,

@@ -1,8 +1,11 @@
 //! The enrolled repository that a command means.
 
-use super::{CliError, Kind, Session, repository};
+use std::path::Path;
+
+use super::{CliError, Kind, Session, prove, repository};
 use crate::gate::{GateError, Site};
-use crate::record::RecordError;
+use crate::record::{Checkpoint, RecordError};
+use crate::wire::note::MAX_NOTE;
 
 /// Opens it.
 pub(super) fn open(session: &Session<'_>) -> Result<Site, CliError> {
@@ -11,6 +14,22 @@ pub(super) fn open(session: &Session<'_>) -> Result<Site, CliError> {
         GateError::Record(error) => record(error),
         GateError::Server(_) | GateError::NoRecord(_) => CliError::new(Kind::Usage, error),
         other => CliError::new(Kind::Undecided, other),
+    })
+}
+
+/// Reads the checkpoint that a verifier trusts already; without one, that of the empty log.
+pub(super) fn trusted(
+    from: Option<&Path>,
+    site: &Site,
+    session: &Session<'_>,
+) -> Result<Checkpoint, CliError> {
+    let Some(path) = from else {
+        return Ok(Checkpoint::empty(&site.record.checkpoint().origin));
+    };
+    let bytes = prove::read(session, path, MAX_NOTE)?;
+    site.record.checkpoint_of(&bytes).map_err(|error| {
+        let context = format!("{}: no checkpoint of this log", path.display());
+        CliError::new(Kind::Refused, anyhow::Error::from(error).context(context))
     })
 }
 

@@ -1,11 +1,14 @@
 //! `countersign verify`.
 
+use std::path::{Path, PathBuf};
+
 use clap::Subcommand;
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::json;
 
-use super::{CliError, Exit, Session, repository, site};
+use super::{CliError, Exit, Session, prove, repository, site};
 use crate::admit::history::history;
+use crate::admit::shares::shares;
 use crate::admit::standing::{State, standing};
 use crate::gate::Site;
 use crate::report;
@@ -24,14 +27,20 @@ pub(super) enum Verify {
         onto: Option<String>,
     },
     /// Check the log, then decide every entry of it again and compare the refs
-    History,
+    History {
+        /// Trust what this earlier checkpoint signs, and check only what came after
+        #[arg(long, value_name = "checkpoint")]
+        from: Option<PathBuf>,
+    },
+    Proof(prove::Proof),
 }
 
 impl Verify {
     pub(super) fn run(&self, session: &mut Session<'_>) -> Result<Exit, CliError> {
         match self {
             Self::Commit { commit, onto } => one(commit, onto.as_deref(), session),
-            Self::History => all(session),
+            Self::History { from } => all(from.as_deref(), session),
+            Self::Proof(command) => command.run(session),
         }
     }
 }
@@ -77,9 +86,10 @@ fn resolve(session: &Session<'_>, site: &Site, commit: &str) -> Result<Oid, CliE
     super::git::revision(session, &site.repo, commit)
 }
 
-fn all(session: &mut Session<'_>) -> Result<Exit, CliError> {
+fn all(from: Option<&Path>, session: &mut Session<'_>) -> Result<Exit, CliError> {
     let site = site::open(session)?;
-    let log = site.record.verify().map_err(site::record)?;
+    let from = site::trusted(from, &site, session)?;
+    let log = site.record.verify_from(&from).map_err(site::record)?;
     if !log.ok() {
         if session.json() {
             let problems = log
@@ -99,11 +109,14 @@ fn all(session: &mut Session<'_>) -> Result<Exit, CliError> {
         return Ok(Exit::Refused);
     }
     site.record.distrust_index().map_err(site::record)?;
-    let bar = ProgressBar::new(log.checkpoint.size);
+    let bar = ProgressBar::new(log.checkpoint.size.saturating_sub(log.from));
     if let Ok(style) = ProgressStyle::with_template("{bar:40} {pos}/{len} entries, {eta} left") {
         bar.set_style(style);
     }
-    let found = history(&site.repo, &site.record, &mut |done| bar.set_position(done));
+    let shares = shares(log.from..site.record.size());
+    let found = history(&site.repo, &site.record, &shares, &mut |done| {
+        bar.set_position(done);
+    });
     bar.finish_and_clear();
     let found = found.map_err(site::unread)?;
     if session.json() {
@@ -114,6 +127,7 @@ fn all(session: &mut Session<'_>) -> Result<Exit, CliError> {
         let told = json!({
             "schema": "countersign.verify-history/v1",
             "ok": found.problems.is_empty(),
+            "from": log.from,
             "entries": found.entries,
             "reviews": found.reviews,
             "reviewed": found.reviewed,

@@ -420,7 +420,7 @@ pub(crate) fn key_state(people: &People, review: &Review) -> Option<ReviewState>
     let Some(signed) = signed(review) else {
         return Some(ReviewState::Unknown);
     };
-    match people.verify(&signed, review.at) {
+    match people.verify_again(&signed, review.at) {
         Ok(signer) if signer.person == review.person => None,
         Err(SignatureFault::Revoked(_)) => Some(ReviewState::KeyRevoked),
         _ => Some(ReviewState::Unknown),

@@ -22,7 +22,7 @@ use super::coverage;
 use super::described;
 use super::hands::{self, Hands};
 use super::hidden;
-use super::rulebook::{Rulebook, RulebookError};
+use super::rulebook::RulebookError;
 use super::steps;
 use super::{Desk, GatherError, Proposed, fault_code, git_notice, notice};
 
@@ -325,7 +325,7 @@ fn step(
     let mut new_rules = None;
     if facts.name == *desk.policy_ref {
         facts.changes_policy = touches_policy(&paths);
-        match Rulebook::at(desk.repo, to) {
+        match desk.rules.beside(desk.repo, to) {
             Ok(rulebook) => new_rules = Some(rulebook),
             Err(error) => facts.notices.push(rulebook_notice(&error)),
         }

@@ -1,6 +1,7 @@
 //! Policy and people as they stand at one commit, with the digest that names them.
 
 use std::cell::RefCell;
+use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
 
@@ -28,10 +29,15 @@ pub struct Rulebook {
     /// The commit it was read from, and SHA-256 over every file that belongs to it.
     pub id: PolicyId,
     /// `people.toml` and the key files it names.
-    pub people: People,
+    pub people: Arc<People>,
     /// `policy.toml`.
-    pub policy: Policy,
+    pub policy: Arc<Policy>,
+    /// All that it was read from.
+    source: Source,
 }
+
+/// What stands at [`FOLDER`] and at each path of [`OWNERS_FILES`].
+type Source = Vec<Option<(FileMode, Oid)>>;
 
 /// Why a commit gives no rulebook.
 #[derive(Debug, thiserror::Error)]
@@ -68,19 +74,43 @@ impl Rulebook {
     ///
     /// Depends on the commit alone: no clock, no configuration.
     pub fn at(repo: &Repo, commit: &Oid) -> Result<Self, RulebookError> {
-        let reader = Reader {
-            repo,
-            commit: *commit,
-            tree: repo.commit(commit)?.tree,
-        };
-        let people = reader.people()?;
-        let text = reader.must(crate::policy::parse::FILE)?;
-        let policy = Policy::parse(&text, &people).map_err(Box::new)?;
+        Reader::new(repo, commit)?.read()
+    }
+
+    /// Reads the rulebook of another commit, which mostly is the same one.
+    pub fn beside(&self, repo: &Repo, commit: &Oid) -> Result<Self, RulebookError> {
+        let reader = Reader::new(repo, commit)?;
+        // Whatever cannot be looked up has its error in its order.
+        if reader.source().ok().as_ref() != Some(&self.source) {
+            return reader.read();
+        }
         let id = PolicyId {
             commit: *commit,
-            digest: reader.digest()?,
+            digest: self.id.digest.clone(),
         };
-        Ok(Self { id, people, policy })
+        Ok(Self {
+            id,
+            people: Arc::clone(&self.people),
+            policy: Arc::clone(&self.policy),
+            source: self.source.clone(),
+        })
+    }
+}
+
+/// The rulebook that was read last: in a long replay it seldom changes.
+#[derive(Debug, Default)]
+pub struct Rulebooks(RefCell<Option<Rulebook>>);
+
+impl Rulebooks {
+    /// Reads the rulebook of a commit, as [`Rulebook::at`] does.
+    pub fn at(&self, repo: &Repo, commit: &Oid) -> Result<Rulebook, RulebookError> {
+        let last = self.0.borrow().clone();
+        let read = match last {
+            Some(last) => last.beside(repo, commit)?,
+            None => Rulebook::at(repo, commit)?,
+        };
+        self.0.replace(Some(read.clone()));
+        Ok(read)
     }
 }
 
@@ -90,7 +120,37 @@ struct Reader<'r> {
     tree: Oid,
 }
 
-impl Reader<'_> {
+impl<'r> Reader<'r> {
+    fn new(repo: &'r Repo, commit: &Oid) -> Result<Self, RulebookError> {
+        Ok(Self {
+            repo,
+            commit: *commit,
+            tree: repo.commit(commit)?.tree,
+        })
+    }
+
+    fn source(&self) -> Result<Source, RulebookError> {
+        let paths = std::iter::once(FOLDER).chain(OWNERS_FILES.iter().copied());
+        let found = paths.map(|path| self.repo.file_at(&self.tree, path.as_bytes()));
+        Ok(found.collect::<Result<_, _>>()?)
+    }
+
+    fn read(&self) -> Result<Rulebook, RulebookError> {
+        let people = self.people()?;
+        let text = self.must(crate::policy::parse::FILE)?;
+        let policy = Policy::parse(&text, &people).map_err(Box::new)?;
+        let id = PolicyId {
+            commit: self.commit,
+            digest: self.digest()?,
+        };
+        Ok(Rulebook {
+            id,
+            people: Arc::new(people),
+            policy: Arc::new(policy),
+            source: self.source()?,
+        })
+    }
+
     fn people(&self) -> Result<People, RulebookError> {
         let text = self.must(crate::people::parse::FILE)?;
         // What git says about a key file, for the parser only knows that there is none.

@@ -1,5 +1,6 @@
 //! Who may vouch, and with what: `.countersign/people.toml`.
 
+mod answers;
 pub mod authority;
 pub mod document;
 pub mod edit;
@@ -29,7 +30,16 @@ use serde::{Deserialize, Serialize};
 
 /// A person's name in `people.toml`: `[a-z0-9][a-z0-9-]{0,38}`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String")]
 pub struct PersonName(String);
+
+impl TryFrom<String> for PersonName {
+    type Error = &'static str;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        Self::new(&text).ok_or("not a person's name")
+    }
+}
 
 impl PersonName {
     /// Returns the name if it follows the grammar.
@@ -118,6 +128,8 @@ pub struct People {
     pub authorities: Vec<Authority>,
     /// Of the keys above, made when it is first asked.
     pub(crate) index: OnceLock<index::Index>,
+    /// What is asked again and again.
+    pub(crate) answers: answers::Answers,
 }
 
 impl Term {

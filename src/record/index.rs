@@ -6,7 +6,7 @@
 //! all of them together against the checkpoint's root. Answers are rows of positions: entries
 //! themselves are always read from the log.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -23,9 +23,13 @@ use super::{Checkpoint, Record, RecordError, disk, hex, log};
 use crate::judge::verdict::Decision;
 use crate::policy::Mode;
 use crate::wire::name::RefName;
+use crate::wire::note::NoteKey;
 use crate::wire::oid::Oid;
 use crate::wire::review::{ReviewMessage, ReviewVerb};
 use crate::wire::tag::Tag;
+
+/// The file of an index of one's own.
+const PASSING: &str = "index.db";
 
 /// Changes whenever the tables, or what is put in them, do.
 const VERSION: i64 = 1;
@@ -106,16 +110,30 @@ impl Record {
         Ok(Some((size, is_of_log)))
     }
 
-    /// Puts an index in memory, built from the log, in the place of `index.db`.
+    /// Puts an index of one's own, built from the log, in the place of `index.db`.
     ///
-    /// For verifiers: whoever could write to the disk could have written that file too. Call it
-    /// before the first view is taken.
+    /// For verifiers: whoever could write to the record could have written that file too. Call it
+    /// before the first view is taken. It stands in a temporary folder while the record is open.
     pub fn distrust_index(&self) -> Result<(), RecordError> {
-        let fresh = Rc::new(in_memory()?);
+        let temporary = std::env::temp_dir();
+        let folder =
+            tempfile::tempdir_in(&temporary).map_err(|error| disk::at(&temporary, error))?;
+        let db = passing(&folder.path().join(PASSING))?;
+        reset(&db)?;
+        let fresh = Rc::new(db);
         let used = Rc::clone(self.index.get_or_init(|| Rc::clone(&fresh)));
-        match Rc::ptr_eq(&used, &fresh) {
+        match Rc::ptr_eq(&used, &fresh) && self.passing.set(folder).is_ok() {
             true => Ok(()),
             false => Err(RecordError::damaged("index.db", "in use already")),
+        }
+    }
+
+    /// Returns what another thread opens this record by.
+    pub fn door(&self) -> Door {
+        Door {
+            dir: self.dir.clone(),
+            key: self.key.clone(),
+            index: self.passing.get().map(|folder| folder.path().join(PASSING)),
         }
     }
 
@@ -185,6 +203,39 @@ impl Record {
         tx.commit()?;
         Ok(())
     }
+}
+
+/// A record for another thread, with the same index; must not outlive it.
+#[derive(Clone, Debug)]
+pub struct Door {
+    dir: PathBuf,
+    key: NoteKey,
+    index: Option<PathBuf>,
+}
+
+impl Door {
+    /// Opens it, at the checkpoint that is on disk now.
+    pub fn open(&self) -> Result<Record, RecordError> {
+        let record = Record::open(&self.dir)?;
+        if record.key != self.key {
+            return Err(RecordError::KeyMismatch(self.dir.join("log/vkey")));
+        }
+        if let Some(path) = &self.index {
+            let db = Rc::new(passing(path)?);
+            record.index.get_or_init(|| db);
+        }
+        Ok(record)
+    }
+}
+
+/// Opens an index that nobody needs after a crash.
+fn passing(path: &Path) -> Result<Connection, RecordError> {
+    let db = Connection::open(path)?;
+    db.busy_timeout(Duration::from_secs(20))?;
+    db.query_row("PRAGMA journal_mode = MEMORY", [], |_| Ok(()))?;
+    db.execute_batch("PRAGMA synchronous = OFF; PRAGMA cache_size = -32768")?;
+    keep_plans(&db)?;
+    Ok(db)
 }
 
 impl Frontier {

@@ -12,6 +12,7 @@
 //! the width its checkpoint gives it, and that part never changes. The next append writes over
 //! them.
 
+use std::cell::OnceCell;
 use std::fs::File;
 use std::ops::Range;
 use std::path::Path;
@@ -88,6 +89,8 @@ impl Record {
             key,
             checkpoint: checkpoint.into(),
             index: Default::default(),
+            passing: OnceCell::new(),
+            recent: Default::default(),
         })
     }
 
@@ -212,6 +215,11 @@ impl Record {
         let bytes = disk::read(&path, MAX_CHECKPOINT)?
             .ok_or_else(|| RecordError::Missing(self.dir.clone()))?;
         String::from_utf8(bytes).map_err(|_| RecordError::damaged("log/checkpoint", "not UTF-8"))
+    }
+
+    /// Reads a checkpoint from elsewhere, which the key of this log must have signed.
+    pub fn checkpoint_of(&self, bytes: &[u8]) -> Result<Checkpoint, CheckpointError> {
+        Checkpoint::open(bytes, &self.key)
     }
 
     /// Returns the proof that entry `index` is in the log of `size` entries (RFC 6962 2.1.1).

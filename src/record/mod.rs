@@ -26,6 +26,7 @@ mod key;
 mod log;
 mod process;
 pub mod proof;
+mod prove;
 mod received;
 pub mod tiles;
 mod verify;
@@ -36,9 +37,11 @@ mod tests;
 
 pub use checkpoint::{Checkpoint, CheckpointError};
 pub use incidents::OnRecord;
+pub use index::Door;
 pub use intents::Intent;
 pub use log::Lock;
 pub use process::Process;
+pub use prove::{ProofError, Proven, verify_proof};
 pub use verify::{Problem, Report};
 pub use view::{Tip, TipKind, View};
 
@@ -65,6 +68,9 @@ pub struct Record {
     key: NoteKey,
     checkpoint: RefCell<Checkpoint>,
     index: OnceCell<Rc<Connection>>,
+    /// Where an index of one's own stands.
+    passing: OnceCell<tempfile::TempDir>,
+    recent: Rc<RefCell<view::Recent>>,
 }
 
 /// What went wrong with the record; none of these is ever a reason to accept.

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 
 use super::entry::{DecisionId, Entry};
 use super::proof::{self, Frontier, Hash, leaf_hash};
-use super::tiles::{Stored, TILE_WIDTH, Tiles, complete};
+use super::tiles::{Stored, TILE_WIDTH, Tiles, complete, row_len};
 use super::{Checkpoint, Record, RecordError, index, log};
 
 /// Problems beyond this many are counted, not listed.
@@ -17,7 +17,9 @@ const MAX_PROBLEMS: usize = 100;
 pub struct Report {
     /// The checkpoint that was checked against.
     pub checkpoint: Checkpoint,
-    /// How many entries of each kind.
+    /// The size of the checkpoint that was trusted: what is before it was not read again.
+    pub from: u64,
+    /// How many entries of each kind came after.
     pub kinds: BTreeMap<&'static str, u64>,
     /// How many pieces of evidence entries rest on.
     pub evidence: u64,
@@ -51,6 +53,15 @@ impl Record {
     /// at a time is held, and a time for each entry. An error is returned only where checking
     /// cannot go on.
     pub fn verify(&self) -> Result<Report, RecordError> {
+        let origin = self.checkpoint().origin;
+        self.verify_from(&Checkpoint::empty(&origin))
+    }
+
+    /// Checks that the log continues the one that was trusted, and whatever came after it.
+    ///
+    /// What was before is taken as it was then: of its tiles only those are read that the hashes
+    /// of what came after are computed with, and of its entries only the times of the last.
+    pub fn verify_from(&self, trusted: &Checkpoint) -> Result<Report, RecordError> {
         let checkpoint = self.disk_checkpoint()?;
         let log = self.log_dir();
         let size = checkpoint.size;
@@ -59,18 +70,27 @@ impl Record {
             tiles: Tiles { dir: &log, size },
             frontier: Frontier::default(),
             rows: Vec::new(),
+            earlier: None,
             latest: Vec::new(),
             report: Report {
                 checkpoint,
+                from: trusted.size,
                 kinds: BTreeMap::new(),
                 evidence: 0,
                 problems: Vec::new(),
                 omitted: 0,
             },
         };
-        for number in 0..size.div_ceil(TILE_WIDTH) {
+        if let Err(error) = check.resume(trusted) {
+            check.problem(None, &error);
+            return Ok(check.report);
+        }
+        for number in trusted.size / TILE_WIDTH..size.div_ceil(TILE_WIDTH) {
             match check.tiles.bundle(number) {
-                Ok(bundle) => bundle.iter().for_each(|stored| check.entry(stored)),
+                Ok(bundle) => bundle
+                    .iter()
+                    .filter(|stored| stored.index >= trusted.size)
+                    .for_each(|stored| check.entry(stored)),
                 Err(error) => {
                     // Without these leaves no later hash can be checked.
                     check.problem(None, &error);
@@ -106,17 +126,79 @@ struct Check<'a> {
     frontier: Frontier,
     /// For each level its next tile's number, and that tile's hashes so far.
     rows: Vec<(u64, Vec<Hash>)>,
-    /// The latest time up to and with each entry.
+    /// The latest time known of what was trusted.
+    earlier: Option<Timestamp>,
+    /// The latest time up to and with each entry after that.
     latest: Vec<Timestamp>,
     report: Report,
 }
 
 impl Check<'_> {
+    /// Goes on from the right edge of the trusted tree, which the tiles must give.
+    ///
+    /// Its root is computed from every hash of the tiles that are not full at its size, and from
+    /// one of each that is.
+    fn resume(&mut self, trusted: &Checkpoint) -> Result<(), RecordError> {
+        let size = trusted.size;
+        if size > self.tiles.size {
+            let why = format!("shorter than the {size} entries that are trusted");
+            return Err(RecordError::damaged("log", why));
+        }
+        let before = Tiles {
+            dir: self.tiles.dir,
+            size,
+        };
+        self.frontier = Frontier::at(&before, size)?;
+        if self.frontier.root() != trusted.root {
+            let why = format!("it does not continue the {size} entries that are trusted");
+            return Err(RecordError::damaged("log", why));
+        }
+        for level in 0.. {
+            let len = row_len(level, size);
+            if len == 0 {
+                break;
+            }
+            let number = len / TILE_WIDTH;
+            let row = match len.is_multiple_of(TILE_WIDTH) {
+                true => Vec::new(),
+                false => before.hashes(level, number)?,
+            };
+            self.rows.push((number, row));
+        }
+        self.earlier = self.latest_before(size)?;
+        Ok(())
+    }
+
+    /// Returns the latest time in the last bundle of the first `size` entries.
+    fn latest_before(&self, size: u64) -> Result<Option<Timestamp>, RecordError> {
+        let Some(last) = size.checked_sub(1) else {
+            return Ok(None);
+        };
+        let mut latest = None;
+        for stored in self.tiles.bundle(last / TILE_WIDTH)? {
+            if stored.index < size {
+                let entry = log::decode(stored.index, &stored.bytes)?;
+                latest = latest.max(Some(entry.at()));
+            }
+        }
+        Ok(latest)
+    }
+
+    /// Returns the latest time of the first `size` entries, as far as it is known.
+    fn latest_at(&self, size: u64) -> Result<Option<Timestamp>, RecordError> {
+        let Some(after) = size.checked_sub(self.report.from) else {
+            return self.latest_before(size);
+        };
+        let place = usize::try_from(after).unwrap_or(usize::MAX).checked_sub(1);
+        let known = place.and_then(|place| self.latest.get(place).copied());
+        Ok(known.or(self.earlier))
+    }
+
     fn entry(&mut self, stored: &Stored) {
         let leaf = leaf_hash(&stored.bytes);
         self.frontier.push(leaf);
         self.hash(leaf);
-        let known = self.latest.last().copied();
+        let known = self.latest.last().copied().or(self.earlier);
         match log::decode(stored.index, &stored.bytes) {
             Ok(entry) => {
                 let latest = known.map_or(entry.at(), |known| known.max(entry.at()));
@@ -140,10 +222,10 @@ impl Check<'_> {
             if landed.size > index {
                 self.problem(Some(index), &"judged by entries that came after it");
             }
-            let size = usize::try_from(landed.size.min(index)).unwrap_or(usize::MAX);
-            known = size
-                .checked_sub(1)
-                .and_then(|last| self.latest.get(last).copied());
+            known = match self.latest_at(landed.size.min(index)) {
+                Ok(known) => known,
+                Err(error) => return self.problem(Some(index), &error),
+            };
             if let Some(sha256) = &landed.certificate {
                 self.report.evidence = self.report.evidence.saturating_add(1);
                 if let Err(error) = self.record.evidence(sha256) {

@@ -1,6 +1,7 @@
 //! The record as of one size: the questions that judging asks of it.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::PathBuf;
 use std::rc::Rc;
 
@@ -19,6 +20,8 @@ use crate::wire::oid::Oid;
 
 /// The most reviews of one head for one ref that are read.
 const MOST_OF_HEAD: usize = 10_000;
+/// The most bytes that entries have in the log which are kept after they were read.
+const MOST_RECENT: usize = 8 << 20;
 
 /// Answers from the entries below one size; what is appended later does not show.
 #[derive(Clone, Debug)]
@@ -38,10 +41,28 @@ struct Layer {
 
 #[derive(Clone, Debug)]
 enum Bodies {
-    /// The folder of the log.
-    Log(PathBuf),
+    /// The folder of the log, and what was read there.
+    Log(PathBuf, Rc<RefCell<Recent>>),
     /// From `first` on.
     Memory(Vec<Entry>),
+}
+
+/// Entries that were read lately: one landing after the other asks for mostly the same.
+#[derive(Debug, Default)]
+pub(super) struct Recent {
+    entries: HashMap<u64, Entry>,
+    /// What they take in the log.
+    bytes: usize,
+}
+
+impl Recent {
+    fn keep(&mut self, index: u64, entry: &Entry, bytes: usize) {
+        if self.bytes.saturating_add(bytes) > MOST_RECENT {
+            *self = Self::default();
+        }
+        self.bytes = self.bytes.saturating_add(bytes);
+        self.entries.insert(index, entry.clone());
+    }
 }
 
 /// Where a ref stood.
@@ -89,7 +110,7 @@ impl Record {
                 db: self.index()?,
                 first: 0,
                 end: size,
-                bodies: Bodies::Log(self.log_dir()),
+                bodies: Bodies::Log(self.log_dir(), Rc::clone(&self.recent)),
             }],
         })
     }
@@ -431,7 +452,10 @@ impl Layer {
                 .and_then(|place| entries.get(place))
                 .cloned()
                 .ok_or_else(|| not_there(index)),
-            Bodies::Log(dir) => {
+            Bodies::Log(dir, recent) => {
+                if let Some(entry) = recent.borrow().entries.get(&index) {
+                    return Ok(entry.clone());
+                }
                 let (start, len): (i64, i64) = self
                     .db
                     .prepare_cached("SELECT start, len FROM entry WHERE idx = ?1")?
@@ -444,7 +468,9 @@ impl Layer {
                     .ok()
                     .filter(|len| *len <= super::entry::MAX_ENTRY)
                     .ok_or_else(|| not_there(index))?;
-                log::decode(index, &tiles.entry_at(index, unsigned(start), len)?)
+                let entry = log::decode(index, &tiles.entry_at(index, unsigned(start), len)?)?;
+                recent.borrow_mut().keep(index, &entry, len);
+                Ok(entry)
             }
         }
     }

@@ -191,6 +191,9 @@ fn verb(review: &Review) -> &'static str {
 /// Says what checking the log found.
 pub fn verified(report: &Report, open: &[Intent]) -> String {
     let mut text = format!("the log has {} entries", report.checkpoint.size);
+    if report.from > 0 {
+        text += &format!(", the first {} trusted", report.from);
+    }
     for (kind, count) in &report.kinds {
         text += &format!(", {count} {kind}");
     }
@@ -354,14 +357,14 @@ pub fn history(found: &History) -> String {
     text
 }
 
-fn blank(header: &[&str]) -> Table {
+pub(super) fn blank(header: &[&str]) -> Table {
     let mut table = Table::new();
     table.load_style(presets::NOTHING).set_header(header);
     table
 }
 
 /// Returns the table without blanks at line ends.
-fn lines(table: &Table) -> String {
+pub(super) fn lines(table: &Table) -> String {
     table
         .to_string()
         .lines()

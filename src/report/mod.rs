@@ -16,6 +16,7 @@ pub mod log;
 pub mod patch;
 pub mod people;
 pub mod plain;
+pub mod proof;
 pub mod reply;
 pub mod reviews;
 pub mod sarif;

@@ -11,6 +11,7 @@ pub mod fold;
 pub mod hidden;
 pub mod ident;
 pub mod keybox;
+pub mod log_proof;
 mod look_alike;
 pub mod name;
 pub mod note;

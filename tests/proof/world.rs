@@ -375,7 +375,7 @@ fn blob(person: &str) -> Vec<u8> {
 }
 
 /// Signs as `ssh-keygen -Y sign -n git` does.
-fn sign(person: &str, message: &[u8]) -> Vec<u8> {
+pub(crate) fn sign(person: &str, message: &[u8]) -> Vec<u8> {
     let digest = Sha512::digest(message);
     let to_be_signed = [b"SSHSIG", &strings(&[b"git", b"", b"sha512", &digest])[..]].concat();
     let signature = key(person).sign(&to_be_signed).to_bytes();

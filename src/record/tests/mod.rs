@@ -5,6 +5,7 @@ mod faults;
 mod index;
 mod log;
 mod notes;
+mod oracles;
 mod views;
 
 use std::collections::BTreeMap;

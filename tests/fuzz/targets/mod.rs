@@ -12,7 +12,7 @@ mod text;
 pub(crate) use config::{pattern, people, place, policy};
 pub(crate) use lists::{allowed_signers, keyring};
 pub(crate) use objects::{commit, hook_lines, ident, push_cert, ref_writes, tag, tree};
-pub(crate) use record::{entry, intent, note};
+pub(crate) use record::{entry, intent, log_proof, note};
 pub(crate) use signatures::{
     armor, openpgp_key, openpgp_signature, ssh_certificate, ssh_key, sshsig, verify,
 };
@@ -36,6 +36,7 @@ pub(crate) const TARGETS: &[(&str, Target)] = &[
     ("ident", ident),
     ("intent", intent),
     ("keyring", keyring),
+    ("log_proof", log_proof),
     ("merge_lines", merge_lines),
     ("note", note),
     ("openpgp_key", openpgp_key),

@@ -2,7 +2,9 @@
 
 use bstr::ByteSlice;
 use countersign::record::entry::Entry;
-use countersign::record::{Checkpoint, Intent};
+use countersign::record::proof::leaf_hash;
+use countersign::record::{Checkpoint, Intent, ProofError, verify_proof};
+use countersign::wire::log_proof::{LogProof, MAX_PATH};
 use countersign::wire::note::{Note, NoteKey, NoteSigner};
 
 /// An entry that is read is written as the same bytes.
@@ -26,6 +28,34 @@ pub(crate) fn intent(raw: &[u8]) -> bool {
     assert_eq!(
         (read.id, read.at, read.size),
         (intent.id, intent.at, intent.size)
+    );
+    true
+}
+
+/// A proof that is read is written as the same bytes; without the log's signature it proves nothing,
+/// and with it no other entry than that of its root.
+pub(crate) fn log_proof(raw: &[u8]) -> bool {
+    let signer = NoteSigner::from_seed("example.com/log", &[1; 32]).unwrap();
+    let Ok(mut proof) = LogProof::parse(raw) else {
+        return false;
+    };
+    assert_eq!(proof.to_string().as_bytes().as_bstr(), raw.as_bstr());
+    assert!(proof.path.len() <= MAX_PATH);
+    let of_log = proof.checkpoint.verify(signer.public()).is_ok();
+    assert!(of_log || verify_proof(raw, signer.public(), None).is_err());
+    // A log of one entry: its proof has no path, and there is no other index.
+    let entry = proof.extra.take().unwrap_or_default();
+    let checkpoint = Checkpoint {
+        origin: "example.com/log".to_owned(),
+        size: 1,
+        root: leaf_hash(&entry),
+    };
+    proof.checkpoint = checkpoint.sign(&signer);
+    let found = verify_proof(proof.to_string().as_bytes(), signer.public(), Some(&entry));
+    let is_included = proof.index == 0 && proof.path.is_empty();
+    assert_eq!(
+        matches!(found, Ok(_) | Err(ProofError::Entry(_))),
+        is_included
     );
     true
 }

@@ -1,0 +1,186 @@
+//! `countersign log prove` and `countersign verify proof`: what an entry says, away from the record.
+
+use std::fs::File;
+use std::io::Read as _;
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+use serde_json::json;
+
+use super::{CliError, Exit, Kind, Session, repository, site};
+use crate::admit::standing::{State, standing};
+use crate::gate::Site;
+use crate::record::entry::MAX_ENTRY;
+use crate::record::verify_proof;
+use crate::report;
+use crate::wire::log_proof::MAX_PROOF;
+use crate::wire::note::{MAX_NOTE, NoteKey};
+use crate::wire::oid::Oid;
+
+/// Write a proof that an entry is in the log, for those who have only its key
+#[derive(Debug, Args)]
+pub(super) struct Prove {
+    /// The entry
+    #[arg(value_name = "index", required_unless_present = "commit")]
+    index: Option<u64>,
+    /// The entry that makes this commit reviewed
+    #[arg(long, value_name = "commit", conflicts_with = "index")]
+    commit: Option<String>,
+    /// On this ref (default: on any recorded one)
+    #[arg(long, value_name = "ref", requires = "commit")]
+    onto: Option<String>,
+    /// Write to this file (by custom `.tlog-proof`) instead of standard output
+    #[arg(short = 'o', value_name = "file")]
+    output: Option<PathBuf>,
+}
+
+impl Prove {
+    pub(super) fn run(&self, session: &mut Session<'_>) -> Result<Exit, CliError> {
+        let site = site::open(session)?;
+        let index = match (self.index, &self.commit) {
+            (Some(index), _) => index,
+            (None, Some(commit)) => self.reviewed(commit, &site, session)?,
+            (None, None) => return Err(CliError::words(Kind::Usage, "which entry?")),
+        };
+        let proof = site.record.prove(index).map_err(|error| match error {
+            crate::record::RecordError::Beyond { .. } => CliError::new(Kind::Usage, error),
+            other => site::record(other),
+        })?;
+        let text = proof.to_string();
+        if let Some(path) = &self.output {
+            let path = session.dir().join(path);
+            std::fs::write(&path, &text).map_err(|error| at(&path, error))?;
+        }
+        if session.json() {
+            let told = json!({
+                "schema": "countersign.log-prove/v1",
+                "index": index,
+                "key": site.record.vkey(),
+                "proof": text,
+            });
+            session.print(&format!("{told}\n"))?;
+        } else if self.output.is_none() {
+            session.print(&text)?;
+        }
+        Ok(Exit::Fine)
+    }
+
+    /// The entry that makes a commit reviewed; nothing else is worth a proof of that commit.
+    fn reviewed(&self, commit: &str, site: &Site, session: &Session<'_>) -> Result<u64, CliError> {
+        let oid = match commit.parse::<Oid>() {
+            Ok(oid) => oid,
+            Err(_) => super::git::revision(session, &site.repo, commit)?,
+        };
+        let onto = self.onto.as_deref().map(repository::full_name);
+        let policy_ref = &site.server.policy_ref;
+        let found = standing(&site.repo, &site.record, policy_ref, &oid, onto.as_ref())
+            .map_err(site::unread)?;
+        match (found.state, found.index) {
+            (State::Reviewed, Some(index)) => Ok(index),
+            (_, index) => {
+                let words = report::log::standing(&oid, &found);
+                let error = CliError::words(Kind::Refused, words.trim_end());
+                let hint = |index| format!("countersign log prove {index} proves that entry");
+                Err(error.hint(index.map(hint)))
+            }
+        }
+    }
+}
+
+/// Verify a proof offline, with nothing but the log's key
+#[derive(Debug, Args)]
+pub(super) struct Proof {
+    /// The proof
+    #[arg(value_name = "file")]
+    file: PathBuf,
+    /// The log's verifier line, or a file that holds it (`log/vkey`)
+    #[arg(long, value_name = "key")]
+    key: String,
+    /// The entry, where the proof does not carry it
+    #[arg(long, value_name = "file")]
+    entry: Option<PathBuf>,
+    /// Exit 0 only where this commit (a full id) is reviewed by the entry
+    #[arg(long, value_name = "oid")]
+    commit: Option<String>,
+    /// Exit 0 only where what is reviewed landed on this ref
+    #[arg(long, value_name = "ref")]
+    onto: Option<String>,
+}
+
+impl Proof {
+    pub(super) fn run(&self, session: &mut Session<'_>) -> Result<Exit, CliError> {
+        let commit = self.commit.as_deref();
+        if let Some(commit) = commit.filter(|commit| commit.parse::<Oid>().is_err()) {
+            let message = format!("{commit} is no full id: there is no repository to ask here");
+            return Err(CliError::words(Kind::Usage, message));
+        }
+        let key = self.key(session)?;
+        let bytes = read(session, &self.file, MAX_PROOF)?;
+        let entry = match &self.entry {
+            Some(path) => Some(read(session, path, MAX_ENTRY)?),
+            None => None,
+        };
+        let proven = match verify_proof(&bytes, &key, entry.as_deref()) {
+            Ok(proven) => proven,
+            Err(error) => return refused(session, error.to_string()),
+        };
+        let onto = self.onto.as_deref().map(repository::full_name);
+        let onto = onto.map(|name| name.to_string());
+        let asked = commit.is_some() || onto.is_some();
+        let why = asked
+            .then(|| report::proof::unlike(&proven, commit, onto.as_deref()))
+            .flatten();
+        if session.json() {
+            let mut told = report::proof::json(&proven)
+                .map_err(|error| CliError::new(Kind::Undecided, error))?;
+            if let (Some(why), Some(told)) = (&why, told.as_object_mut()) {
+                told.insert("ok".to_owned(), json!(false));
+                told.insert("why".to_owned(), json!(why));
+            }
+            session.print(&format!("{told}\n"))?;
+        } else {
+            session.print(&report::proof::table(&proven))?;
+        }
+        match why {
+            None => Ok(Exit::Fine),
+            Some(why) => Err(CliError::words(Kind::Refused, why)),
+        }
+    }
+
+    /// A verifier line has a plus sign and names no file here.
+    fn key(&self, session: &Session<'_>) -> Result<NoteKey, CliError> {
+        let path = session.dir().join(&self.key);
+        let line = match path.exists() {
+            true => String::from_utf8(read(session, &path, MAX_NOTE)?)
+                .map_err(|error| CliError::new(Kind::Usage, error))?,
+            false => self.key.clone(),
+        };
+        NoteKey::parse(line.trim_end_matches('\n')).map_err(|error| {
+            CliError::new(Kind::Usage, anyhow::Error::from(error).context("--key"))
+        })
+    }
+}
+
+fn refused(session: &mut Session<'_>, why: String) -> Result<Exit, CliError> {
+    if session.json() {
+        let told = json!({"schema": "countersign.verify-proof/v1", "ok": false, "why": why});
+        session.print(&format!("{told}\n"))?;
+    }
+    Err(CliError::words(Kind::Refused, why))
+}
+
+/// Reads a file that the user named, at most so many bytes of it and one more.
+pub(super) fn read(session: &Session<'_>, path: &Path, limit: usize) -> Result<Vec<u8>, CliError> {
+    let path = session.dir().join(path);
+    let mut bytes = Vec::new();
+    let limit = u64::try_from(limit).unwrap_or(u64::MAX);
+    File::open(&path)
+        .and_then(|file| file.take(limit.saturating_add(1)).read_to_end(&mut bytes))
+        .map_err(|error| at(&path, error))?;
+    Ok(bytes)
+}
+
+fn at(path: &Path, error: std::io::Error) -> CliError {
+    let context = path.display().to_string();
+    CliError::new(Kind::Usage, anyhow::Error::from(error).context(context))
+}

@@ -1,0 +1,163 @@
+//! A proof in words: what the proven entry says, for those who have no repository.
+
+use std::collections::BTreeSet;
+
+use serde_json::{Value, json};
+
+use crate::admit::replay::is_reviewed;
+use crate::record::Proven;
+use crate::record::entry::{DecisionId, Entry, Landed, PusherId};
+use crate::wire::oid::Oid;
+
+use super::log::{blank, lines, state};
+use super::plain::plain;
+
+/// The reviewers of a landing by its own entry; nothing where they stand in evidence beside it.
+fn reviewers(landed: &Landed) -> Option<Vec<String>> {
+    let DecisionId::Inline(decided) = &landed.decision else {
+        return None;
+    };
+    let counted: BTreeSet<_> = decided.counted.iter().map(|head| head.head).collect();
+    let approvals = decided.verdict.approvals.iter();
+    let people: BTreeSet<_> = approvals
+        .filter(|approval| approval.counted && counted.contains(&approval.commit))
+        .map(|approval| approval.person.to_string())
+        .collect();
+    Some(people.into_iter().collect())
+}
+
+/// Returns a table of what was proven.
+pub fn table(proven: &Proven) -> String {
+    let checkpoint = &proven.checkpoint;
+    let mut rows = vec![
+        ("log", checkpoint.origin.clone()),
+        ("entry", format!("{} of {}", proven.index, checkpoint.size)),
+        ("time", proven.entry.at().to_string()),
+        ("kind", proven.entry.kind().to_owned()),
+    ];
+    rows.extend(facts(&proven.entry));
+    rows.push(("state", state(&proven.entry).to_owned()));
+    let mut table = blank(&["", ""]);
+    for (what, is) in rows {
+        table.add_row([what.to_owned(), plain(&is)]);
+    }
+    // The header is empty: there is nothing to head.
+    let text = lines(&table);
+    text.trim_start_matches('\n').to_owned()
+}
+
+fn facts(entry: &Entry) -> Vec<(&'static str, String)> {
+    let id = |oid: &Option<Oid>| oid.map_or_else(|| "-".to_owned(), |oid| oid.to_string());
+    match entry {
+        Entry::Genesis(genesis) => {
+            let tips = genesis.tips.iter();
+            let tip = tips.map(|(name, oid)| ("tip", format!("{oid} {name}")));
+            std::iter::once(("repository", genesis.repository.clone()))
+                .chain(tip)
+                .collect()
+        }
+        Entry::Review(review) => vec![
+            ("ref", review.target.to_string()),
+            ("commit", review.head.to_string()),
+            ("reviewer", review.person.to_string()),
+            ("key", review.key.clone()),
+            ("tag", review.tag.to_string()),
+        ],
+        Entry::Landed(landed) => {
+            let people = match reviewers(landed) {
+                Some(people) if people.is_empty() => "-".to_owned(),
+                Some(people) => people.join(", "),
+                None => "(in the evidence beside the log)".to_owned(),
+            };
+            vec![
+                ("repository", landed.repository.clone()),
+                ("ref", landed.name.to_string()),
+                ("old", id(&landed.old)),
+                ("new", id(&landed.new)),
+                ("pushed by", pusher(landed)),
+                ("reviewed by", people),
+                ("decision", word(&landed.decision.decision())),
+                ("mode", word(&landed.mode)),
+            ]
+        }
+        Entry::Adopted(adopted) => vec![
+            ("repository", adopted.repository.clone()),
+            ("ref", adopted.name.to_string()),
+            ("old", id(&adopted.old)),
+            ("new", id(&adopted.new)),
+            ("by", adopted.by.clone()),
+            ("reason", adopted.reason.clone()),
+        ],
+        Entry::Incident(incident) => vec![
+            ("finding", incident.finding.clone()),
+            ("about", incident.about.clone()),
+            ("found", incident.found.clone()),
+        ],
+        // How the host was left: the entry itself has it, for programs.
+        Entry::Admin(_) => Vec::new(),
+    }
+}
+
+fn pusher(landed: &Landed) -> String {
+    match &landed.pusher {
+        PusherId::Person(person) => person.to_string(),
+        PusherId::Unknown(name) => format!("({name})"),
+    }
+}
+
+/// The word of a value in the entry's own JSON.
+fn word(value: &impl serde::Serialize) -> String {
+    let value = serde_json::to_value(value).unwrap_or_default();
+    value.as_str().unwrap_or_default().to_owned()
+}
+
+/// Returns the same for a program, with the whole entry.
+pub fn json(proven: &Proven) -> Result<Value, serde_json::Error> {
+    let (reviewed, people) = match &proven.entry {
+        Entry::Landed(landed) => (is_reviewed(landed), reviewers(landed)),
+        Entry::Genesis(_)
+        | Entry::Review(_)
+        | Entry::Adopted(_)
+        | Entry::Incident(_)
+        | Entry::Admin(_) => (false, None),
+    };
+    let root: String = proven
+        .checkpoint
+        .root
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect();
+    Ok(json!({
+        "schema": "countersign.verify-proof/v1",
+        "ok": true,
+        "origin": proven.checkpoint.origin,
+        "size": proven.checkpoint.size,
+        "root": root,
+        "index": proven.index,
+        "state": state(&proven.entry),
+        "reviewed": reviewed,
+        "reviewers": people,
+        "entry": serde_json::to_value(&proven.entry)?,
+    }))
+}
+
+/// Returns why the proven entry is not the reviewed landing that was asked for.
+pub fn unlike(proven: &Proven, commit: Option<&str>, onto: Option<&str>) -> Option<String> {
+    let Entry::Landed(landed) = &proven.entry else {
+        return Some(format!("entry {} is no landing", proven.index));
+    };
+    let new = landed.new.map(|oid| oid.to_string());
+    if let Some(commit) = commit.filter(|commit| new.as_deref() != Some(commit)) {
+        return Some(format!(
+            "entry {} is about another commit than {commit}",
+            proven.index
+        ));
+    }
+    if let Some(onto) = onto.filter(|onto| landed.name.to_string() != *onto) {
+        return Some(format!(
+            "entry {} is about another ref than {onto}",
+            proven.index
+        ));
+    }
+    (!is_reviewed(landed)).then(|| format!("entry {} is not reviewed", proven.index))
+}
