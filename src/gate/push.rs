@@ -9,7 +9,8 @@
 //! 5. append the reviews of the push — reviews on record whose refs never came to be: they were
 //!    signed, and count;
 //! 6. write the intent, durably — an intent whose process is gone: it lapses;
-//! 7. exit 0 — git moves the refs; if `post-receive` never runs, the next hook closes the intent.
+//! 7. exit 0 — git asks the ref gate, where the intent answers, and moves the refs; if `post-receive`
+//!    never runs, the next hook closes the intent.
 
 use std::time::Instant;
 
