@@ -503,20 +503,20 @@ impl Making {
         let Some(chain) = self.history.first_parents(self.history.tip, new) else {
             return !self.history.ways(new, Forgets::Landed).is_empty();
         };
+        // What takes an approval's place may land in any step of the push.
+        let any: Vec<usize> = self.history.approvals.iter().map(|it| it.head).collect();
         let mut earlier = BTreeSet::from([Vec::new()]);
         for pair in chain.windows(2) {
             let mut next = BTreeSet::new();
             for before in &earlier {
-                for way in self
-                    .history
-                    .ways_from(pair[0], pair[1], before, Forgets::Landed)
-                {
+                let step = [pair[0], pair[1]];
+                for way in self.history.ways_from(step, before, &any, Forgets::Landed) {
                     next.insert([before.as_slice(), &way].concat());
                 }
             }
             earlier = next;
         }
-        !earlier.is_empty()
+        earlier.iter().any(|heads| self.history.stand(heads))
     }
 
     /// Adds a commit for as long as `ask` needs it.

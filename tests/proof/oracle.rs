@@ -140,15 +140,15 @@ impl History {
 
     /// Returns every sequence of heads that covers the step from the tip to `new`.
     pub(crate) fn ways(&self, new: usize, forgets: Forgets) -> Vec<Vec<usize>> {
-        self.ways_from(self.tip, new, &[], forgets)
+        self.ways_from([self.tip, new], &[], &[], forgets)
     }
 
-    /// The same from another commit, where heads landed before in the same push.
+    /// The same from one commit to another, where heads land before and after in the same push.
     pub(crate) fn ways_from(
         &self,
-        from: usize,
-        new: usize,
+        [from, new]: [usize; 2],
         earlier: &[usize],
+        later: &[usize],
         forgets: Forgets,
     ) -> Vec<Vec<usize>> {
         if new == from || !self.is_ancestor(from, new) {
@@ -161,11 +161,25 @@ impl History {
             chain: chain.unwrap_or_else(|| vec![from, new]),
             from,
             earlier,
+            later,
             forgets,
         };
         let mut ways = Vec::new();
         step.follow(0, &mut Vec::new(), &mut ways);
         ways
+    }
+
+    /// Returns whether each head of a push has an approval whose place nothing took but what lands too.
+    pub(crate) fn stand(&self, heads: &[usize]) -> bool {
+        let lands = |head: &usize| heads.contains(head);
+        let stands = |approval: &Approval| {
+            let replacing = self.replacing(approval);
+            replacing.is_some_and(|by| by.is_empty() || by.iter().any(lands))
+        };
+        heads.iter().all(|head| {
+            let mut own = self.approvals.iter().filter(|it| it.head == *head);
+            own.any(stands)
+        })
     }
 
     /// Returns the first-parent chain, oldest first, if it meets `from`.
@@ -254,6 +268,7 @@ struct Step<'a> {
     on_chain: bool,
     from: usize,
     earlier: &'a [usize],
+    later: &'a [usize],
     forgets: Forgets,
 }
 
@@ -335,7 +350,8 @@ impl Step<'_> {
         let landed = self.prior(used);
         let stands = |position: &usize| {
             let replacing = history.replacing(&history.approvals[*position]);
-            replacing.is_some_and(|by| by.is_empty() || by.iter().any(|head| landed.contains(head)))
+            let lands = |head: &usize| landed.contains(head) || self.later.contains(head);
+            replacing.is_some_and(|by| by.is_empty() || by.iter().any(lands))
         };
         let new = *self.chain.last().unwrap();
         let has_reason = |commit: &usize| {
