@@ -35,7 +35,7 @@ mod view;
 mod tests;
 
 pub use checkpoint::{Checkpoint, CheckpointError};
-pub use incidents::OnRecord;
+pub use incidents::{IncidentKey, OnRecord};
 pub use intents::Intent;
 pub use log::Lock;
 pub use process::Process;
