@@ -5,6 +5,7 @@
 //! ```text
 //!  receive            read                 judge            record             report
 //!  gate::push ─┐                                        ┌─ Intent ─ Entry
+//!  gate::refs ─┤                                        │
 //!  cli check  ─┼─ admit ── gather ── Facts ── judge ── Verdict ─── report (terminal, json)
 //!  verify     ─┘            │ Repo (raw objects)
 //!                           │ View (the record as of one size)

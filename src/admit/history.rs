@@ -16,6 +16,7 @@ use std::collections::BTreeMap;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
+use crate::gather::candidates::key_state;
 use crate::gather::incoming::same_words;
 use crate::gather::rulebook::{Rulebook, RulebookError};
 use crate::git::{RefValue, Repo};
@@ -280,11 +281,11 @@ impl Replay<'_> {
         if !agrees {
             return said("the entry says otherwise than the signed review");
         }
-        self.replayed(view, review, &tag)
+        self.replayed(view, &rules, review, &tag)
     }
 
     /// A review that is logged twice, or behind a later one of the same, would undo that one.
-    fn replayed(&self, view: &View, review: &Review, tag: &Tag) -> Found {
+    fn replayed(&self, view: &View, rules: &Rulebook, review: &Review, tag: &Tag) -> Found {
         if let Some(first) = view.has_tag(&review.tag)? {
             return Ok(Some(format!("the review stands in entry {first} already")));
         }
@@ -298,7 +299,8 @@ impl Replay<'_> {
                 return Ok(Some(format!("the review is that of entry {index} again")));
             }
             let theirs = earlier.tagger.map(|tagger| tagger.seconds);
-            if other.person == review.person && date < theirs {
+            let believed = || key_state(&rules.people, &other).is_none();
+            if other.person == review.person && date < theirs && believed() {
                 return Ok(Some(format!(
                     "the review is older than that of entry {index}"
                 )));

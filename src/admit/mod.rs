@@ -162,13 +162,13 @@ impl From<Option<Oid>> for RefState {
 /// undecided; an error means that there is no verdict, and is never an accept.
 pub fn admit(asked: Asked<'_>) -> Result<Admission, AdmitError> {
     match rules(asked.repo, &asked.view, asked.policy_ref)? {
-        Ok(rules) => with_rules(asked, &rules),
+        Ok(rules) => admit_by(asked, &rules),
         Err(error) => Ok(without_rules(&asked, &error)),
     }
 }
 
 /// Reads the policy at the recorded tip of the policy ref.
-fn rules(
+pub(crate) fn rules(
     repo: &Repo,
     view: &View,
     policy_ref: &RefName,
@@ -183,7 +183,8 @@ fn rules(
     })
 }
 
-fn with_rules(asked: Asked<'_>, rules: &Rulebook) -> Result<Admission, AdmitError> {
+/// Decides by rules that were read already, which must be those in force.
+pub(crate) fn admit_by(asked: Asked<'_>, rules: &Rulebook) -> Result<Admission, AdmitError> {
     let pusher = (asked.pusher)(&rules.people);
     let is_review = |update: &Proposed| {
         update

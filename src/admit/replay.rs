@@ -5,15 +5,18 @@
 
 use std::collections::BTreeMap;
 
-use crate::gather::{Bringer, Bringers, Limits, Proposed};
+use crate::gather::{Bringer, Bringers, Limits, Proposed, Rulebook};
 use crate::git::Repo;
 use crate::judge::facts::Pusher;
 use crate::judge::verdict::{Decision, UpdateVerdict};
+use crate::people::verify::SignatureFault;
 use crate::policy::Mode;
 use crate::record::entry::{Decided, DecisionId, Entry, Landed, PusherId, Received};
 use crate::record::{Record, RecordError, View};
 use crate::wire::name::RefName;
 use crate::wire::oid::Oid;
+use crate::wire::push::RefUpdate;
+use crate::wire::push_cert::PushCert;
 
 use super::{Admission, AdmitError, Asked, Step, admit};
 
@@ -136,7 +139,61 @@ pub fn check(
     }
     let view = record.view_at(landed.size)?;
     let again = decide(repo, view, policy_ref, landed, &decided.received)?;
-    Ok(unlike(landed, &decided, &again))
+    if let Some(why) = unlike(landed, &decided, &again) {
+        return Ok(Some(why));
+    }
+    uncertified(repo, record, landed)
+}
+
+/// Holds a push certificate against the landing it stands beside: the pusher's own word for it.
+fn uncertified(
+    repo: &Repo,
+    record: &Record,
+    landed: &Landed,
+) -> Result<Option<String>, AdmitError> {
+    let Some(sha256) = &landed.certificate else {
+        return Ok(None);
+    };
+    let refs = landed.limits.get("refs").copied();
+    let refs = refs.and_then(|refs| usize::try_from(refs).ok());
+    let bytes = record.evidence(sha256)?;
+    let cert = match PushCert::parse(&bytes, repo.format(), refs.unwrap_or(usize::MAX)) {
+        Ok(cert) => cert,
+        Err(error) => return Ok(Some(error.to_string())),
+    };
+    let zero = Oid::zero(repo.format());
+    let (old, new) = (landed.old.unwrap_or(zero), landed.new.unwrap_or(zero));
+    let moves =
+        |update: &RefUpdate| update.name == landed.name && update.old == old && update.new == new;
+    if !cert.push.updates.iter().any(moves) {
+        let why = format!("the push certificate does not move {}", landed.name);
+        return Ok(Some(why));
+    }
+    let people = match Rulebook::at(repo, &landed.policy.commit) {
+        Ok(rules) => rules.people,
+        Err(error) => return Ok(Some(error.to_string())),
+    };
+    let signer = match people.verify(&cert.signed, landed.judged) {
+        Ok(signer) => Some(signer.person),
+        // A later policy may know the key no more, or have it revoked.
+        Err(SignatureFault::Expired(signer) | SignatureFault::Revoked(signer))
+            if landed.rejudged =>
+        {
+            Some(signer.person)
+        }
+        Err(SignatureFault::UnknownSigner(_)) if landed.rejudged => return Ok(None),
+        Err(_) => None,
+    };
+    let pusher = match &landed.pusher {
+        PusherId::Person(person) => Some(person.clone()),
+        PusherId::Unknown(_) => None,
+    };
+    Ok((signer.is_none() || signer != pusher).then(|| {
+        format!(
+            "the push certificate is not by whom {} was pushed",
+            landed.name
+        )
+    }))
 }
 
 /// Decides a landing again and returns its steps: more than one where each first-parent commit wanted

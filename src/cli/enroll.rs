@@ -8,6 +8,7 @@ use serde_json::json;
 
 use super::{CliError, Exit, Kind, Session};
 use crate::git::Repo;
+use crate::host::PusherSource;
 use crate::host::clock;
 use crate::host::config;
 use crate::host::enroll::{Done, EnrollError, Enrolment, remove};
@@ -40,6 +41,10 @@ pub(super) struct Enroll {
     /// Whether refusals hold, or are only said
     #[arg(long, value_enum)]
     mode: Option<ModeArg>,
+    /// Who tells who pushes: gitolite, forgejo, http or push-cert (default: what the host looks
+    /// like; a forced command's variable on a plain one)
+    #[arg(long, value_name = "preset", value_parser = PusherSource::preset, conflicts_with = "remove")]
+    pusher: Option<PusherSource>,
     /// Take the hooks away and restore what was there; the record stays
     #[arg(long, conflicts_with = "mode")]
     remove: bool,
@@ -88,6 +93,7 @@ impl Enroll {
                 ModeArg::Enforce => Mode::Enforce,
                 ModeArg::DryRun => Mode::DryRun,
             }),
+            pusher: self.pusher.clone(),
             founding: founding.as_ref(),
             dry_run: self.dry_run,
         };
@@ -248,6 +254,7 @@ fn words(step: &Done) -> String {
         Done::Settings(path) => format!("settings: {}", path.display()),
         Done::Hook(hook, change) => hook_words(*hook, change),
         Done::Fsck => "git config: receive.fsckObjects = true".to_owned(),
+        Done::NonceSeed => "git config: receive.certNonceSeed = a new secret".to_owned(),
         Done::RecordMade(dir, None) => format!("record: new, with a new key, in {}", dir.display()),
         Done::RecordMade(dir, Some(vkey)) => {
             format!("record: in {}, its key is {}", dir.display(), vkey.trim())

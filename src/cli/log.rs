@@ -339,8 +339,11 @@ fn not_adopted(error: AdoptError, name: &RefName) -> CliError {
         ]),
         AdoptError::Unusable { .. } | AdoptError::NoPolicyRef(_) => {
             CliError::new(Kind::Refused, error).hint([
-                "set the ref to a commit with a good policy by hand (git update-ref), then:"
-                    .to_owned(),
+                format!(
+                    "set the ref by hand to a commit with a good policy, past the hooks, which can \
+                     decide nothing without one (git -c core.hooksPath=/dev/null update-ref {name} \
+                     <commit>), then:"
+                ),
                 format!("countersign log adopt {name} --policy"),
             ])
         }

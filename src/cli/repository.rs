@@ -4,10 +4,14 @@ use std::path::Path;
 
 use super::{CliError, Kind, Session};
 use crate::gather::{Rulebook, RulebookError};
-use crate::git::{RefValue, Repo};
+use crate::git::{GitError, RefValue, Repo};
 use crate::host::Server;
 use crate::host::server::{SYSTEM_FILE, ServerError};
+use crate::people::document::MAX_FILE;
 use crate::wire::name::RefName;
+use crate::wire::object::ObjectKind;
+use crate::wire::oid::Oid;
+use crate::wire::tree::FileMode;
 
 /// Opens the repository that the session's directory lies in.
 pub(super) fn discover(session: &Session<'_>) -> Result<Repo, CliError> {
@@ -25,27 +29,45 @@ pub(super) fn server(repo: &Repo) -> Result<Option<Server>, CliError> {
 
 /// Reads policy and people at the tip of `name`, else of the policy ref.
 pub(super) fn rulebook(repo: &Repo, name: Option<&str>) -> Result<Rulebook, CliError> {
+    Rulebook::at(repo, &tip(repo, name)?).map_err(unusable)
+}
+
+/// Returns the tip of `name`, else of the policy ref.
+pub(super) fn tip(repo: &Repo, name: Option<&str>) -> Result<Oid, CliError> {
     let server = server(repo)?;
     let name = match (name, server) {
         (Some(name), _) => full_name(name),
         (None, Some(server)) => server.policy_ref,
         (None, None) => RefName::from("refs/heads/main"),
     };
-    let tip = match repo.reference(&name) {
-        Ok(Some(RefValue::Oid(oid))) => oid,
+    match repo.reference(&name) {
+        Ok(Some(RefValue::Oid(oid))) => Ok(oid),
         Ok(Some(RefValue::Symbolic(target))) => {
             let message = format!("{name} is a symbolic ref to {target}");
-            return Err(CliError::words(Kind::Usage, message));
+            Err(CliError::words(Kind::Usage, message))
         }
-        Ok(None) => {
-            return Err(CliError::words(
-                Kind::Usage,
-                format!("{name} does not exist"),
-            ));
+        Ok(None) => Err(CliError::words(
+            Kind::Usage,
+            format!("{name} does not exist"),
+        )),
+        Err(error) => Err(CliError::new(Kind::Undecided, error)),
+    }
+}
+
+/// Returns a file of a commit, if there is one at that path.
+pub(super) fn file(repo: &Repo, commit: &Oid, path: &str) -> Result<Option<Vec<u8>>, CliError> {
+    let read = || {
+        let tree = repo.commit(commit)?.tree;
+        match repo.file_at(&tree, path.as_bytes())? {
+            Some((FileMode::File | FileMode::Executable, oid)) => {
+                let limit = MAX_FILE as u64;
+                let bytes = repo.raw(&oid, ObjectKind::Blob, limit)?;
+                Ok(Some(bytes.to_vec()))
+            }
+            _ => Ok(None),
         }
-        Err(error) => return Err(CliError::new(Kind::Undecided, error)),
     };
-    Rulebook::at(repo, &tip).map_err(unusable)
+    read().map_err(|error: GitError| CliError::new(Kind::Undecided, error))
 }
 
 /// Returns the error of a rulebook that cannot be used; a fault in a file shows its line.

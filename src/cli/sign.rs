@@ -261,9 +261,11 @@ impl Review {
     }
 
     fn push(&self, refspec: &str) -> Vec<String> {
-        // Settings that would push more than the review are switched off.
+        // Settings that would push more than the review are switched off. Where the server asks
+        // for push certificates, one may be what tells it who pushes.
         [
             "push",
+            "--signed=if-asked",
             "--no-follow-tags",
             "--no-recurse-submodules",
             "--",

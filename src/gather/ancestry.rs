@@ -3,13 +3,18 @@
 //! An approval that never landed keeps its distance from the tip growing, so a walk for each pair
 //! of heads would cost history times approvals squared.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::{HashMap, HashSet};
 use std::rc::Rc;
 
 use crate::git::{GitError, Repo, walk};
 use crate::wire::oid::Oid;
 
+/// The most commits of walks that are kept to be given again.
+const KEPT: usize = 500_000;
+
+/// A walk from a tip: what is reachable from it and from nothing hidden.
+type Walk = (Oid, Vec<Oid>);
 /// Two commits.
 type Pair = (Oid, Oid);
 
@@ -19,6 +24,8 @@ pub(crate) struct Ancestry {
     pairs: RefCell<HashMap<Pair, bool>>,
     bases: RefCell<HashMap<Pair, Rc<Vec<Oid>>>>,
     counted: RefCell<HashMap<u64, Rc<Vec<Oid>>>>,
+    outside: RefCell<HashMap<Walk, Rc<Vec<Oid>>>>,
+    kept: Cell<usize>,
 }
 
 impl Ancestry {
@@ -52,6 +59,29 @@ impl Ancestry {
         let found = Rc::new(walk::merge_bases(repo, a, b, limit)?);
         let mut bases = self.bases.borrow_mut();
         bases.insert((*a, *b), Rc::clone(&found));
+        Ok(found)
+    }
+
+    /// As [`walk::new_commits`].
+    pub(crate) fn new_commits(
+        &self,
+        repo: &Repo,
+        tip: &Oid,
+        hidden: &[Oid],
+        limit: usize,
+    ) -> Result<Rc<Vec<Oid>>, GitError> {
+        let mut key = (*tip, hidden.to_vec());
+        key.1.sort_unstable();
+        key.1.dedup();
+        if let Some(known) = self.outside.borrow().get(&key) {
+            return Ok(Rc::clone(known));
+        }
+        let found = Rc::new(walk::new_commits(repo, tip, hidden, limit)?);
+        let kept = self.kept.get().saturating_add(found.len());
+        if kept <= KEPT {
+            self.kept.set(kept);
+            self.outside.borrow_mut().insert(key, Rc::clone(&found));
+        }
         Ok(found)
     }
 

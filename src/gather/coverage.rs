@@ -6,12 +6,12 @@
 //! commit is on the chain or behind a counted head. Search is breadth first: fewest heads, then log
 //! order.
 
-use std::cell::RefCell;
+use std::cell::{OnceCell, RefCell};
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::rc::Rc;
 
 use crate::git::merge::{Merged, merge_trees};
-use crate::git::{GitError, Repo, changes, walk};
+use crate::git::{GitError, Repo, changes};
 use crate::judge::facts::HeadFacts;
 use crate::judge::verdict::Coverage;
 use crate::record::View;
@@ -75,6 +75,8 @@ pub(crate) struct Found {
 #[derive(Clone, Debug)]
 struct Edge {
     head: Oid,
+    /// Its place among [`Landings::heads`].
+    place: usize,
     from: usize,
     to: usize,
     approvals: Vec<(usize, Coverage)>,
@@ -94,8 +96,11 @@ pub(crate) fn search(
         for partial in &frontier {
             desk.check_time()?;
             for edge in landings.from(partial)? {
-                let mut longer = partial.clone();
                 let ends = edge.to.saturating_add(1) == step.chain.len();
+                if !ends && next.len() >= FRONTIER {
+                    continue;
+                }
+                let mut longer = partial.clone();
                 longer.push(edge);
                 if ends {
                     complete(&landings, &longer, &mut found)?;
@@ -110,7 +115,6 @@ pub(crate) fn search(
         if next.is_empty() {
             break;
         }
-        next.truncate(FRONTIER);
         frontier = next;
     }
     Ok(found.without_residue())
@@ -211,14 +215,9 @@ fn head_facts(
     for tip in seen {
         let hidden = [std::slice::from_ref(&tip), context.trusted].concat();
         let (name, head) = (context.name, &edge.head);
-        range.extend(hands::range(
-            desk,
-            name,
-            head,
-            &hidden,
-            earlier,
-            (&old, &new),
-        )?);
+        let landing = (&old, &new);
+        let own = hands::range(desk, name, head, &hidden, earlier, landing)?;
+        range.extend(own.iter().copied());
     }
     for commit in &range {
         people.contribute(desk, commit)?;
@@ -255,14 +254,32 @@ pub(crate) struct Landings<'a> {
     pub(crate) desk: &'a Desk<'a>,
     context: &'a Context<'a>,
     pub(crate) step: &'a Step<'a>,
+    /// Whether somebody looks into the trees that come out; else their ids are enough, and they need
+    /// no room.
+    pub(crate) shown: bool,
     /// Trees of the chain.
     pub(crate) trees: Vec<Oid>,
     /// Heads in log order of their first approval, each with the positions of its approvals.
     heads: Vec<(Oid, Vec<usize>)>,
     known: RefCell<HashMap<(Oid, Oid, Oid), Landing>>,
-    behind: RefCell<HashMap<(Oid, Oid), bool>>,
-    /// New commits that no head of a set reaches, by those of the set that no other reaches.
-    unreached: RefCell<HashMap<Vec<Oid>, Rc<Vec<Oid>>>>,
+    /// For each head, which heads are behind it; asked once.
+    behind: Vec<OnceCell<Vec<Behind>>>,
+    /// For each head, whether it lands in an earlier step, as that or behind another.
+    spent: Vec<bool>,
+    /// Bases by index of the review and what it is landed on.
+    bases: RefCell<HashMap<Before, Option<Oid>>>,
+}
+
+/// The index of a review, and the heads that land before it.
+type Before = (u64, Vec<Oid>);
+
+/// Whether one head is another, or an ancestor of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Behind {
+    Yes,
+    No,
+    /// Something is missing, or too much.
+    CannotTell,
 }
 
 /// Returns whether git answered that a question about objects has no answer.
@@ -294,16 +311,27 @@ impl<'a> Landings<'a> {
                 None => heads.push((head, vec![position])),
             }
         }
-        Ok(Self {
+        let behind = vec![OnceCell::new(); heads.len()];
+        let mut landings = Self {
             desk,
             context,
             step,
+            shown: false,
             trees,
             heads,
             known: RefCell::default(),
-            behind: RefCell::default(),
-            unreached: RefCell::default(),
-        })
+            behind,
+            spent: Vec::new(),
+            bases: RefCell::default(),
+        };
+        for (head, _) in &landings.heads {
+            let mut spent = false;
+            for other in step.earlier.iter().chain(step.tried) {
+                spent = spent || landings.is_behind(head, other)? != Behind::No;
+            }
+            landings.spent.push(spent);
+        }
+        Ok(landings)
     }
 
     /// Returns the new commits that none of the heads reaches.
@@ -315,34 +343,26 @@ impl<'a> Landings<'a> {
         for head in heads {
             let mut reached = false;
             for other in heads.iter().filter(|other| *other != head) {
-                reached = reached || self.is_behind(head, other)?;
+                reached = reached || self.is_behind(head, other)? != Behind::No;
             }
             if !reached {
                 hidden.push(*head);
             }
         }
-        hidden.sort_unstable();
-        if let Some(known) = self.unreached.borrow().get(&hidden) {
-            return Ok(Rc::clone(known));
-        }
-        let (repo, limit) = (self.desk.repo, self.desk.limits.objects());
-        let found = Rc::new(walk::new_commits(repo, to, &hidden, limit)?);
-        let mut unreached = self.unreached.borrow_mut();
-        unreached.insert(hidden, Rc::clone(&found));
-        Ok(found)
+        let (desk, limit) = (self.desk, self.desk.limits.objects());
+        Ok(desk.ancestry.new_commits(desk.repo, to, &hidden, limit)?)
     }
 
     /// Returns the landings that can follow a partial sequence.
     fn from(&self, partial: &[Edge]) -> Result<Vec<Edge>, GatherError> {
         let from = partial.last().map_or(0, |edge| edge.to);
-        let mut prior = self.step.earlier.to_vec();
-        prior.extend(partial.iter().map(|edge| edge.head));
         let mut edges = Vec::new();
-        for (head, positions) in &self.heads {
+        for (place, (head, positions)) in self.heads.iter().enumerate() {
             self.desk.check_time()?;
-            if self.lands_already(head, &prior)? {
+            if self.lands_already(place, partial)? {
                 continue;
             }
+            let prior = self.prior(place, partial)?;
             let mut reached: BTreeMap<usize, Vec<(usize, Coverage)>> = BTreeMap::new();
             for position in positions {
                 for (to, coverage) in self.reaches(*position, from, &prior)? {
@@ -351,6 +371,7 @@ impl<'a> Landings<'a> {
             }
             edges.extend(reached.into_iter().map(|(to, approvals)| Edge {
                 head: *head,
+                place,
                 from,
                 to,
                 approvals,
@@ -361,29 +382,64 @@ impl<'a> Landings<'a> {
 
     /// Returns whether a head is spent by what lands before it: as one of those heads, or as an
     /// ancestor of one. Landing it after its descendant would bring back what that took out.
-    fn lands_already(&self, head: &Oid, prior: &[Oid]) -> Result<bool, GatherError> {
-        for other in prior.iter().chain(self.step.tried) {
-            if self.is_behind(head, other)? {
+    fn lands_already(&self, place: usize, partial: &[Edge]) -> Result<bool, GatherError> {
+        for edge in partial {
+            if self.behind(edge.place, place)? != Behind::No {
                 return Ok(true);
             }
         }
-        Ok(false)
+        Ok(*self.spent.get(place).unwrap_or(&true))
     }
 
-    /// Returns whether `head` is `other` or its ancestor, or that cannot be told.
-    fn is_behind(&self, head: &Oid, other: &Oid) -> Result<bool, GatherError> {
-        let key = (*head, *other);
-        if let Some(known) = self.behind.borrow().get(&key) {
-            return Ok(*known);
+    /// Returns what of the heads that land before one can be its base: its ancestors among them,
+    /// less what others of these have behind them.
+    fn prior(&self, place: usize, partial: &[Edge]) -> Result<Vec<Oid>, GatherError> {
+        let mut below: Vec<&Edge> = Vec::new();
+        for edge in partial {
+            if self.behind(place, edge.place)? == Behind::No {
+                continue;
+            }
+            let mut kept = Vec::with_capacity(below.len());
+            for other in below {
+                if self.behind(edge.place, other.place)? != Behind::Yes {
+                    kept.push(other);
+                }
+            }
+            below = kept;
+            below.push(edge);
         }
-        let (repo, limit) = (self.desk.repo, self.desk.limits.objects());
-        let behind = match walk::is_ancestor(repo, head, other, limit) {
-            Ok(behind) => behind,
-            Err(error) if cannot_tell(&error) => true,
-            Err(error) => return Err(error.into()),
+        let heads = below.into_iter().map(|edge| edge.head);
+        Ok(self.step.earlier.iter().copied().chain(heads).collect())
+    }
+
+    /// Returns whether the head at one place has the one at another behind it.
+    fn behind(&self, place: usize, other: usize) -> Result<Behind, GatherError> {
+        let Some(known) = self.behind.get(place) else {
+            return Ok(Behind::CannotTell);
         };
-        self.behind.borrow_mut().insert(key, behind);
-        Ok(behind)
+        if known.get().is_none()
+            && let Some((newer, _)) = self.heads.get(place)
+        {
+            let mut all = Vec::with_capacity(self.heads.len());
+            for (older, _) in &self.heads {
+                all.push(self.is_behind(older, newer)?);
+            }
+            // Nobody else can have set it meanwhile.
+            drop(known.set(all));
+        }
+        let known = known.get().and_then(|all| all.get(other));
+        Ok(*known.unwrap_or(&Behind::CannotTell))
+    }
+
+    /// Returns whether `head` is `other` or its ancestor.
+    fn is_behind(&self, head: &Oid, other: &Oid) -> Result<Behind, GatherError> {
+        let (repo, limit) = (self.desk.repo, self.desk.limits.objects());
+        match self.desk.ancestry.is_ancestor(repo, head, other, limit) {
+            Ok(true) => Ok(Behind::Yes),
+            Ok(false) => Ok(Behind::No),
+            Err(error) if cannot_tell(&error) => Ok(Behind::CannotTell),
+            Err(error) => Err(error.into()),
+        }
     }
 
     /// Returns the chain commits whose tree is the landing of one approval's head on `from`.
@@ -433,13 +489,35 @@ impl<'a> Landings<'a> {
         }
     }
 
+    /// Finds the base of an approval's landing, once for the same heads before it.
+    fn base(&self, candidate: &Candidate, prior: &[Oid]) -> Result<Option<Oid>, GatherError> {
+        let key = (candidate.index, prior.to_vec());
+        if let Some(known) = self.bases.borrow().get(&key) {
+            return Ok(*known);
+        }
+        let desk = self.desk;
+        let reviewed = Reviewed {
+            head: candidate.review.head,
+            seen: candidate.seen(),
+            since: candidate.index,
+        };
+        let (repo, view, name) = (desk.repo, desk.view, self.context.name);
+        let limit = desk.limits.objects();
+        let base = base_of(repo, view, name, &reviewed, prior, limit, &desk.ancestry)?;
+        let mut bases = self.bases.borrow_mut();
+        if bases.len() < LANDINGS {
+            bases.insert(key, base);
+        }
+        Ok(base)
+    }
+
     fn try_land(
         &self,
         candidate: &Candidate,
         ours: &Oid,
         prior: &[Oid],
     ) -> Result<Landing, GatherError> {
-        let Some(base) = base(self.desk, self.context.name, candidate, prior)? else {
+        let Some(base) = self.base(candidate, prior)? else {
             return Ok(Landing::Unverifiable);
         };
         let key = (candidate.review.head, base, *ours);
@@ -457,7 +535,11 @@ impl<'a> Landings<'a> {
             repo.commit(&base)?.tree,
             repo.commit(&candidate.review.head)?.tree,
         );
-        let landing = match merge_trees(repo, &base, ours, &theirs)? {
+        let merged = match self.shown {
+            true => merge_trees(repo, &base, ours, &theirs)?,
+            false => self.desk.merge([base, *ours, theirs])?,
+        };
+        let landing = match merged {
             Merged::Clean(tree) => Landing::Tree(tree),
             Merged::Conflict(paths) => Landing::Conflict(paths),
         };
@@ -474,29 +556,6 @@ pub(crate) struct Reviewed {
     pub(crate) seen: Oid,
     /// The index of the review: only what was counted later can be a base.
     pub(crate) since: u64,
-}
-
-fn base(
-    desk: &Desk<'_>,
-    name: &RefName,
-    candidate: &Candidate,
-    prior: &[Oid],
-) -> Result<Option<Oid>, GatherError> {
-    let reviewed = Reviewed {
-        head: candidate.review.head,
-        seen: candidate.seen(),
-        since: candidate.index,
-    };
-    let limit = desk.limits.objects();
-    base_of(
-        desk.repo,
-        desk.view,
-        name,
-        &reviewed,
-        prior,
-        limit,
-        &desk.ancestry,
-    )
 }
 
 /// Finds the base of a landing: the head's nearest ancestor among the counted heads that landed

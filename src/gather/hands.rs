@@ -6,13 +6,14 @@ use std::rc::Rc;
 use bstr::{BString, ByteSlice};
 use jiff::{SignedDuration, Timestamp};
 
-use crate::git::merge::{Merged, merge_trees};
-use crate::git::{GitError, walk};
+use crate::git::GitError;
+use crate::git::merge::Merged;
 use crate::judge::facts::{Contributor, Notice, Pusher};
 use crate::judge::verdict::{Code, Role};
 use crate::people::verify::{SignatureFault, Signer};
 use crate::people::{PersonKind, PersonName};
 use crate::wire::commit::Commit;
+use crate::wire::name::RefName;
 use crate::wire::oid::Oid;
 
 use super::coverage::cannot_tell;
@@ -20,6 +21,8 @@ use super::{Bringer, Desk, GatherError, notice};
 
 /// How far ahead of the server's clock a commit may claim to be made.
 const SKEW: SignedDuration = SignedDuration::from_hours(24);
+/// The most ranges whose landed parts are kept.
+const WITHIN: usize = 1_024;
 /// The most heads that landed before which a range is told apart from.
 const LANDED_BEFORE: usize = 64;
 
@@ -248,37 +251,77 @@ impl Hands {
 /// be forgotten when this head brings it back.
 pub(crate) fn range(
     desk: &Desk<'_>,
-    name: &crate::wire::name::RefName,
+    name: &RefName,
     head: &Oid,
     hidden: &[Oid],
     earlier: &[Oid],
     landing: (&Oid, &Oid),
-) -> Result<Vec<Oid>, GatherError> {
+) -> Result<Rc<Vec<Oid>>, GatherError> {
     let limit = desk.limits.objects();
-    let commits = walk::new_commits(desk.repo, head, hidden, limit)?;
+    let before = landed_within(desk, name, head, hidden)?;
     let mut landed: BTreeSet<Oid> = earlier.iter().filter(|oid| *oid != head).copied().collect();
-    let mut below = BTreeSet::new();
-    for (seen, commit) in commits.iter().enumerate() {
-        if seen.is_multiple_of(256) {
-            desk.check_time()?;
-        }
-        if commit != head && desk.view.spent(name, commit)?.is_some() {
-            landed.insert(*commit);
-            below.extend(desk.repo.parents(commit)?);
-        }
-    }
+    landed.extend(&before.landed);
     let mut hidden = hidden.to_vec();
     let known = hidden.len();
-    for oid in landed.difference(&below).take(LANDED_BEFORE) {
+    for oid in landed.difference(&before.below).take(LANDED_BEFORE) {
         desk.check_time()?;
         if brings_the_rest(desk, head, oid, landing)? {
             hidden.push(*oid);
         }
     }
     if hidden.len() == known {
-        return Ok(commits);
+        return Ok(before.commits.clone());
     }
-    Ok(walk::new_commits(desk.repo, head, &hidden, limit)?)
+    let (repo, ancestry) = (desk.repo, &desk.ancestry);
+    Ok(ancestry.new_commits(repo, head, &hidden, limit)?)
+}
+
+/// A range on its way to a ref: its head, and what hides.
+pub(crate) type Range = (RefName, Oid, Vec<Oid>);
+
+/// What a range would be had nothing of it landed, and what of it has.
+#[derive(Debug)]
+pub(crate) struct Within {
+    commits: Rc<Vec<Oid>>,
+    /// Counted heads, and what is spent with them.
+    landed: BTreeSet<Oid>,
+    /// Their parents.
+    below: BTreeSet<Oid>,
+}
+
+/// Finds what of a head's range landed before, once for each question.
+fn landed_within(
+    desk: &Desk<'_>,
+    name: &RefName,
+    head: &Oid,
+    hidden: &[Oid],
+) -> Result<Rc<Within>, GatherError> {
+    let key = (name.clone(), *head, hidden.to_vec());
+    if let Some(known) = desk.within.borrow().get(&key) {
+        return Ok(Rc::clone(known));
+    }
+    let (repo, limit) = (desk.repo, desk.limits.objects());
+    let commits = desk.ancestry.new_commits(repo, head, hidden, limit)?;
+    let (mut landed, mut below) = (BTreeSet::new(), BTreeSet::new());
+    for (seen, commit) in commits.iter().enumerate() {
+        if seen.is_multiple_of(256) {
+            desk.check_time()?;
+        }
+        if commit != head && desk.view.spent(name, commit)?.is_some() {
+            landed.insert(*commit);
+            below.extend(repo.parents(commit)?);
+        }
+    }
+    let found = Rc::new(Within {
+        commits,
+        landed,
+        below,
+    });
+    let mut within = desk.within.borrow_mut();
+    if within.len() < WITHIN {
+        within.insert(key, Rc::clone(&found));
+    }
+    Ok(found)
 }
 
 /// Returns whether a landing is that of what `head` has over `landed`, and of nothing below it.
@@ -290,12 +333,13 @@ fn brings_the_rest(
 ) -> Result<bool, GatherError> {
     let repo = desk.repo;
     let merged = || -> Result<bool, GitError> {
-        let bases = walk::merge_bases(repo, head, landed, desk.limits.objects())?;
+        let limit = desk.limits.objects();
+        let bases = desk.ancestry.merge_bases(repo, head, landed, limit)?;
         let [base] = bases.as_slice() else {
             return Ok(false);
         };
         let (base, theirs) = (repo.commit(base)?.tree, repo.commit(head)?.tree);
-        Ok(merge_trees(repo, &base, before, &theirs)? == Merged::Clean(*after))
+        Ok(desk.merge([base, *before, theirs])? == Merged::Clean(*after))
     };
     match merged() {
         Ok(brings) => Ok(brings),
@@ -313,6 +357,7 @@ pub(crate) fn inspect(
     must_be_signed: bool,
 ) -> Result<Vec<Notice>, GatherError> {
     let mut notices = Vec::new();
+    let mut disagreements: BTreeMap<Disagreement, Vec<String>> = BTreeMap::new();
     for (seen, oid) in commits.iter().enumerate() {
         if seen.is_multiple_of(256) {
             desk.check_time()?;
@@ -330,12 +375,42 @@ pub(crate) fn inspect(
             Signature::None => {}
             Signature::Fault(fault) => notices.push(fault_notice(fault, oid)),
         }
+        if let Some(disagreement) = disagreement(desk, &hands) {
+            let commits = disagreements.entry(disagreement).or_default();
+            commits.push(oid.to_string());
+        }
         if let Some(when) = from_the_future(desk.now, &hands.commit) {
             let about = [oid.to_string(), format!("committed in the future: {when}")];
             notices.push(notice(Code::MalformedObject, about));
         }
     }
+    // About signer, committer's e-mail, whose that is, and the commits.
+    notices.extend(disagreements.into_iter().map(|(disagreement, commits)| {
+        let (signer, email, owner) = disagreement;
+        let owner = owner.map(|owner| owner.to_string()).unwrap_or_default();
+        let about = [signer.to_string(), email, owner];
+        notice(Code::UnknownContributor, about.into_iter().chain(commits))
+    }));
     Ok(notices)
+}
+
+/// Who signed, whose e-mail stands as the committer's, and who that is.
+type Disagreement = (PersonName, String, Option<PersonName>);
+
+/// Returns what there is to say where a known person signed what another is said to have committed.
+///
+/// Common and harmless where somebody rebases or applies another's work and signs with an own key,
+/// but a header that lies: it is seen. A forge signs what people commit there, and says so.
+fn disagreement(desk: &Desk<'_>, hands: &CommitHands) -> Option<Disagreement> {
+    let signer = hands.signature.maker()?;
+    let email = &hands.commit.committer.email;
+    let owner = desk.rules.people.person_by_email(email);
+    let owner = owner.map(|person| person.name.clone());
+    if signer.kind == PersonKind::Forge || owner.as_ref() == Some(&signer.person) {
+        return None;
+    }
+    let email = email.to_str_lossy().into_owned();
+    Some((signer.person.clone(), email, owner))
 }
 
 fn from_the_future(now: Timestamp, commit: &Commit) -> Option<String> {

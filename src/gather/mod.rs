@@ -33,9 +33,11 @@ pub use rulebook::{Rulebook, RulebookError};
 
 use std::cell::{Cell, OnceCell, RefCell};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::rc::Rc;
 
 use jiff::Timestamp;
 
+use crate::git::merge::{Merged, merged_id};
 use crate::git::{GitError, RefValue, Repo};
 use crate::judge::facts::{Notice, Pusher, Scope, UpdateFacts};
 use crate::judge::verdict::Code;
@@ -51,6 +53,11 @@ use self::hands::CommitHands;
 
 /// The most bytes of paths in all heads of a push together; what rules cost grows with them.
 const CLASSED_BYTES: u64 = 256 << 20;
+
+/// The most merges that are kept.
+const MERGES: usize = 8_192;
+/// The most conflicting paths that are kept of one.
+const CONFLICTS: usize = 64;
 
 /// Who first brought a commit to this server, and when.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -120,11 +127,15 @@ pub struct Desk<'a> {
     /// Whether the time allowed is over.
     pub expired: &'a dyn Fn() -> bool,
     /// Commits read so far.
-    pub(crate) hands: RefCell<HashMap<Oid, std::rc::Rc<CommitHands>>>,
+    pub(crate) hands: RefCell<HashMap<Oid, Rc<CommitHands>>>,
     /// Answers of `bringers` that facts rest on.
     pub(crate) rested_on: RefCell<BTreeMap<Oid, Bringer>>,
     /// What is known of who descends from whom.
     pub(crate) ancestry: Ancestry,
+    /// Merges that were computed, by base, ours and theirs.
+    merges: RefCell<HashMap<[Oid; 3], Merged>>,
+    /// What of a range landed before, by ref, head and what hides.
+    pub(crate) within: RefCell<HashMap<hands::Range, Rc<hands::Within>>>,
     /// Refs that no other may imitate, once somebody asked.
     pub(crate) real: OnceCell<BTreeSet<RefName>>,
     /// Bytes of paths that were given classes.
@@ -161,9 +172,29 @@ impl<'a> Desk<'a> {
             hands: RefCell::default(),
             rested_on: RefCell::default(),
             ancestry: Ancestry::default(),
+            merges: RefCell::default(),
+            within: RefCell::default(),
             real: OnceCell::new(),
             classed: Cell::new(0),
         }
+    }
+
+    /// Merges trees, each three once: base, ours and theirs. Only the id of the result is there.
+    pub(crate) fn merge(&self, trees: [Oid; 3]) -> Result<Merged, GitError> {
+        if let Some(known) = self.merges.borrow().get(&trees) {
+            return Ok(known.clone());
+        }
+        let [base, ours, theirs] = &trees;
+        let merged = merged_id(self.repo, base, ours, theirs)?;
+        let is_small = match &merged {
+            Merged::Clean(_) => true,
+            Merged::Conflict(paths) => paths.len() <= CONFLICTS,
+        };
+        let mut merges = self.merges.borrow_mut();
+        if is_small && merges.len() < MERGES {
+            merges.insert(trees, merged.clone());
+        }
+        Ok(merged)
     }
 
     /// Counts a path that every pattern of the policy will be held against, here and in the judge.
@@ -219,7 +250,7 @@ impl Gathered {
 ///
 /// Never fails: what could not be read becomes a notice that refuses or leaves undecided.
 pub fn update(desk: &Desk<'_>, proposed: &Proposed) -> Gathered {
-    match try_update(desk, proposed) {
+    match desk.repo.forgetting(|| try_update(desk, proposed)) {
         Ok(gathered) => gathered,
         Err(error) => {
             let scope = match desk

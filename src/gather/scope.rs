@@ -38,7 +38,7 @@ pub(crate) fn of(
         return Ok(countersign(name));
     }
     let plain = refname::plain(name);
-    if let Some(own) = OWN.iter().find(|own| below(&plain, own)) {
+    if let Some(own) = own_folder(&plain) {
         // `refs/countersign` itself, which would keep all below it from being made, and
         // `refs/Countersign/keep`, which is the same file where case does not count.
         return refused(Code::ForbiddenRef, format!("it stands for {own}"));
@@ -81,6 +81,11 @@ pub(crate) fn stands_for(
 
 /// Folders of refs that are not the policy's to give.
 const OWN: [&str; 2] = ["refs/countersign", "refs/replace"];
+
+/// Returns which of these folders a name, in its plain form, is or lies in.
+pub(crate) fn own_folder(plain: &RefName) -> Option<&'static str> {
+    OWN.into_iter().find(|own| below(plain, own))
+}
 
 fn below(name: &RefName, folder: &str) -> bool {
     let rest = name.as_bstr().strip_prefix(folder.as_bytes());

@@ -112,7 +112,7 @@ fn whole(
     let trees = (desk.repo.commit(from)?.tree, desk.repo.commit(to)?.tree);
     let landing = (&trees.0, &trees.1);
     let range = hands::range(desk, context.name, to, &hidden, step.earlier, landing)?;
-    for commit in &range {
+    for commit in range.iter() {
         people.contribute(desk, commit)?;
     }
     Ok(HeadFacts {

@@ -2,8 +2,9 @@
 //!
 //! 1. refuse what cannot be protected: who may write, which hooks git runs, forges with their own way
 //! 2. policy and people at the tip of the policy ref; a first commit where there are none
-//! 3. `server.toml`, then the hooks: from here on every push is refused until the record is there
-//! 4. `receive.fsckObjects`
+//! 3. `server.toml`, then the hooks: from here on every write of a ref is refused until the record is
+//!    there
+//! 4. `receive.fsckObjects`; `receive.certNonceSeed` where push certificates tell who pushes
 //! 5. the record: its key, and the genesis entry with the tips of protected refs
 //!
 //! Each step looks before it writes, so running it again finishes what was interrupted and
@@ -30,7 +31,7 @@ use crate::gather::{Rulebook, RulebookError};
 use crate::git::{GitError, RefValue, Repo};
 use crate::policy::Mode;
 use crate::record::entry::{Admin, AdminAct, Entry, Genesis, HostState};
-use crate::record::{Record, RecordError};
+use crate::record::{Intent, Record, RecordError};
 use crate::wire::name::RefName;
 use crate::wire::oid::Oid;
 
@@ -45,6 +46,8 @@ pub struct Enrolment<'a> {
     pub now: Timestamp,
     /// `mode` for `server.toml`; as it is unless given.
     pub mode: Option<Mode>,
+    /// `pusher` for `server.toml`; as it is, or what the host looks like, unless given.
+    pub pusher: Option<PusherSource>,
     /// What to write where there is no policy.
     pub founding: Option<&'a Founding>,
     /// Only look, and say what would be done.
@@ -71,6 +74,8 @@ pub enum Done {
     Hook(Hook, Change),
     /// `receive.fsckObjects` was set.
     Fsck,
+    /// `receive.certNonceSeed` was set: git asks for a fresh signature on every signed push.
+    NonceSeed,
     /// The record and its key were made; the key's verifier line, none in a dry run.
     RecordMade(PathBuf, Option<String>),
     /// The genesis entry was written.
@@ -168,6 +173,7 @@ impl Enrolment<'_> {
         self.settings(git_dir, &mut done)?;
         self.hooks(git_dir, &mut done)?;
         self.fsck(git_dir, &mut done)?;
+        self.nonces(git_dir, &mut done)?;
         if let Some(rulebook) = rulebook {
             self.record(repo, &policy_ref, &rulebook, &mut done)?;
         }
@@ -242,14 +248,17 @@ impl Enrolment<'_> {
         let path = Server::path(git_dir);
         let existing = path.exists();
         if self.dry_run {
-            if !existing || self.mode.is_some() {
+            if !existing || self.mode.is_some() || self.pusher.is_some() {
                 done.push(Done::Settings(path));
             }
             return Ok(());
         }
         private_folder(&git_dir.join("countersign"))?;
         let initial = Initial {
-            pusher: (!existing).then(|| host_pusher(git_dir)),
+            pusher: match &self.pusher {
+                Some(pusher) => Some(pusher.clone()),
+                None => (!existing).then(|| host_pusher(git_dir)),
+            },
             mode: self.mode,
             policy_ref: None,
         };
@@ -280,6 +289,25 @@ impl Enrolment<'_> {
                 config::set(git_dir, "receive.fsckObjects", "true")?;
             }
             done.push(Done::Fsck);
+        }
+        Ok(())
+    }
+
+    /// Lets git ask for push certificates where they tell who pushes; a seed that is there stays.
+    fn nonces(&self, git_dir: &Path, done: &mut Vec<Done>) -> Result<(), EnrollError> {
+        const SEED: &str = "receive.certNonceSeed";
+        let pusher = match (&self.pusher, Server::load(git_dir, self.system)) {
+            (Some(pusher), _) => Some(pusher.clone()),
+            (None, Ok(server)) => Some(server.pusher),
+            (None, Err(ServerError::NotEnrolled(_))) => None,
+            (None, Err(error)) => return Err(error.into()),
+        };
+        let found = config::value(git_dir, SEED)?.filter(|seed| !seed.is_empty());
+        if pusher == Some(PusherSource::PushCert) && found.is_none() {
+            if !self.dry_run {
+                config::set(git_dir, SEED, &Intent::new_id()?)?;
+            }
+            done.push(Done::NonceSeed);
         }
         Ok(())
     }
@@ -492,6 +520,7 @@ mod tests {
             system: Path::new("/nonexistent"),
             now: "2026-01-02T00:00:00Z".parse().unwrap(),
             mode: None,
+            pusher: None,
             founding,
             dry_run: false,
         };

@@ -3,6 +3,7 @@
 //! What is here belongs to the host's admin, never to a pusher: nothing in a pushed object can
 //! change it.
 
+pub mod certificate;
 mod clock;
 pub mod config;
 pub mod enroll;

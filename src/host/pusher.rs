@@ -5,6 +5,9 @@ use std::ffi::OsString;
 use crate::judge::facts::Pusher;
 use crate::people::{People, Person, PersonName};
 
+/// How the name of a pusher begins whom a certificate should name and does not; why follows.
+pub const CERTIFICATE: &str = "push certificate: ";
+
 /// By which variable of its environment a hook knows the pusher.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum PusherSource {
@@ -16,6 +19,8 @@ pub enum PusherSource {
     Forgejo,
     /// `REMOTE_USER` → `logins`.
     Http,
+    /// The key that signed the push → whose it is ([`super::certificate`]).
+    PushCert,
     /// A variable of the admin's choice → a person or a login.
     Env(String),
 }
@@ -36,6 +41,8 @@ pub fn pusher(
     let found = match source {
         PusherSource::Gitolite | PusherSource::Http => by_login(people, &text),
         PusherSource::Gitlab => by_account(people, "gitlab", text.strip_prefix("user-")),
+        // A certificate is read, not named.
+        PusherSource::PushCert => None,
         PusherSource::Forgejo if deploy_key(env) => None,
         PusherSource::Forgejo => by_account(people, "forgejo", Some(&text)),
         PusherSource::Env(_) => by_name_or_login(people, &text),
@@ -54,6 +61,7 @@ impl PusherSource {
             Self::Gitlab => "GL_ID",
             Self::Forgejo => "GITEA_PUSHER_ID",
             Self::Http => "REMOTE_USER",
+            Self::PushCert => "GIT_PUSH_CERT",
             Self::Env(name) => name,
         }
     }
@@ -65,21 +73,22 @@ impl PusherSource {
             Self::Gitlab => "\"gitlab\"".to_owned(),
             Self::Forgejo => "\"forgejo\"".to_owned(),
             Self::Http => "\"http\"".to_owned(),
+            Self::PushCert => "\"push-cert\"".to_owned(),
             Self::Env(name) => format!("{{ env = \"{name}\" }}"),
         }
     }
 
     /// Reads the word in `server.toml`.
-    pub(super) fn preset(text: &str) -> Result<Self, String> {
+    pub fn preset(text: &str) -> Result<Self, String> {
         match text {
             "gitolite" => Ok(Self::Gitolite),
             "gitlab" => Ok(Self::Gitlab),
             "forgejo" => Ok(Self::Forgejo),
             "http" => Ok(Self::Http),
-            "push-cert" => Err("`push-cert` is not supported by this version".to_owned()),
+            "push-cert" => Ok(Self::PushCert),
             other => Err(format!(
-                "no pusher preset `{other}`; there are `gitolite`, `gitlab`, `forgejo`, `http` \
-                 and `{{ env = \"NAME\" }}`"
+                "no pusher preset `{other}`; there are `gitolite`, `gitlab`, `forgejo`, `http`, \
+                 `push-cert` and `{{ env = \"NAME\" }}`"
             )),
         }
     }
@@ -280,6 +289,14 @@ mod tests {
                 &PusherSource::Forgejo,
                 &[("GITEA_PUSHER_ID", b"50")],
                 unknown("50"),
+            ),
+            (
+                &PusherSource::PushCert,
+                &[
+                    ("GIT_PUSH_CERT", b"alice"),
+                    ("GIT_PUSH_CERT_SIGNER", b"alice"),
+                ],
+                unknown("alice"),
             ),
             (&env, &[(me, b"al")], is("alice")),
             (&env, &[(me, b"dave")], is("dave")),

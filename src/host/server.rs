@@ -303,7 +303,6 @@ mod tests {
                 "unknown key",
             ),
             ("[alerts]\nmail = \"a\"\n", ":2:1:", "not supported"),
-            ("pusher = \"push-cert\"\n", ":1:10:", "not supported"),
             ("pusher = \"gerrit\"\n", ":1:10:", "no pusher preset"),
             ("pusher = { b = 1 }\n", ":1:12:", "unknown key"),
             ("pusher = {}\n", ":1:10:", "missing"),

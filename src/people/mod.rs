@@ -2,9 +2,13 @@
 
 pub mod authority;
 pub mod document;
+pub mod edit;
 pub mod error;
+pub mod export;
+pub mod import;
 mod index;
 pub mod key;
+pub mod keyring;
 pub mod openpgp;
 mod openpgp_statement;
 pub mod parse;
@@ -117,6 +121,11 @@ pub struct People {
 }
 
 impl Term {
+    /// Returns the first instant at which it is over, by itself or by revocation.
+    pub fn end(&self) -> Option<Timestamp> {
+        [self.until, self.revoked].into_iter().flatten().min()
+    }
+
     /// Returns how what has this term stands at `at`.
     pub fn standing(&self, at: Timestamp) -> Standing {
         if self.revoked.is_some_and(|revoked| revoked <= at) {

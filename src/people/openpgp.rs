@@ -142,6 +142,14 @@ impl OpenPgpKey {
         }
     }
 
+    /// Returns the best standing at `at` of any of its keys: whether one can sign documents.
+    pub fn best_standing(&self, at: i64) -> Standing {
+        let subkeys = (0..self.subkeys.len()).map(MadeBy::Subkey);
+        let all = std::iter::once(MadeBy::Primary).chain(subkeys);
+        let standings = all.map(|by| self.standing(by, at));
+        standings.min().unwrap_or(Standing::NotForSigning)
+    }
+
     fn read_parts(&mut self, packets: &[Packet<'_>]) -> Result<(), KeyError> {
         let mut place = Place::Primary;
         let mut users = 0;

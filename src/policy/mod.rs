@@ -5,6 +5,7 @@ pub mod digest;
 pub mod parse;
 pub mod pattern;
 pub mod places;
+pub mod roster;
 
 pub use pattern::Pattern;
 

@@ -83,33 +83,34 @@ fn repository(field: &Field<'_>) -> Result<String, ConfigError> {
     Ok(text.to_owned())
 }
 
-/// Reads `30d`, `72h`: a number from 1 and a unit.
 fn duration(field: &Field<'_>) -> Result<SignedDuration, ConfigError> {
     let text = field.text()?.text;
-    let refuse = || {
+    duration_of(text).ok_or_else(|| {
         field.invalid(format!(
             "a duration is a number and one of s, m, h, d, w, at most ten years, as in \"30d\"; found {}",
             quote(text)
         ))
+    })
+}
+
+/// Reads `30d`, `72h`: a number from 1 and a unit.
+pub fn duration_of(text: &str) -> Option<SignedDuration> {
+    let unit = match text.chars().last()? {
+        's' => 1,
+        'm' => 60,
+        'h' => 3600,
+        'd' => 86_400,
+        'w' => 7 * 86_400,
+        _ => return None,
     };
-    let unit = match text.chars().last() {
-        Some('s') => 1,
-        Some('m') => 60,
-        Some('h') => 3600,
-        Some('d') => 86_400,
-        Some('w') => 7 * 86_400,
-        Some(_) | None => return Err(refuse()),
-    };
-    let digits = text.get(..text.len().saturating_sub(1)).unwrap_or_default();
+    let digits = text.get(..text.len().saturating_sub(1))?;
     if digits.starts_with('0') || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
-        return Err(refuse());
+        return None;
     }
-    let number: i64 = digits.parse().map_err(|_| refuse())?;
-    number
-        .checked_mul(unit)
-        .filter(|seconds| (1..=MAX_SECONDS).contains(seconds))
-        .map(SignedDuration::from_secs)
-        .ok_or_else(refuse)
+    let seconds = digits.parse::<i64>().ok()?.checked_mul(unit)?;
+    (1..=MAX_SECONDS)
+        .contains(&seconds)
+        .then(|| SignedDuration::from_secs(seconds))
 }
 
 struct Reader<'s> {

@@ -129,6 +129,10 @@ pub struct Landed {
     pub sha256: BTreeMap<Oid, String>,
     /// Whether it was judged again at closing because the log had moved.
     pub rejudged: bool,
+    /// SHA-256 of the push certificate that says who pushed, in `evidence/`; none where the host's
+    /// word does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub certificate: Option<String>,
     /// The decision and what it rests on.
     pub decision: DecisionId,
 }

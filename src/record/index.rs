@@ -111,9 +111,7 @@ impl Record {
     /// For verifiers: whoever could write to the disk could have written that file too. Call it
     /// before the first view is taken.
     pub fn distrust_index(&self) -> Result<(), RecordError> {
-        let db = Connection::open_in_memory()?;
-        reset(&db)?;
-        let fresh = Rc::new(db);
+        let fresh = Rc::new(in_memory()?);
         let used = Rc::clone(self.index.get_or_init(|| Rc::clone(&fresh)));
         match Rc::ptr_eq(&used, &fresh) {
             true => Ok(()),
@@ -225,6 +223,7 @@ fn try_connect(path: &Path) -> Result<Connection, RecordError> {
     db.execute_batch("PRAGMA synchronous = NORMAL")?;
     // Every hook is the last to close it; folding the WAL in is left to every thousandth page.
     db.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
+    keep_plans(&db)?;
     match state(&db) {
         Err(RecordError::Index(error)) if is_garbage(&error) => Err(error.into()),
         _ => Ok(db),
@@ -249,6 +248,21 @@ fn state(db: &Connection) -> Result<Option<(u64, String)>, RecordError> {
         .query_row([], |row| Ok((unsigned(row.get(0)?), row.get(1)?)))
         .optional()?;
     Ok(state)
+}
+
+/// Opens an empty index that is nowhere on disk.
+pub(crate) fn in_memory() -> Result<Connection, RecordError> {
+    let db = Connection::open_in_memory()?;
+    keep_plans(&db)?;
+    reset(&db)?;
+    Ok(db)
+}
+
+/// Has SQLite plan each statement once. With its statistics compiled in, it would do so again
+/// whenever another value is bound.
+fn keep_plans(db: &Connection) -> Result<(), RecordError> {
+    db.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
+    Ok(())
 }
 
 /// Makes the tables anew, empty.

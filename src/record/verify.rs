@@ -144,6 +144,12 @@ impl Check<'_> {
             known = size
                 .checked_sub(1)
                 .and_then(|last| self.latest.get(last).copied());
+            if let Some(sha256) = &landed.certificate {
+                self.report.evidence = self.report.evidence.saturating_add(1);
+                if let Err(error) = self.record.evidence(sha256) {
+                    self.problem(Some(index), &error);
+                }
+            }
             if matches!(landed.decision, DecisionId::Beside { .. }) {
                 self.report.evidence = self.report.evidence.saturating_add(1);
                 if let Err(error) = self.record.decided(landed) {

@@ -107,8 +107,11 @@ impl View {
 
     /// Returns this record with entries after it that are not in the log yet.
     pub fn with_pending(mut self, entries: Vec<Entry>) -> Result<Self, RecordError> {
-        let layer = Layer::in_memory(self.size(), self.last_time()?, entries)?;
-        self.layers.push(layer);
+        // Most often there are none, and a database of nothing costs more than the question.
+        if !entries.is_empty() {
+            let layer = Layer::in_memory(self.size(), self.last_time()?, entries)?;
+            self.layers.push(layer);
+        }
         Ok(self)
     }
 
@@ -405,8 +408,7 @@ impl Layer {
         mut latest: Option<Timestamp>,
         entries: Vec<Entry>,
     ) -> Result<Self, RecordError> {
-        let db = Connection::open_in_memory()?;
-        index::reset(&db)?;
+        let db = index::in_memory()?;
         let mut end = first;
         for entry in &entries {
             latest = latest.max(Some(entry.at()));

@@ -14,6 +14,7 @@ mod fits;
 pub mod json;
 pub mod log;
 pub mod patch;
+pub mod people;
 pub mod plain;
 pub mod reply;
 pub mod reviews;

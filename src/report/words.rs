@@ -1,5 +1,6 @@
 //! What a finding means, in one sentence, and what to do next.
 
+use crate::host::pusher::CERTIFICATE;
 use crate::judge::verdict::{Code, Finding, UpdateVerdict};
 use crate::wire::oid::Oid;
 
@@ -26,6 +27,10 @@ pub fn detail(update: &UpdateVerdict, finding: &Finding) -> String {
             "nobody known signed or first pushed {}; every rule wants one approval more",
             list(&finding.about)
         ),
+        Code::UnknownPusher if certificate(finding).is_some() => format!(
+            "the push certificate does not say who pushes: {}",
+            certificate(finding).unwrap_or_default()
+        ),
         Code::UnknownPusher if about(0).is_empty() => "the host names no pusher".to_owned(),
         Code::UnknownPusher => format!("the pusher {} is no person of people.toml", about(0)),
         Code::UnknownTip => format!(
@@ -33,6 +38,7 @@ pub fn detail(update: &UpdateVerdict, finding: &Finding) -> String {
             update.name,
             tail(finding)
         ),
+        Code::UnknownContributor if finding.about.len() > 3 => committer(finding),
         code => match uncounted(finding) {
             Some(why) => why,
             None => format!("{}{}", sentence(code), tail(finding)),
@@ -60,6 +66,27 @@ pub(super) fn could(finding: &Finding) -> String {
     }
 }
 
+/// Returns why a push certificate names nobody.
+fn certificate(finding: &Finding) -> Option<&str> {
+    finding.about.first()?.strip_prefix(CERTIFICATE)
+}
+
+/// Says that a commit's signature and its committer are not one person.
+fn committer(finding: &Finding) -> String {
+    let about = |at: usize| finding.about.get(at).map_or("", String::as_str);
+    let whose = match about(2) {
+        "" => "nobody's of people.toml".to_owned(),
+        owner => format!("{owner}'s"),
+    };
+    let commits = finding.about.get(3..).unwrap_or_default();
+    format!(
+        "signed by {}, but the committer {} is {whose}: {}",
+        about(0),
+        about(1),
+        list(commits)
+    )
+}
+
 /// Says why an approval did not count: its finding is about person, head, tag and reason.
 fn uncounted(finding: &Finding) -> Option<String> {
     let [person, head, _tag, reason] = finding.about.as_slice() else {
@@ -84,6 +111,11 @@ fn uncounted(finding: &Finding) -> Option<String> {
         _ => return None,
     };
     let paths: Vec<_> = finding.paths.iter().map(ToString::to_string).collect();
+    if finding.code == Code::UnreviewedResidual && !paths.is_empty() {
+        // The paths first: where lines are short, what comes last is cut off.
+        let (seen, paths) = (brief(head), list(&paths));
+        return Some(format!("{person} has not seen {paths}; approved {seen}"));
+    }
     let at = if paths.is_empty() {
         String::new()
     } else {
@@ -224,6 +256,12 @@ pub fn remedy(
             share.chain(review).map(Remedy::Run).collect()
         }
         Code::UnknownTip => unknown_tip(update),
+        Code::UnknownPusher if certificate(finding).is_some() => {
+            let say = "sign this push and all later ones, with a key of people.toml".to_owned();
+            let always = Command::new(&["git", "config", "push.gpgSign", "if-asked"]);
+            let always = always.into_iter().map(Remedy::Run);
+            std::iter::once(Remedy::Say(say)).chain(always).collect()
+        }
         code => {
             let shown = residual(update, finding).map(Remedy::Run);
             let text = next(code).map(str::to_owned);

@@ -15,6 +15,9 @@ pub const MAX_SIGNATURE: usize = 16 * 1024;
 /// The longest armoured OpenPGP public key that is read.
 pub const MAX_KEY: usize = 256 * 1024;
 
+/// The largest file of armoured OpenPGP public keys that is read.
+pub const MAX_KEYS: usize = 64 << 20;
+
 /// The widest line of base64, as in RFC 9580 section 6.2.
 const MAX_WIDTH: usize = 76;
 
@@ -92,6 +95,51 @@ pub fn parse_openpgp_key(armor: &[u8]) -> Result<Vec<u8>, ArmorError> {
         return Err(ArmorError::Begin);
     }
     openpgp(armor, "PGP PUBLIC KEY BLOCK")
+}
+
+/// Returns the packets of each block of a file of armoured OpenPGP public keys.
+///
+/// Blocks stand one after another, with empty lines between and lines that end as on any system.
+pub fn parse_openpgp_keys(text: &[u8]) -> Result<Vec<Vec<u8>>, ArmorError> {
+    const END: &[u8] = b"-----END PGP PUBLIC KEY BLOCK-----";
+    limit(text, MAX_KEYS)?;
+    let mut blocks = Vec::new();
+    let mut block: Vec<u8> = Vec::new();
+    for line in text.split(|byte| *byte == b'\n') {
+        let line = line.strip_suffix(b"\r").unwrap_or(line);
+        if block.is_empty() && line.is_empty() {
+            continue;
+        }
+        block.extend_from_slice(line);
+        block.push(b'\n');
+        if line == END {
+            blocks.push(openpgp(&block, "PGP PUBLIC KEY BLOCK")?);
+            block.clear();
+        }
+    }
+    match block.is_empty() && !blocks.is_empty() {
+        true => Ok(blocks),
+        false if block.is_empty() => Err(ArmorError::Begin),
+        false => Err(ArmorError::End("PGP PUBLIC KEY BLOCK")),
+    }
+}
+
+/// Returns the packets as one armoured block that [`parse_openpgp_key`] reads.
+pub fn openpgp_key(packets: &[u8]) -> String {
+    let text = STANDARD.encode(packets);
+    let mut armor = "-----BEGIN PGP PUBLIC KEY BLOCK-----\n\n".to_owned();
+    let mut rest = text.as_str();
+    while !rest.is_empty() {
+        let (line, tail) = rest.split_at_checked(64).unwrap_or((rest, ""));
+        armor.push_str(line);
+        armor.push('\n');
+        rest = tail;
+    }
+    let [_, crc @ ..] = crc24(packets).to_be_bytes();
+    armor.push('=');
+    armor.push_str(&STANDARD.encode(crc));
+    armor.push_str("\n-----END PGP PUBLIC KEY BLOCK-----\n");
+    armor
 }
 
 fn limit(armor: &[u8], limit: usize) -> Result<(), ArmorError> {

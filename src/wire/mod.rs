@@ -3,12 +3,14 @@
 //! Every parser here takes a byte slice, allocates no more than a small multiple of it, rejects
 //! what it does not know and whatever trails, and does no I/O.
 
+pub mod allowed_signers;
 pub mod armor;
 pub mod commit;
 pub mod entry_name;
 pub mod fold;
 pub mod hidden;
 pub mod ident;
+pub mod keybox;
 mod look_alike;
 pub mod name;
 pub mod note;
@@ -16,12 +18,14 @@ pub mod object;
 pub mod oid;
 pub mod openpgp;
 pub mod push;
+pub mod push_cert;
 pub mod refname;
 pub mod review;
 pub mod ssh_certificate;
 pub mod sshsig;
 pub mod tag;
 mod trailer;
+pub mod transaction;
 pub mod tree;
 
 #[cfg(test)]

@@ -6,6 +6,8 @@
 
 /// No signature and no certificate needs more.
 const MAX_PACKETS: usize = 4096;
+/// No file of certificates that is imported needs more.
+const MAX_KEYRING_PACKETS: usize = 1 << 20;
 
 /// Subpacket types that are looked at (RFC 9580 section 5.2.3.7).
 const CREATED: u8 = 2;
@@ -62,7 +64,7 @@ pub enum OpenPgpError {
     #[error("malformed OpenPGP packet header")]
     Header,
     /// Too many packets.
-    #[error("more than {MAX_PACKETS} OpenPGP packets")]
+    #[error("too many OpenPGP packets")]
     TooMany,
     /// Not one signature packet and nothing else.
     #[error("an OpenPGP signature block holds exactly one signature packet")]
@@ -95,10 +97,27 @@ pub enum OpenPgpError {
 
 /// Frames all packets; every byte belongs to one.
 pub fn packets(bytes: &[u8]) -> Result<Vec<Packet<'_>>, OpenPgpError> {
+    framed(bytes, MAX_PACKETS)
+}
+
+/// Takes a file of certificates apart: each begins with its primary key, public or secret.
+pub fn certificates(bytes: &[u8]) -> Result<Vec<Vec<Packet<'_>>>, OpenPgpError> {
+    let mut all: Vec<Vec<Packet<'_>>> = Vec::new();
+    for packet in framed(bytes, MAX_KEYRING_PACKETS)? {
+        match all.last_mut() {
+            _ if matches!(packet.tag, 5 | 6) => all.push(vec![packet]),
+            Some(certificate) => certificate.push(packet),
+            None => return Err(OpenPgpError::Header),
+        }
+    }
+    Ok(all)
+}
+
+fn framed(bytes: &[u8], limit: usize) -> Result<Vec<Packet<'_>>, OpenPgpError> {
     let mut reader = Reader { rest: bytes };
     let mut packets = Vec::new();
     while !reader.rest.is_empty() {
-        if packets.len() == MAX_PACKETS {
+        if packets.len() == limit {
             return Err(OpenPgpError::TooMany);
         }
         packets.push(reader.packet()?);

@@ -47,10 +47,9 @@ macro_rules! fuzz {
 }
 
 fuzz! {
-    armor, commit, display, entry, fold, hidden, hook_lines, ident, intent, merge_lines, note,
-    openpgp_key, openpgp_signature, pattern, people, place, policy, ref_name, review,
-    ssh_certificate, ssh_key,
-    sshsig, tag, tree, verify,
+    allowed_signers, armor, commit, display, entry, fold, hidden, hook_lines, ident, intent, keyring,
+    merge_lines, note, openpgp_key, openpgp_signature, pattern, people, place, policy, push_cert,
+    ref_name, ref_writes, review, ssh_certificate, ssh_key, sshsig, tag, tree, verify,
 }
 
 /// Every function has a test and seeds, and nothing has them without a function.

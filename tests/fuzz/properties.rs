@@ -222,14 +222,22 @@ fn accepted<T>(names: &[&str], parse: impl Fn(&[u8]) -> Option<T>) -> Vec<(Vec<u
 
 fn assert_ident(ours: &Ident, theirs: &git2::Signature<'_>, raw: &[u8]) {
     let raw = raw.as_bstr();
-    assert_eq!(theirs.name_bytes().as_bstr(), ours.name, "{raw:?}");
-    assert_eq!(theirs.email_bytes().as_bstr(), ours.email, "{raw:?}");
+    let [name, email] = [&ours.name, &ours.email].map(|text| trimmed(text.as_bstr()));
+    assert_eq!(theirs.name_bytes().as_bstr(), name, "{raw:?}");
+    assert_eq!(theirs.email_bytes().as_bstr(), email, "{raw:?}");
     let when = theirs.when();
     assert_eq!(u64::try_from(when.seconds()), Ok(ours.seconds), "{raw:?}");
     // libgit2 takes what no place on earth has for none.
     if ours.offset_minutes.abs() < 15 * 60 {
         assert_eq!(when.offset_minutes(), ours.offset_minutes, "{raw:?}");
     }
+}
+
+/// Takes away what libgit2 cuts off at both ends of names and e-mails; git leaves it there.
+fn trimmed(text: &BStr) -> &BStr {
+    let is_cut = |at: char| at <= ' ' || ",:;<>\"\\'".contains(at);
+    let text = text.trim_start_with(is_cut).trim_end_with(is_cut);
+    text.as_bstr()
 }
 
 fn libgit2_id(oid: &str) -> git2::Oid {

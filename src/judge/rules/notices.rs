@@ -31,11 +31,18 @@ fn severity(policy: &Policy, scope: &Scope, notice: &Notice) -> Option<Severity>
         Code::UnknownSigner | Code::ExpiredKey if !signed => Some(Severity::Warn),
         Code::HiddenContent => Some(hidden(policy, notice)),
         Code::SubmoduleChange => Some(Severity::Warn),
+        Code::UnknownContributor if names_another(notice) => Some(Severity::Warn),
         Code::UnknownContributor => Some(Severity::Note),
         Code::Unverifiable | Code::Undecidable => Some(Severity::Undecided),
         // Everything else refuses, also what is not known to be seen while gathering.
         _ => Some(Severity::Refuse),
     }
+}
+
+/// Returns whether a commit names a known person as its committer whom its signature does not: it
+/// is about the signer, the e-mail, and whose that is.
+fn names_another(notice: &Notice) -> bool {
+    notice.about.get(2).is_some_and(|owner| !owner.is_empty())
 }
 
 /// Content that a reviewer does not see refuses where it decides something: by the policy's choice
@@ -106,6 +113,25 @@ mod tests {
             (Code::Undecidable, Undecided),
         ] {
             assert_eq!(weight(main(), code, &[]), Some(severity), "{code:?}");
+        }
+    }
+
+    /// A committer who did not sign is worth a look where that is somebody known; no commit is
+    /// refused for it, since rebasing another's work does it.
+    #[test]
+    fn committers_who_did_not_sign() {
+        use Severity::{Note, Warn};
+        for (about, severity) in [
+            (&["x@example.com"][..], Note),
+            (&["alice", "x@example.com", "", "id"], Note),
+            (&["alice", "bob@example.com", "bob", "id", "id"], Warn),
+        ] {
+            let push = Push::new("").approved(&["bob"]);
+            let mut push = push.noticed(Code::UnknownContributor, &[]);
+            push.update.notices[0].about = about.iter().map(|&text| text.to_owned()).collect();
+            let found = push.found(Code::UnknownContributor);
+            assert_eq!(found[0].severity, severity, "{about:?}");
+            assert_eq!(push.decision(), crate::judge::verdict::Decision::Accept);
         }
     }
 

@@ -141,6 +141,7 @@ fn landed(second: i64, size: u64, old: u64, new: u64) -> Landed {
         intent: format!("{new:032x}"),
         sha256: BTreeMap::new(),
         rejudged: false,
+        certificate: None,
         decision: DecisionId::Inline(Box::new(Decided {
             contents: BTreeMap::new(),
             verdict: verdict(MAIN, old, new),

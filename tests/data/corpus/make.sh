@@ -193,6 +193,12 @@ tag v1"
     printf '%s%s %s%s refs/heads/main\n' $a 111111111111111111111111 $b 222222222222222222222222 | put hook_lines sha256
     printf '%s %s refs/heads/main\n%s %s refs/heads/main\n' $a $b $b $a | put hook_lines repeated
     printf '%s %s refs/heads/a b' $a $b | put hook_lines space
+    zero=0000000000000000000000000000000000000000
+    printf '%s %s refs/heads/main\n%s %s HEAD\n' $zero $b $a $b | put ref_writes head
+    printf '%s ref:refs/heads/x refs/heads/main\nref:refs/heads/y %s HEAD\n' $zero $zero | put ref_writes symbolic
+    printf '%s%s %s%s refs/heads/main\n' $a 111111111111111111111111 $b 222222222222222222222222 | put ref_writes sha256
+    printf '%s %s refs/heads/a b\n%s ref: x\n' $a $b $a | put ref_writes space
+    printf '%s %s refs/heads/main' $a $b | put ref_writes cut
 }
 
 armours() {
@@ -211,6 +217,30 @@ armours() {
     printf '\302\341a\0' | put openpgp_signature partial
     printf '\212\0\0\0\1\4' | put openpgp_signature long-length
     printf '\377\0' | put openpgp_signature unknown
+}
+
+# Push certificates as git sends them, one bent in each way that matters.
+push_certs() {
+    for format in sha1 sha256; do
+        bare="$work/certs-$format.git"
+        git init -q --bare --object-format=$format "$bare"
+        git -C "$bare" config receive.certNonceSeed seed
+        git -C "$bare" config receive.advertisePushOptions true
+        printf '#!/bin/sh\ngit cat-file blob $GIT_PUSH_CERT >"$0.cert"\n' >"$bare/hooks/pre-receive"
+        chmod +x "$bare/hooks/pre-receive"
+        cd "$work/$format"
+        for key in ed25519 openpgp-rsa; do
+            sign_with $key
+            git push -q --signed=yes -o one -o 'two words' "file://$bare" main:$key side:other-$key
+            put push_cert $format-$key <"$bare/hooks/pre-receive.cert"
+        done
+    done
+    cert="$here/push_cert/sha1-ed25519"
+    grep -v '^nonce' "$cert" | put push_cert no-nonce
+    sed 's/^nonce .*/&\n&/' "$cert" | put push_cert two-nonces
+    sed 's/^certificate version 0.1/certificate version 0.2/' "$cert" | put push_cert version
+    sed '/^-----BEGIN/,$d' "$cert" | put push_cert unsigned
+    sed 's/^push-option/pushee/' "$cert" | put push_cert order
 }
 
 words() {
@@ -262,6 +292,23 @@ refs/heads/main' '[z-a]' 'a**' '[' '\'; do
         n=$((n + 1))
         printf '%s' "$place" | put place $n
     done
+}
+
+# Lists of keys: allowed signers, a forge's keys, keyrings in each form.
+lists() {
+    ed25519=$(cat "$work/ed25519.pub") rsa=$(cat "$work/rsa.pub")
+    printf '# signers\n\nalice@example.com,a@x %s\nbob@example.com namespaces="git",valid-after="20200101Z",valid-before="20400101000000Z" %s\n' \
+        "$ed25519" "$rsa" | put allowed_signers people
+    printf '*@example.com,!mallory@example.com cert-authority,NameSpaces="git,f*" %s' "$ed25519" | put allowed_signers authority
+    printf '"a b@x,c"\t%s\r\n' "$ed25519" | put allowed_signers quoted
+    printf '%s\n%s\n' "$ed25519" "$rsa" | put allowed_signers keys
+    printf 'a@x valid-after="20200101" %s\n' "$ed25519" | put allowed_signers local-time
+    printf 'a"b"@x restrict %s\n' "$ed25519" | put allowed_signers refused
+    put keyring keybox <"$work/gpg/pubring.kbx"
+    gpg --export | put keyring packets
+    gpg --armor --export | put keyring armored
+    { gpg --armor --export rsa@example.com; echo; gpg --armor --export sub@example.com; } | put keyring blocks
+    gpg --batch --quiet --passphrase '' --pinentry-mode loopback --export-secret-keys ed25519@example.com | put keyring secret
 }
 
 files() {
@@ -398,6 +445,8 @@ gpg_keys
 signed_objects
 broken_objects
 armours
+push_certs
 words
+lists
 files
 record

@@ -3,13 +3,15 @@
 //! Each takes any bytes and returns whether they were accepted. Shared, by path, with `fuzz/`.
 
 mod config;
+mod lists;
 mod objects;
 mod record;
 mod signatures;
 mod text;
 
 pub(crate) use config::{pattern, people, place, policy};
-pub(crate) use objects::{commit, hook_lines, ident, tag, tree};
+pub(crate) use lists::{allowed_signers, keyring};
+pub(crate) use objects::{commit, hook_lines, ident, push_cert, ref_writes, tag, tree};
 pub(crate) use record::{entry, intent, note};
 pub(crate) use signatures::{
     armor, openpgp_key, openpgp_signature, ssh_certificate, ssh_key, sshsig, verify,
@@ -23,6 +25,7 @@ pub(crate) type Target = fn(&[u8]) -> bool;
 
 /// Everything, by name.
 pub(crate) const TARGETS: &[(&str, Target)] = &[
+    ("allowed_signers", allowed_signers),
     ("armor", armor),
     ("commit", commit),
     ("display", display),
@@ -32,6 +35,7 @@ pub(crate) const TARGETS: &[(&str, Target)] = &[
     ("hook_lines", hook_lines),
     ("ident", ident),
     ("intent", intent),
+    ("keyring", keyring),
     ("merge_lines", merge_lines),
     ("note", note),
     ("openpgp_key", openpgp_key),
@@ -40,7 +44,9 @@ pub(crate) const TARGETS: &[(&str, Target)] = &[
     ("people", people),
     ("place", place),
     ("policy", policy),
+    ("push_cert", push_cert),
     ("ref_name", ref_name),
+    ("ref_writes", ref_writes),
     ("review", review),
     ("ssh_certificate", ssh_certificate),
     ("ssh_key", ssh_key),

@@ -9,7 +9,9 @@ use countersign::wire::fold::fold_component;
 use countersign::wire::ident::Ident;
 use countersign::wire::oid::ObjectFormat;
 use countersign::wire::push::Push;
+use countersign::wire::push_cert::PushCert;
 use countersign::wire::tag::Tag;
+use countersign::wire::transaction::{RefTarget, writes};
 use countersign::wire::tree::{self, FileMode};
 
 use super::FORMATS;
@@ -152,4 +154,68 @@ pub(crate) fn hook_lines(raw: &[u8]) -> bool {
     });
     assert_eq!(lines.collect::<Vec<_>>().concat(), raw);
     true
+}
+
+/// A certificate is its payload and its signature, and its header is rebuilt exactly.
+pub(crate) fn push_cert(raw: &[u8]) -> bool {
+    let mut parsed = false;
+    for format in FORMATS {
+        let Ok(cert) = PushCert::parse(raw, format, 8) else {
+            continue;
+        };
+        assert_eq!(
+            [cert.signed.payload.as_slice(), &cert.signed.armor].concat(),
+            raw
+        );
+        let mut text = b"certificate version 0.1\n".to_vec();
+        let mut line = |key: &str, value: &[u8]| {
+            text.extend_from_slice(&[key.as_bytes(), b" ", value, b"\n"].concat());
+        };
+        line("pusher", &cert.pusher);
+        if let Some(pushee) = &cert.pushee {
+            line("pushee", pushee);
+        }
+        line("nonce", &cert.nonce);
+        for option in &cert.options {
+            line("push-option", option);
+        }
+        text.push(b'\n');
+        for update in &cert.push.updates {
+            let name: &[u8] = update.name.as_bstr();
+            text.extend_from_slice(format!("{} {} ", update.old, update.new).as_bytes());
+            text.extend_from_slice(&[name, b"\n"].concat());
+        }
+        assert_eq!(text.as_bstr(), cert.signed.payload.as_bstr());
+        parsed = true;
+    }
+    parsed
+}
+
+/// Lines of a transaction written again are the same bytes; after a bad one there is none.
+pub(crate) fn ref_writes(raw: &[u8]) -> bool {
+    let spelled = |target: &RefTarget| match target {
+        RefTarget::Oid(oid) => oid.to_string().into_bytes(),
+        RefTarget::Symbolic(name) => [b"ref:", name.as_bstr().as_bytes()].concat(),
+    };
+    let mut whole = false;
+    for format in FORMATS {
+        let mut again = Vec::new();
+        let mut lines = writes(raw, format);
+        let bad = lines.find_map(|line| match line {
+            Ok(write) => {
+                let fields = [spelled(&write.old), spelled(&write.new)];
+                again.extend(fields.join(&b' '));
+                again.push(b' ');
+                again.extend_from_slice(write.name.as_bstr());
+                again.push(b'\n');
+                None
+            }
+            Err(error) => Some(error),
+        });
+        assert!(raw.starts_with(&again));
+        assert_eq!(bad.is_none(), raw == again);
+        assert!(lines.next().is_none());
+        whole |= bad.is_none();
+    }
+    whole
 }

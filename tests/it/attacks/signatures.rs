@@ -233,7 +233,7 @@ fn sig_08_push_certificates() {
     stranger
         .try_git(&["push", "--signed", "origin", &land])
         .refused(&["unknown-pusher"]);
-    // Where certificates are to decide, nothing passes: this version does not read them.
+    // Where certificates decide, the host's word counts no more, and nothing unsigned passes.
     let settings = server.record("server.toml");
     let good = fs::read_to_string(&settings).unwrap();
     let with: String = good
@@ -244,13 +244,18 @@ fn sig_08_push_certificates() {
         })
         .collect();
     fs::write(&settings, with).unwrap();
-    alice
+    alice.land(&head).refused(&["unknown-pusher"]);
+    let mallory = server
+        .checkout("mallory")
+        .env("COUNTERSIGN_PUSHER", "alice");
+    mallory.git(&["fetch", "-q", "origin", &head]);
+    mallory
         .try_git(&["push", "--signed", "origin", &land])
-        .refused(&["undecidable"]);
-    alice.land(&head).refused(&["undecidable"]);
+        .refused(&["unknown-pusher"]);
     assert_eq!(server.main(), before);
-    fs::write(&settings, good).unwrap();
-    alice.land(&head).accepted();
+    stranger
+        .try_git(&["push", "--signed", "origin", &land])
+        .accepted();
 }
 
 /// SIG-09: the key a forge signs everybody's merges with approves nothing and proves no human.

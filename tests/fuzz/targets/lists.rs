@@ -1,0 +1,67 @@
+//! Lists of keys from elsewhere.
+
+use std::collections::BTreeMap;
+
+use countersign::people::import::Import;
+use countersign::people::{key, keyring};
+use countersign::wire::allowed_signers::{self, SignerLine};
+use countersign::wire::armor;
+use countersign::wire::keybox;
+
+use super::config::PEOPLE;
+
+/// A list that is read is written so that it reads the same, and only whole keys come out of it.
+pub(crate) fn allowed_signers(raw: &[u8]) -> bool {
+    let keys = allowed_signers::parse_keys(raw);
+    if let Ok(keys) = &keys {
+        let text: String = keys.iter().map(|line| format!("{}\n", line.key)).collect();
+        let again = allowed_signers::parse_keys(text.as_bytes()).unwrap();
+        let bare = |line: &allowed_signers::KeyLine| line.key.clone();
+        assert!(keys.iter().map(bare).eq(again.iter().map(bare)), "{text}");
+    }
+    let Ok(lines) = allowed_signers::parse(raw) else {
+        return keys.is_ok_and(|keys| !keys.is_empty());
+    };
+    let text: String = lines.iter().map(|line| format!("{line}\n")).collect();
+    let again = allowed_signers::parse(text.as_bytes()).unwrap();
+    let placed = |line: &SignerLine| SignerLine {
+        line: 0,
+        ..line.clone()
+    };
+    assert!(
+        lines.iter().map(placed).eq(again.iter().map(placed)),
+        "{text}"
+    );
+    let files = BTreeMap::new();
+    let mut import = Import::new("", &PEOPLE, &files, None).unwrap();
+    for line in &lines {
+        if let Some(names) = line.principals.names() {
+            assert!(names.iter().all(|name| line.principals.matches(name)));
+        }
+        // Whom it would go to is asked of people that are not in the empty file: an error at most.
+        drop(import.signer(line));
+    }
+    !lines.is_empty()
+}
+
+/// What is taken out of a keyring stands alone as a key file, and has no secret in it.
+pub(crate) fn keyring(raw: &[u8]) -> bool {
+    if let Ok(certificates) = keybox::parse(raw) {
+        let bytes: usize = certificates.iter().map(|one| one.len()).sum();
+        assert!(bytes < raw.len());
+    }
+    let Ok(found) = keyring::read(raw) else {
+        return false;
+    };
+    assert!(!found.is_empty());
+    for certificate in found {
+        let armored = certificate.armored.as_bytes();
+        let packets = armor::parse_openpgp_key(armored);
+        assert!(packets.is_ok() || armored.len() > armor::MAX_KEY);
+        assert!(certificate.emails.iter().all(|email| email.contains('@')));
+        if let Ok(fingerprint) = certificate.fingerprint {
+            assert_eq!(key::parse_openpgp(armored).unwrap().0, fingerprint);
+        }
+    }
+    true
+}
