@@ -11,7 +11,7 @@ use crate::gather::Bringers;
 use crate::git::Repo;
 use crate::host::clock;
 use crate::host::server::{SYSTEM_FILE, Server, ServerError};
-use crate::host::user::user;
+use crate::host::user::{user, user_of};
 use crate::record::Record;
 use crate::record::entry::Entry;
 use crate::report;
@@ -56,6 +56,9 @@ impl Audit {
         let folder = server
             .as_ref()
             .map_or(usual, |server| server.record.clone());
+        if self.record {
+            mine(&folder)?;
+        }
         let record = Record::open(&folder);
         let noted = record.as_ref().ok().map(|record| Noted {
             repo: &repo,
@@ -104,6 +107,22 @@ impl Audit {
                 (false, false) => Exit::Undecided,
             },
         )
+    }
+}
+
+/// Refuses to write where whoever runs git could not read it any more.
+fn mine(folder: &std::path::Path) -> Result<(), CliError> {
+    use std::os::unix::fs::MetadataExt as _;
+    let me = rustix::process::geteuid().as_raw();
+    match std::fs::metadata(folder) {
+        Ok(meta) if meta.uid() != me => {
+            let (owner, me) = (user_of(meta.uid()), user_of(me));
+            let message = format!("the record belongs to {owner}, and this runs as {me}");
+            let hint =
+                format!("run it as that account: sudo -u {owner} countersign audit --record");
+            Err(CliError::words(Kind::Usage, message).hint([hint]))
+        }
+        _ => Ok(()),
     }
 }
 

@@ -19,23 +19,25 @@ pub struct OnRecord<T> {
     pub what: T,
 }
 
+/// What makes two incidents the same: finding, what it is about, what was found.
+pub type IncidentKey = (String, String, String);
+
+impl Incident {
+    /// Returns what tells it from others.
+    pub fn key(&self) -> IncidentKey {
+        (self.finding.clone(), self.about.clone(), self.found.clone())
+    }
+}
+
 impl View {
     /// Returns the incidents that stand: recorded as found, and not as over since.
-    ///
-    /// By finding, what it is about and what was found.
-    pub fn incidents(
-        &self,
-    ) -> Result<BTreeMap<(String, String, String), OnRecord<Incident>>, RecordError> {
+    pub fn incidents(&self) -> Result<BTreeMap<IncidentKey, OnRecord<Incident>>, RecordError> {
         let mut open = BTreeMap::new();
         for index in self.of_kind("incident")? {
             let Entry::Incident(incident) = self.entry(index)? else {
                 continue;
             };
-            let key = (
-                incident.finding.clone(),
-                incident.about.clone(),
-                incident.found.clone(),
-            );
+            let key = incident.key();
             match incident.state {
                 IncidentState::Found => {
                     let at = incident.at;

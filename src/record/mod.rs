@@ -37,6 +37,7 @@ mod tests;
 
 pub use checkpoint::{Checkpoint, CheckpointError};
 pub use incidents::OnRecord;
+pub use incidents::{IncidentKey, OnRecord};
 pub use index::Door;
 pub use intents::Intent;
 pub use log::Lock;

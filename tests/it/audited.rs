@@ -127,6 +127,24 @@ fn incidents_on_record() {
     assert_eq!(server.log_size(), size + 1);
 }
 
+/// Nobody writes to a record that belongs to another account, which could not read it any more.
+#[test]
+fn records_as_its_owner_alone() {
+    let (server, ..) = two_people();
+    if !rustix::process::geteuid().is_root() {
+        eprintln!("not run: giving a folder to another account wants root");
+        return;
+    }
+    let size = server.log_size();
+    std::os::unix::fs::chown(server.record(""), Some(65_534), None).unwrap();
+    server
+        .cli(&["audit", "--record"])
+        .exits(2)
+        .says("belongs to");
+    assert_eq!(codes(&server), ["wrong-owner"]);
+    assert_eq!(server.log_size(), size);
+}
+
 /// What could not be looked at is not said to be over.
 #[test]
 fn unread_is_not_over() {

@@ -2,6 +2,7 @@
 
 mod entries;
 mod faults;
+mod incidents;
 mod index;
 mod log;
 mod notes;
