@@ -156,6 +156,7 @@ impl Shop {
                 ..rules.id
             },
             keys: BTreeMap::new(),
+            host: None,
         });
         shop.policy.commit = shop.tip;
         let dir = shop.world.dir().join("countersign");

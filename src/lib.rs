@@ -5,6 +5,7 @@
 //! ```text
 //!  receive            read                 judge            record             report
 //!  gate::push ─┐                                        ┌─ Intent ─ Entry
+//!  gate::refs ─┤                                        │
 //!  cli check  ─┼─ admit ── gather ── Facts ── judge ── Verdict ─── report (terminal, json)
 //!  verify     ─┘            │ Repo (raw objects)
 //!                           │ View (the record as of one size)
@@ -43,6 +44,9 @@ pub mod admit;
 
 // The machine: `server.toml`, hooks on disk, who the pusher is.
 pub mod host;
+
+// What no hook can see: refs, host, configuration and keys held against the record.
+pub mod audit;
 
 // Verdicts and entries become words; the only place that makes text.
 pub mod report;

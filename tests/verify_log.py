@@ -407,8 +407,17 @@ DECIDED = fields(
     received=many(fields(at=time, pusher=option(PERSON), commits=many(OID))),
     contents=table(OID, text),
 )
+HOST = fields(
+    by=text,
+    binary=text,
+    hooks=table(text, text),
+    settings=table(text, text),
+    config=table(text, many(text)),
+    files=table(text, text),
+)
 KIND = {
     "genesis": fields(
+        optional=["host"],
         kind=text,
         at=time,
         repository=text,
@@ -418,6 +427,7 @@ KIND = {
         dry_run=many(plain),
         policy=POLICY,
         keys=table(PERSON, many(text)),
+        host=HOST,
     ),
     "review": fields(
         kind=text,
@@ -464,6 +474,18 @@ KIND = {
         reason=text,
         policy=truth,
     ),
+    "incident": fields(
+        kind=text,
+        at=time,
+        repository=text,
+        state=words("found", "over"),
+        finding=text,
+        about=text,
+        found=text,
+        expected=option(text),
+        by=text,
+    ),
+    "admin": fields(kind=text, at=time, repository=text, act=one_of(enrolled=HOST)),
 }
 
 

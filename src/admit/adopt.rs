@@ -7,7 +7,8 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 
 use crate::gather::rulebook::{Rulebook, RulebookError};
-use crate::git::{GitError, Repo, walk};
+use crate::gather::{Bringers, Limits};
+use crate::git::{GitError, Repo};
 use crate::policy::Mode;
 use crate::record::entry::{Adopted, Entry};
 use crate::record::{Lock, Record, RecordError, View};
@@ -16,11 +17,8 @@ use crate::wire::object::ObjectKind;
 use crate::wire::oid::Oid;
 
 use super::settle::{self, Settled, Settling};
-use super::standing::commit_of;
+use super::unknown::{Telling, UnknownStep};
 use super::{AdmitError, RefState, baseline};
-
-/// The most commits that are counted for the words.
-const COUNTED: usize = 100_000;
 
 /// Everything adopting needs.
 pub struct Adopting<'a> {
@@ -42,6 +40,12 @@ pub struct Adopting<'a> {
     pub reason: &'a str,
     /// Whether the policy may be another than the recorded one.
     pub policy: bool,
+    /// Bounds of what is looked at to show it.
+    pub limits: &'a Limits,
+    /// Who first brought what.
+    pub bringers: &'a dyn Bringers,
+    /// Is shown what would be adopted, before it is; says whether to go on.
+    pub shown: &'a dyn Fn(&UnknownStep) -> bool,
 }
 
 /// What was adopted.
@@ -53,8 +57,8 @@ pub struct Taken {
     pub old: Option<Oid>,
     /// What the ref is.
     pub new: Option<Oid>,
-    /// How many commits came in by it that no recorded tip reaches; none where there are too many.
-    pub unreviewed: Option<usize>,
+    /// What it brought, who would have had to review it.
+    pub step: UnknownStep,
     /// Refs whose protection begins with the adopted policy.
     pub begun: BTreeMap<RefName, Oid>,
     /// What was closed before.
@@ -100,6 +104,9 @@ pub enum AdoptError {
     /// It would bring another policy, and nobody said that this is wanted.
     #[error("{0} is the policy ref, and its policy is not the recorded one")]
     OtherPolicy(RefName),
+    /// It was only to be shown.
+    #[error("{0} was not adopted")]
+    NotWanted(RefName),
     /// `--policy` where there is no policy.
     #[error("{0} is not the policy ref")]
     NotPolicyRef(RefName),
@@ -150,7 +157,19 @@ impl Adopting<'_> {
         {
             return Err(AdoptError::Unprotected(name.clone()));
         }
-        let unreviewed = self.unreviewed(&view, new.as_ref())?;
+        let step = Telling {
+            repo: self.repo,
+            view: &view,
+            policy_ref: self.policy_ref,
+            limits: self.limits,
+            now: self.now,
+            bringers: self.bringers,
+        }
+        .tell(name, old, new)?;
+        // Shown before it is done, and before it could fail.
+        if !(self.shown)(&step) {
+            return Err(AdoptError::NotWanted(name.clone()));
+        }
         let mut batch = vec![Entry::Adopted(Adopted {
             at: self.now,
             repository: repository.unwrap_or_default(),
@@ -182,7 +201,7 @@ impl Adopting<'_> {
             index: indices.start,
             old,
             new,
-            unreviewed,
+            step,
             begun,
             settled,
         })
@@ -230,24 +249,6 @@ impl Adopting<'_> {
         match is_same || self.policy {
             true => Ok(rules),
             false => Err(AdoptError::OtherPolicy(name.clone())),
-        }
-    }
-
-    /// Counts the commits that only the adopted tip brings.
-    fn unreviewed(&self, view: &View, new: Option<&Oid>) -> Result<Option<usize>, AdmitError> {
-        let Some(new) = new else {
-            return Ok(Some(0));
-        };
-        let Some(new) = commit_of(self.repo, new)? else {
-            return Ok(None);
-        };
-        let mut known = Vec::new();
-        for tip in view.tips()?.into_values().filter_map(|tip| tip.oid) {
-            known.extend(commit_of(self.repo, &tip)?);
-        }
-        match walk::new_commits(self.repo, &new, &known, COUNTED) {
-            Ok(commits) => Ok(Some(commits.len())),
-            Err(_) => Ok(None),
         }
     }
 }

@@ -54,6 +54,7 @@ pub fn baseline_of(
         dry_run: Vec::new(),
         policy: rules.id.clone(),
         keys: BTreeMap::new(),
+        host: None,
     };
     for person in rules.people.persons.values() {
         let keys = person.keys.iter().map(|key| key.fingerprint.clone());

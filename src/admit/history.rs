@@ -17,11 +17,12 @@ use std::ops::Range;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
+use crate::gather::candidates::key_state;
 use crate::gather::incoming::same_words;
 use crate::gather::rulebook::{Rulebook, RulebookError, Rulebooks};
 use crate::git::{RefValue, Repo};
 use crate::policy::Mode;
-use crate::record::entry::{Adopted, Entry, Genesis, Landed, Review};
+use crate::record::entry::{Adopted, Entry, Genesis, IncidentState, Landed, Review};
 use crate::record::{Record, TipKind, View};
 use crate::wire::name::RefName;
 use crate::wire::object::ObjectKind;
@@ -51,6 +52,8 @@ pub struct History {
     pub pending: u64,
     /// Tips that were taken as found.
     pub adopted: u64,
+    /// What audits found; it decides nothing.
+    pub incidents: u64,
     /// What does not hold, with the entry's index where there is one.
     pub problems: Vec<(Option<u64>, String)>,
 }
@@ -159,6 +162,11 @@ impl<'a> Replay<'a> {
                 self.history.adopted += 1;
                 self.adopted(&view, adopted)
             }
+            Entry::Incident(incident) => {
+                self.history.incidents += u64::from(incident.state == IncidentState::Found);
+                Ok(None)
+            }
+            Entry::Admin(_) => Ok(None),
         }
     }
 
@@ -306,11 +314,11 @@ impl<'a> Replay<'a> {
         if !agrees {
             return said("the entry says otherwise than the signed review");
         }
-        self.replayed(view, review, &tag)
+        self.replayed(view, &rules, review, &tag)
     }
 
     /// A review that is logged twice, or behind a later one of the same, would undo that one.
-    fn replayed(&self, view: &View, review: &Review, tag: &Tag) -> Found {
+    fn replayed(&self, view: &View, rules: &Rulebook, review: &Review, tag: &Tag) -> Found {
         if let Some(first) = view.has_tag(&review.tag)? {
             return Ok(Some(format!("the review stands in entry {first} already")));
         }
@@ -324,7 +332,8 @@ impl<'a> Replay<'a> {
                 return Ok(Some(format!("the review is that of entry {index} again")));
             }
             let theirs = earlier.tagger.map(|tagger| tagger.seconds);
-            if other.person == review.person && date < theirs {
+            let believed = || key_state(&rules.people, &other).is_none();
+            if other.person == review.person && date < theirs && believed() {
                 return Ok(Some(format!(
                     "the review is older than that of entry {index}"
                 )));
@@ -379,33 +388,53 @@ impl<'a> Replay<'a> {
     /// Compares the end of the record with the refs; what is accepted and not recorded yet must hold
     /// as if it were.
     fn refs(&mut self) -> Result<(), AdmitError> {
-        let (size, view) = (self.record.size(), self.record.view()?);
-        let mut coming = BTreeMap::new();
-        for intent in self.record.open_intents()? {
-            for landed in intent.landed {
-                coming.insert((landed.name.clone(), landed.new), landed);
-            }
-        }
-        for drift in refs_against(self.repo, &view, &self.policy_ref)? {
-            let intended = match &drift.actual {
-                RefState::At(oid) => coming.get(&(drift.name.clone(), Some(*oid))),
-                RefState::Absent => coming.get(&(drift.name.clone(), None)),
-                RefState::Symbolic(_) => None,
-            };
-            let holds = match intended {
-                Some(landed) => {
-                    let policy_ref = &self.policy_ref;
-                    replay::check(self.repo, self.record, policy_ref, size, landed)?.is_none()
-                }
-                None => false,
-            };
-            match holds {
-                true => self.history.pending += 1,
-                false => self.problem(None, Some(drift.to_string())),
-            }
+        let (unknown, pending) = unexplained(
+            self.repo,
+            self.record,
+            &self.record.view()?,
+            &self.policy_ref,
+        )?;
+        self.history.pending += pending;
+        for drift in unknown {
+            self.problem(None, Some(drift.to_string()));
         }
         Ok(())
     }
+}
+
+/// Returns the refs that neither the record nor an open intent that holds explains, and how many the
+/// latter do.
+///
+/// `view` is the whole record. Under the record's lock no push can come between.
+pub fn unexplained(
+    repo: &Repo,
+    record: &Record,
+    view: &View,
+    policy_ref: &RefName,
+) -> Result<(Vec<Drift>, u64), AdmitError> {
+    let mut coming = BTreeMap::new();
+    for intent in record.open_intents()? {
+        for landed in intent.landed {
+            coming.insert((landed.name.clone(), landed.new), landed);
+        }
+    }
+    let (mut unknown, mut pending) = (Vec::new(), 0u64);
+    for drift in refs_against(repo, view, policy_ref)? {
+        let intended = match &drift.actual {
+            RefState::At(oid) => coming.get(&(drift.name.clone(), Some(*oid))),
+            RefState::Absent => coming.get(&(drift.name.clone(), None)),
+            RefState::Symbolic(_) => None,
+        };
+        let holds = match intended {
+            Some(landed) => replay::check(repo, record, policy_ref, view.size(), landed)?.is_none(),
+            None => false,
+        };
+        match holds {
+            true => pending = pending.saturating_add(1),
+            false => unknown.push(drift),
+        }
+    }
+    Ok((unknown, pending))
 }
 
 /// A ref that is not where the record has it.

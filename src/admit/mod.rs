@@ -17,6 +17,7 @@ pub mod residual;
 pub mod settle;
 pub mod shares;
 pub mod standing;
+pub mod unknown;
 
 use std::collections::BTreeMap;
 
@@ -161,19 +162,19 @@ impl From<Option<Oid>> for RefState {
 /// Everything that could not be established about the updates is in the verdict, as a refusal or as
 /// undecided; an error means that there is no verdict, and is never an accept.
 pub fn admit(asked: Asked<'_>) -> Result<Admission, AdmitError> {
-    admit_by(asked, &Rulebooks::default())
+    admit_from(asked, &Rulebooks::default())
 }
 
 /// Decides, by rulebooks of which the last is kept.
-fn admit_by(asked: Asked<'_>, books: &Rulebooks) -> Result<Admission, AdmitError> {
+fn admit_from(asked: Asked<'_>, books: &Rulebooks) -> Result<Admission, AdmitError> {
     match rules_by(books, asked.repo, &asked.view, asked.policy_ref)? {
-        Ok(rules) => with_rules(asked, &rules),
+        Ok(rules) => admit_by(asked, &rules),
         Err(error) => Ok(without_rules(&asked, &error)),
     }
 }
 
 /// Reads the policy at the recorded tip of the policy ref.
-fn rules(
+pub(crate) fn rules(
     repo: &Repo,
     view: &View,
     policy_ref: &RefName,
@@ -197,7 +198,8 @@ fn rules_by(
     })
 }
 
-fn with_rules(asked: Asked<'_>, rules: &Rulebook) -> Result<Admission, AdmitError> {
+/// Decides by rules that were read already, which must be those in force.
+pub(crate) fn admit_by(asked: Asked<'_>, rules: &Rulebook) -> Result<Admission, AdmitError> {
     let pusher = (asked.pusher)(&rules.people);
     let is_review = |update: &Proposed| {
         update

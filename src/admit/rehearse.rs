@@ -157,7 +157,7 @@ pub fn signed(
     let landed = match asked.view.spent(name, head)? {
         Some(index) => match asked.view.entry(index)? {
             Entry::Landed(landed) => Some((index, landed)),
-            Entry::Genesis(_) | Entry::Review(_) | Entry::Adopted(_) => None,
+            _ => None,
         },
         None => None,
     };

@@ -19,7 +19,7 @@ use crate::wire::oid::Oid;
 use crate::wire::push::RefUpdate;
 use crate::wire::push_cert::PushCert;
 
-use super::{Admission, AdmitError, Asked, Step, admit_by};
+use super::{Admission, AdmitError, Asked, Step, admit_from};
 
 /// Answers from what an entry carries; knows nobody else.
 pub struct Carried(BTreeMap<Oid, Bringer>);
@@ -98,7 +98,7 @@ fn decide_by(
             current: None,
         }],
     };
-    admit_by(asked, books)
+    admit_from(asked, books)
 }
 
 /// Returns whether an entry can change what is decided about a ref: an intent that it overtakes is
@@ -109,6 +109,7 @@ pub fn matters(entry: &Entry, landed: &Landed, policy_ref: &RefName) -> bool {
         // Not the policy of the very push: one policy judges all of it.
         Entry::Landed(other) => other.name == *policy_ref && other.intent != landed.intent,
         Entry::Adopted(_) | Entry::Genesis(_) => true,
+        Entry::Incident(_) | Entry::Admin(_) => false,
     }
 }
 

@@ -9,11 +9,13 @@
 //! A crash after any step leaves the intent open, and the next run does the rest: an entry that
 //! carries an intent's id is the proof that it is spent.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 
+use crate::gather::candidates::REVIEWS;
 use crate::git::{RefValue, Repo, walk};
+use crate::people::PersonName;
 use crate::policy::Mode;
 use crate::record::entry::{Decided, DecisionId, Entry, Landed};
 use crate::record::{Intent, Lock, Process, Record};
@@ -138,7 +140,7 @@ impl Settling<'_> {
         for entry in &mut landed {
             // A clock that was set back meanwhile does not undo what was judged.
             entry.at = self.now.max(entry.judged);
-            if moved_meanwhile(self.record, self.policy_ref, intent, entry)? {
+            if overtaken(self.record, self.policy_ref, intent, entry)? {
                 self.judge_again(entry)?;
             }
             decisions.push(self.record.decided(entry)?);
@@ -188,8 +190,29 @@ impl Settling<'_> {
             .approvals
             .iter()
             .map(|approval| approval.commit);
-        let all = heads.chain(candidates).chain(landed.old).collect();
+        let mut all: BTreeSet<Oid> = heads.chain(candidates).chain(landed.old).collect();
+        all.extend(self.reviewed_since(decided, landed)?);
         keep(self.repo, &all, landed.new.as_ref())
+    }
+
+    /// Returns the heads that whoever approved here reviewed after that: whether an approval was
+    /// replaced is told from them.
+    fn reviewed_since(&self, decided: &Decided, landed: &Landed) -> Result<Vec<Oid>, AdmitError> {
+        let view = self.record.view_at(landed.size)?;
+        let mut approved: BTreeMap<&PersonName, BTreeSet<Oid>> = BTreeMap::new();
+        for approval in &decided.verdict.approvals {
+            let heads = approved.entry(&approval.person).or_default();
+            heads.insert(approval.commit);
+        }
+        let mut since = Vec::new();
+        for (person, heads) in approved {
+            let newest_first = view.reviews_by(&landed.name, person, REVIEWS)?;
+            let reviewed = newest_first.into_iter().map(|(_, review)| review.head);
+            let reviewed: Vec<Oid> = reviewed.collect();
+            let oldest = reviewed.iter().rposition(|head| heads.contains(head));
+            since.extend(reviewed.into_iter().take(oldest.unwrap_or_default()));
+        }
+        Ok(since)
     }
 }
 
@@ -212,7 +235,7 @@ pub(super) fn keep(repo: &Repo, oids: &BTreeSet<Oid>, tip: Option<&Oid>) -> Resu
 }
 
 /// Returns whether anything that could change the decision entered the log since it was made.
-fn moved_meanwhile(
+pub(crate) fn overtaken(
     record: &Record,
     policy_ref: &RefName,
     intent: &Intent,

@@ -95,6 +95,7 @@ impl History {
             late,
             pending,
             adopted,
+            incidents,
             problems,
         } = other;
         self.entries += entries;
@@ -105,6 +106,7 @@ impl History {
         self.late += late;
         self.pending += pending;
         self.adopted += adopted;
+        self.incidents += incidents;
         self.problems.extend(problems);
     }
 }

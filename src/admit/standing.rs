@@ -316,7 +316,7 @@ fn word(entry: &Entry) -> State {
         Entry::Landed(_) => State::Unreviewed,
         Entry::Genesis(_) => State::Baseline,
         Entry::Adopted(_) => State::Adopted,
-        Entry::Review(_) => State::Unknown,
+        Entry::Review(_) | Entry::Incident(_) | Entry::Admin(_) => State::Unknown,
     }
 }
 
@@ -337,12 +337,12 @@ fn tips(entry: &Entry) -> Vec<(&RefName, Oid)> {
             let tip = adopted.new.map(|oid| (&adopted.name, oid));
             tip.into_iter().collect()
         }
-        Entry::Review(_) => Vec::new(),
+        Entry::Review(_) | Entry::Incident(_) | Entry::Admin(_) => Vec::new(),
     }
 }
 
 /// Follows at most one tag object to a commit; nothing where there is none.
-pub(super) fn commit_of(repo: &Repo, oid: &Oid) -> Result<Option<Oid>, GitError> {
+pub(crate) fn commit_of(repo: &Repo, oid: &Oid) -> Result<Option<Oid>, GitError> {
     if oid.format() != repo.format() || !repo.exists(oid) {
         return Ok(None);
     }

@@ -271,6 +271,9 @@ fn words(step: &Done) -> String {
             )
         }
         Done::RecordFound(size) => format!("record: there already, {size} entries"),
+        Done::HostRecorded(index) => {
+            format!("record: how the host is now, as entry {index}, is what audits go by")
+        }
     }
 }
 

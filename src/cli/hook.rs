@@ -7,13 +7,10 @@ use clap::Args;
 
 use super::{CliError, Exit, Kind, Session};
 use crate::admit::AdmitError;
-use crate::gate::{Answer, Call, GateError, push};
+use crate::gate::{Answer, Call, GateError, MOST_INPUT, push, refs};
 use crate::git::GitError;
 use crate::host::hooks::Hook as Name;
 use crate::record::RecordError;
-
-/// More than any limit allows; what lies beyond is read and thrown away.
-const MOST: u64 = 256 << 20;
 
 /// Answer git's hook; git runs this, people do not
 #[derive(Debug, Args)]
@@ -26,9 +23,15 @@ pub(super) struct Hook {
 
 impl Hook {
     pub(super) fn run(&self, session: &mut Session<'_>) -> Result<Exit, CliError> {
+        let env = session.environment();
+        let hook = Name::named(&self.name);
+        if hook == Some(Name::ReferenceTransaction)
+            && !refs::is_asked(session.dir(), env, &self.args).map_err(no_answer)?
+        {
+            return Ok(Exit::Fine);
+        }
         // All of it first: no child may swallow a line, and git must not write into the void.
         let input = read_all(io::stdin().lock())?;
-        let env = session.environment();
         let mut words = Vec::new();
         let mut call = Call {
             dir: session.dir().to_owned(),
@@ -37,8 +40,9 @@ impl Hook {
             input,
             words: &mut words,
         };
-        let answer = match Name::named(&self.name) {
+        let answer = match hook {
             Some(Name::PreReceive) => push::pre_receive(&mut call),
+            Some(Name::ReferenceTransaction) => refs::reference_transaction(&mut call),
             Some(Name::PostReceive) => push::post_receive(&mut call),
             None => {
                 let message = format!("no hook of ours is called {:?}", self.name);
@@ -59,7 +63,8 @@ impl Hook {
 
 fn read_all(mut from: impl Read) -> Result<Vec<u8>, CliError> {
     let mut input = Vec::new();
-    let read = from.by_ref().take(MOST).read_to_end(&mut input);
+    // What lies beyond is read and thrown away.
+    let read = from.by_ref().take(MOST_INPUT).read_to_end(&mut input);
     let drained = read.and_then(|_| io::copy(&mut from, &mut io::sink()));
     drained.map_err(|error| {
         let error = anyhow::Error::from(error).context("cannot read what git sends");

@@ -1,5 +1,6 @@
 //! `countersign log`.
 
+use std::cell::RefCell;
 use std::io::IsTerminal as _;
 use std::path::{Path, PathBuf};
 
@@ -12,6 +13,7 @@ use crate::admit::history::refs_against;
 use crate::admit::settle::{Outcome, Settled, Settling};
 use crate::admit::standing::reviewers;
 use crate::gate::Site;
+use crate::gate::received::Noted;
 use crate::host::clock;
 use crate::host::user::user;
 use crate::record::entry::Entry;
@@ -57,6 +59,9 @@ pub(super) enum Log {
         /// Take the policy that comes with it too
         #[arg(long)]
         policy: bool,
+        /// Only show what it would be
+        #[arg(long)]
+        dry_run: bool,
         /// Why; stands in the record
         #[arg(long, value_name = "text", default_value = "")]
         reason: String,
@@ -73,8 +78,9 @@ impl Log {
             Self::Adopt {
                 name,
                 policy,
+                dry_run,
                 reason,
-            } => adopt(name, *policy, reason, session),
+            } => adopt(name, *policy, *dry_run, reason, session),
         }
     }
 }
@@ -134,6 +140,8 @@ fn concerns(entry: &Entry, name: Option<&RefName>) -> bool {
         Entry::Review(review) => review.target == *name,
         Entry::Landed(landed) => landed.name == *name,
         Entry::Adopted(adopted) => adopted.name == *name,
+        Entry::Incident(incident) => incident.about == name.to_string(),
+        Entry::Admin(_) => false,
     }
 }
 
@@ -145,7 +153,7 @@ fn reviewed_by(site: &Site, view: &View, entry: &Entry) -> Option<Vec<String>> {
             let decided = site.record.decided(landed).ok()?;
             reviewers(view, &decided).ok()?
         }
-        Entry::Genesis(_) | Entry::Adopted(_) => Vec::new(),
+        Entry::Genesis(_) | Entry::Adopted(_) | Entry::Incident(_) | Entry::Admin(_) => Vec::new(),
     };
     Some(people.iter().map(ToString::to_string).collect())
 }
@@ -252,6 +260,7 @@ fn closed((name, outcome): &(RefName, Outcome)) -> Value {
 fn adopt(
     name: &str,
     policy: bool,
+    dry_run: bool,
     reason: &str,
     session: &mut Session<'_>,
 ) -> Result<Exit, CliError> {
@@ -266,6 +275,9 @@ fn adopt(
     }
     let site = site::open(session)?;
     let lock = site.record.lock().map_err(site::record)?;
+    let json = session.json();
+    let words = RefCell::new(&mut *session);
+    let only = RefCell::new(None);
     let adopting = Adopting {
         repo: &site.repo,
         record: &site.record,
@@ -276,11 +288,36 @@ fn adopt(
         by: &user(),
         reason,
         policy,
+        limits: &site.server.limits,
+        bringers: &Noted {
+            repo: &site.repo,
+            record: &site.record,
+        },
+        shown: &|step| {
+            if !json {
+                words.borrow_mut().say(report::audit::step(step).trim_end());
+            }
+            only.replace(dry_run.then(|| step.clone()));
+            !dry_run
+        },
     };
-    let taken = adopting
-        .adopt(&name)
-        .map_err(|error| not_adopted(error, &name))?;
+    let taken = adopting.adopt(&name);
     drop(lock);
+    if let Some(step) = only.take() {
+        if json {
+            let told = json!({
+                "schema": "countersign.adopt/v1",
+                "index": null,
+                "ref": name,
+                "old": step.from,
+                "new": step.to,
+                "step": report::audit::step_value(&step),
+            });
+            session.print(&format!("{told}\n"))?;
+        }
+        return Ok(Exit::Fine);
+    }
+    let taken = taken.map_err(|error| not_adopted(error, &name))?;
     if session.json() {
         let told = json!({
             "schema": "countersign.adopt/v1",
@@ -288,7 +325,8 @@ fn adopt(
             "ref": name,
             "old": taken.old,
             "new": taken.new,
-            "unreviewed": taken.unreviewed,
+            "unreviewed": taken.step.commits,
+            "step": report::audit::step_value(&taken.step),
             "begun": taken.begun,
             "closed": taken.settled.closed.iter().map(closed).collect::<Vec<_>>(),
         });
@@ -310,16 +348,20 @@ fn not_adopted(error: AdoptError, name: &RefName) -> CliError {
         ]),
         AdoptError::Unusable { .. } | AdoptError::NoPolicyRef(_) => {
             CliError::new(Kind::Refused, error).hint([
-                "set the ref to a commit with a good policy by hand (git update-ref), then:"
-                    .to_owned(),
+                format!(
+                    "set the ref by hand to a commit with a good policy, past the hooks, which can \
+                     decide nothing without one (git -c core.hooksPath=/dev/null update-ref {name} \
+                     <commit>), then:"
+                ),
                 format!("countersign log adopt {name} --policy"),
             ])
         }
         AdoptError::Symbolic { .. } => {
             CliError::new(Kind::Refused, error).hint([format!("git symbolic-ref --delete {name}")])
         }
-        AdoptError::Unprotected(_) | AdoptError::AsRecorded(_) | AdoptError::NoCommit { .. } => {
-            CliError::new(Kind::Refused, error)
-        }
+        AdoptError::Unprotected(_)
+        | AdoptError::AsRecorded(_)
+        | AdoptError::NoCommit { .. }
+        | AdoptError::NotWanted(_) => CliError::new(Kind::Refused, error),
     }
 }

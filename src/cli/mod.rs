@@ -3,6 +3,7 @@
 //! Data goes to stdout, words to stderr. Whatever goes wrong, a panic too, ends in an exit code
 //! that accepts nothing.
 
+mod audit;
 mod check;
 mod diff;
 mod enroll;
@@ -70,6 +71,7 @@ enum Command {
     Log(log::Log),
     #[command(subcommand)]
     Verify(verify::Verify),
+    Audit(audit::Audit),
 }
 
 impl Command {
@@ -87,6 +89,7 @@ impl Command {
             Self::People(command) => command.run(session),
             Self::Log(command) => command.run(session),
             Self::Verify(command) => command.run(session),
+            Self::Audit(command) => command.run(session),
         }
     }
 }

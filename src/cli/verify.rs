@@ -136,6 +136,7 @@ fn all(from: Option<&Path>, session: &mut Session<'_>) -> Result<Exit, CliError>
             "late": found.late,
             "pending": found.pending,
             "adopted": found.adopted,
+            "incidents": found.incidents,
             "problems": problems.collect::<Vec<_>>(),
         });
         session.print(&format!("{told}\n"))?;

@@ -2,6 +2,7 @@
 
 pub mod push;
 pub(crate) mod received;
+pub mod refs;
 mod reply;
 
 use std::ffi::OsString;
@@ -15,6 +16,9 @@ use crate::host::Server;
 use crate::host::server::{SYSTEM_FILE, ServerError};
 use crate::record::{Record, RecordError};
 use crate::wire::name::RefName;
+
+/// The most bytes of a hook's standard input, more than any limit allows.
+pub const MOST_INPUT: u64 = 256 << 20;
 
 /// What git gives a hook.
 pub struct Call<'a> {
@@ -80,7 +84,7 @@ pub enum GateError {
         now: Timestamp,
     },
     /// Standard input larger than allowed.
-    #[error("more than {limit} bytes of ref updates in one push")]
+    #[error("more than {limit} bytes of ref updates at once")]
     Input {
         /// The limit in force.
         limit: u64,
@@ -103,16 +107,16 @@ impl Site {
         if env("GIT_NAMESPACE").is_some_and(|namespace| !namespace.is_empty()) {
             return Err(GateError::Namespace);
         }
-        let git_dir = match env("GIT_DIR") {
-            Some(git_dir) => dir.join(git_dir),
-            None => dir.to_owned(),
-        };
-        Self::open(&git_dir, quarantine(dir, env).as_ref())
+        Self::open(&git_dir(dir, env), quarantine(dir, env).as_ref())
     }
 
     /// Opens an enrolled repository.
     pub fn open(git_dir: &Path, quarantine: Option<&Quarantine>) -> Result<Self, GateError> {
-        let repo = Repo::open(git_dir, quarantine)?;
+        Self::of(Repo::open(git_dir, quarantine)?)
+    }
+
+    /// Finds what belongs to an opened repository.
+    pub fn of(repo: Repo) -> Result<Self, GateError> {
         let server = Server::load(repo.git_dir(), Path::new(SYSTEM_FILE))?;
         if !Record::exists(&server.record) {
             return Err(GateError::NoRecord(server.record));
@@ -131,6 +135,14 @@ impl Site {
             true => self.repo.reference(name),
             false => Ok(None),
         }
+    }
+}
+
+/// Returns the repository that git says the hook is for.
+fn git_dir(dir: &Path, env: &dyn Fn(&str) -> Option<OsString>) -> PathBuf {
+    match env("GIT_DIR") {
+        Some(git_dir) => dir.join(git_dir),
+        None => dir.to_owned(),
     }
 }
 

@@ -9,7 +9,8 @@
 //! 5. append the reviews of the push — reviews on record whose refs never came to be: they were
 //!    signed, and count;
 //! 6. write the intent, durably — an intent whose process is gone: it lapses;
-//! 7. exit 0 — git moves the refs; if `post-receive` never runs, the next hook closes the intent.
+//! 7. exit 0 — git asks the ref gate, where the intent answers, and moves the refs; if `post-receive`
+//!    never runs, the next hook closes the intent.
 
 use std::time::Instant;
 
@@ -26,10 +27,10 @@ use crate::host::hooks::{Hook, Hooks};
 use crate::host::previous::run_previous;
 use crate::host::pusher;
 use crate::judge::facts::Pusher;
-use crate::judge::verdict::Decision;
+use crate::judge::verdict::{Decision, Verdict};
 use crate::people::People;
 use crate::record::entry::{DecisionId, Entry, Landed, PolicyId, PusherId, Received};
-use crate::record::{Intent, Lock, Process, View};
+use crate::record::{Intent, Lock, Process, RecordError, View};
 use crate::report::{self, Context};
 use crate::wire::name::RefName;
 use crate::wire::oid::Oid;
@@ -59,24 +60,36 @@ pub fn pre_receive(call: &mut Call<'_>) -> Result<Answer, GateError> {
         Ok(push) => push,
         Err(error) => return Ok(garbled(call, &error)),
     };
+    let updates = || {
+        let updates = push.updates.iter();
+        updates
+            .map(|update| Ok(proposed(update, site.current(&update.name)?)))
+            .collect()
+    };
     let certified = site.server.pusher == PusherSource::PushCert;
     let door = Door {
         site: &site,
         env: call.env,
-        push: &push,
+        gate: "push",
+        updates: &updates,
+        arriving: &push.updates,
         certificate: certified
             .then(|| Certificate::of_push(&site.repo, call.env, &push, refs, limit)),
+        process: Process::receive_pack,
         started,
     };
     let (admission, words) = door.decide()?;
     drop(call.words.write_all(words.as_bytes()));
-    Ok(
-        match (admission.verdict.admits(), admission.verdict.decision) {
-            (true, _) => Answer::Accepted,
-            (false, Decision::Refuse) => Answer::Refused,
-            (false, _) => Answer::Undecided,
-        },
-    )
+    Ok(answer(&admission.verdict))
+}
+
+/// Returns what git is told.
+pub(super) fn answer(verdict: &Verdict) -> Answer {
+    match (verdict.admits(), verdict.decision) {
+        (true, _) => Answer::Accepted,
+        (false, Decision::Refuse) => Answer::Refused,
+        (false, _) => Answer::Undecided,
+    }
 }
 
 /// Says what is wrong with lines that git itself would never write, or too many of them.
@@ -92,24 +105,31 @@ fn garbled(call: &mut Call<'_>, error: &PushError) -> Answer {
     Answer::Refused
 }
 
-/// One push at the door.
-struct Door<'a> {
-    site: &'a Site,
-    env: &'a dyn Fn(&str) -> Option<std::ffi::OsString>,
-    push: &'a Push,
+/// One push, or one other write of refs, at the door.
+pub(super) struct Door<'a> {
+    pub(super) site: &'a Site,
+    pub(super) env: &'a dyn Fn(&str) -> Option<std::ffi::OsString>,
+    /// The gate's name, for the audit trail.
+    pub(super) gate: &'static str,
+    /// What is asked, by the refs as they are now.
+    pub(super) updates: &'a dyn Fn() -> Result<Vec<Proposed>, GateError>,
+    /// The updates that may bring objects from quarantine.
+    pub(super) arriving: &'a [RefUpdate],
     /// Where a certificate tells who pushes.
-    certificate: Option<Result<Certificate, CertificateFault>>,
-    started: Instant,
+    pub(super) certificate: Option<Result<Certificate, CertificateFault>>,
+    /// Finds the process that is to move the refs.
+    pub(super) process: fn() -> Result<Process, RecordError>,
+    pub(super) started: Instant,
 }
 
 impl Door<'_> {
     /// Judges, records what an accept needs, and finds the words.
-    fn decide(&self) -> Result<(Admission, String), GateError> {
+    pub(super) fn decide(&self) -> Result<(Admission, String), GateError> {
         let Site { repo, record, .. } = self.site;
         let now = {
             let lock = record.lock()?;
-            let now = self.now(&record.view()?)?;
-            self.settle(&lock, now)?;
+            let now = self::now(&record.view()?)?;
+            settle(self.site, &lock, now)?;
             now
         };
         let view = record.view()?;
@@ -118,11 +138,11 @@ impl Door<'_> {
         if !admission.verdict.admits() {
             return self.refused(admission);
         }
-        let commits = arriving(repo, &self.push.updates, self.site.server.limits.objects)?;
+        let commits = arriving(repo, self.arriving, self.site.server.limits.objects)?;
         let lock = record.lock()?;
         let mut now = now;
         if record.size() != judged_at {
-            now = self.now(&record.view()?)?;
+            now = self::now(&record.view()?)?;
             admission = self.judge(record.view()?, now)?;
             if !admission.verdict.admits() {
                 return self.refused(admission);
@@ -134,44 +154,23 @@ impl Door<'_> {
         Ok((admission, words))
     }
 
-    /// Reads the clock, and refuses to go back behind the record.
-    fn now(&self, view: &View) -> Result<Timestamp, GateError> {
-        let now = clock();
-        match view.last_time()? {
-            Some(last) if now < last => Err(GateError::Clock { last, now }),
-            _ => Ok(now),
-        }
-    }
-
-    fn settle(&self, lock: &Lock, now: Timestamp) -> Result<(), GateError> {
-        let Site {
-            repo,
-            record,
-            server,
-        } = self.site;
-        Settling {
-            repo,
-            record,
-            lock,
-            policy_ref: &server.policy_ref,
-            mode: server.mode,
-            now,
-            mine: None,
-        }
-        .settle()?;
-        Ok(())
-    }
-
     fn judge(&self, view: View, now: Timestamp) -> Result<Admission, GateError> {
-        let mut updates = Vec::with_capacity(self.push.updates.len());
-        for update in &self.push.updates {
-            updates.push(proposed(update, self.site.current(&update.name)?));
-        }
+        self.judge_by(view, now, admit)
+    }
+
+    /// Judges, and records nothing.
+    pub(super) fn judge_by(
+        &self,
+        view: View,
+        now: Timestamp,
+        decide: impl FnOnce(Asked<'_>) -> Result<Admission, AdmitError>,
+    ) -> Result<Admission, GateError> {
+        let updates = (self.updates)()?;
         let known = |people: &People| match &self.certificate {
             Some(certificate) => certificate::pusher(certificate, people, now),
             None => pusher(&self.site.server.pusher, self.env, people),
         };
-        self.ask(view, now, &updates, &known, admit)
+        self.ask(view, now, &updates, &known, decide)
     }
 
     fn ask<T>(
@@ -261,7 +260,7 @@ impl Door<'_> {
             id: id.clone(),
             at: now,
             size,
-            process: Process::receive_pack()?,
+            process: (self.process)()?,
             landed,
         })?;
         Ok(())
@@ -301,11 +300,12 @@ impl Door<'_> {
         }
     }
 
-    fn refused(&self, admission: Admission) -> Result<(Admission, String), GateError> {
+    pub(super) fn refused(&self, admission: Admission) -> Result<(Admission, String), GateError> {
         let context = self.context(&admission);
         let event = serde_json::json!({
             "at": clock().to_string(),
             "event": "refused",
+            "gate": self.gate,
             "pusher": context.pusher,
             "verdict": report::json::verdict(&admission.verdict),
         });
@@ -341,6 +341,35 @@ impl Door<'_> {
             ..Context::default()
         }
     }
+}
+
+/// Reads the clock, and refuses to go back behind the record.
+pub(super) fn now(view: &View) -> Result<Timestamp, GateError> {
+    let now = clock();
+    match view.last_time()? {
+        Some(last) if now < last => Err(GateError::Clock { last, now }),
+        _ => Ok(now),
+    }
+}
+
+/// Closes what earlier pushes left open.
+pub(super) fn settle(site: &Site, lock: &Lock, now: Timestamp) -> Result<(), GateError> {
+    let Site {
+        repo,
+        record,
+        server,
+    } = site;
+    Settling {
+        repo,
+        record,
+        lock,
+        policy_ref: &server.policy_ref,
+        mode: server.mode,
+        now,
+        mine: None,
+    }
+    .settle()?;
+    Ok(())
 }
 
 /// Turns a line of the hook's input into a question.

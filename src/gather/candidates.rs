@@ -25,6 +25,8 @@ use super::{Desk, GatherError};
 
 /// The newest approvals of one person that are looked at.
 const PER_PERSON: usize = 64;
+/// The newest reviews of one person that are.
+pub(crate) const REVIEWS: usize = PER_PERSON * 2;
 
 /// A review of the record, read.
 #[derive(Clone, Debug)]
@@ -142,7 +144,7 @@ fn reviews_of(
     name: &RefName,
     person: &PersonName,
 ) -> Result<Vec<Candidate>, GatherError> {
-    let newest_first = desk.view.reviews_by(name, person, PER_PERSON * 2)?;
+    let newest_first = desk.view.reviews_by(name, person, REVIEWS)?;
     let read = newest_first.into_iter();
     Ok(read
         .filter_map(|(index, review)| open(desk, index, review))
@@ -259,7 +261,7 @@ pub(crate) fn of_head(
         let Some(mut candidate) = open(desk, index, review) else {
             continue;
         };
-        let newest_first = desk.view.reviews_by(name, &person, PER_PERSON * 2)?;
+        let newest_first = desk.view.reviews_by(name, &person, REVIEWS)?;
         let later: Vec<Candidate> = newest_first
             .into_iter()
             .filter(|(other, _)| *other > index)
@@ -276,9 +278,11 @@ pub(crate) fn of_head(
             ) {
                 successor = succeeding(desk, &history, head, &later)?.cloned();
             }
-        } else if let Some(state) = key_state(desk, &candidate.review) {
+        } else if let Some(state) = key_state(&desk.rules.people, &candidate.review) {
             candidate.state = state;
-        } else if let Some(last) = later.iter().find(|other| other.review.head == *head) {
+        } else if let Some(last) = later.iter().find(|other| {
+            other.review.head == *head && key_state(&desk.rules.people, &other.review).is_none()
+        }) {
             candidate.state = match last.message.verb {
                 ReviewVerb::Withdraw => ReviewState::Withdrawn,
                 ReviewVerb::Approve | ReviewVerb::Reject => ReviewState::Replaced,
@@ -343,7 +347,7 @@ fn settle(
     later: &[Candidate],
 ) -> Result<(), GatherError> {
     let head = candidate.review.head;
-    candidate.state = if let Some(state) = key_state(desk, &candidate.review) {
+    candidate.state = if let Some(state) = key_state(&desk.rules.people, &candidate.review) {
         state
     } else if history.spent(desk, &head) {
         ReviewState::Spent
@@ -412,23 +416,25 @@ fn expired(desk: &Desk<'_>, review: &Review) -> bool {
 ///
 /// Asks the signature itself again, as of its receipt: a certificate may carry a revocation of its
 /// own by now.
-fn key_state(desk: &Desk<'_>, review: &Review) -> Option<ReviewState> {
-    let Some(signed) = signed(desk, review) else {
+pub(crate) fn key_state(people: &People, review: &Review) -> Option<ReviewState> {
+    let Some(signed) = signed(review) else {
         return Some(ReviewState::Unknown);
     };
-    match desk.rules.people.verify_again(&signed, review.at) {
+    match people.verify_again(&signed, review.at) {
         Ok(signer) if signer.person == review.person => None,
         Err(SignatureFault::Revoked(_)) => Some(ReviewState::KeyRevoked),
         _ => Some(ReviewState::Unknown),
     }
 }
 
-fn signed(desk: &Desk<'_>, review: &Review) -> Option<Signed> {
+fn signed(review: &Review) -> Option<Signed> {
     let raw = STANDARD.decode(&review.raw).ok()?;
-    Tag::parse(&raw, desk.repo.format()).ok()?.signed
+    Tag::parse(&raw, review.head.format()).ok()?.signed
 }
 
 /// Returns the standing rejections of a head: where a person's last review of it is one.
+///
+/// A review that is not to be believed any more takes no rejection back.
 fn rejects(
     desk: &Desk<'_>,
     name: &RefName,
@@ -438,7 +444,9 @@ fn rejects(
 ) -> Result<Vec<Candidate>, GatherError> {
     let mut last = BTreeMap::new();
     for (index, review) in desk.view.reviews_of_head(name, head)? {
-        last.insert(review.person.clone(), (index, review));
+        if key_state(&desk.rules.people, &review).is_none() {
+            last.insert(review.person.clone(), (index, review));
+        }
     }
     let standing = last
         .into_values()
@@ -456,14 +464,12 @@ fn reject(
     new: &BTreeSet<Oid>,
     next: Option<&Rulebook>,
 ) -> Candidate {
-    candidate.state = key_state(desk, &candidate.review).unwrap_or(ReviewState::Live);
     let removed = next.is_some_and(|next| is_removed(desk, &candidate.review, &next.people));
     candidate.blocks = new.contains(&candidate.review.head) && !removed;
     // Heads that are counted without being reachable (a squash) are added by the coverage.
-    candidate.state = if removed {
-        ReviewState::Unknown
-    } else {
-        candidate.state
+    candidate.state = match removed {
+        true => ReviewState::Unknown,
+        false => ReviewState::Live,
     };
     candidate
 }
@@ -475,7 +481,7 @@ fn is_removed(desk: &Desk<'_>, review: &Review, next: &People) -> bool {
         let revoked = key.term.revoked.is_some_and(|since| since <= desk.now);
         return person.name != review.person || revoked;
     }
-    match signed(desk, review).map(|signed| next.verify(&signed, desk.now)) {
+    match signed(review).map(|signed| next.verify(&signed, desk.now)) {
         Some(Ok(signer) | Err(SignatureFault::Expired(signer))) => signer.person != review.person,
         _ => true,
     }

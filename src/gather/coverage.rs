@@ -10,7 +10,7 @@ use std::cell::{OnceCell, RefCell};
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::rc::Rc;
 
-use crate::git::merge::Merged;
+use crate::git::merge::{Merged, merge_trees};
 use crate::git::{GitError, Repo, changes};
 use crate::judge::facts::HeadFacts;
 use crate::judge::verdict::Coverage;
@@ -254,6 +254,9 @@ pub(crate) struct Landings<'a> {
     pub(crate) desk: &'a Desk<'a>,
     context: &'a Context<'a>,
     pub(crate) step: &'a Step<'a>,
+    /// Whether somebody looks into the trees that come out; else their ids are enough, and they need
+    /// no room.
+    pub(crate) shown: bool,
     /// Trees of the chain.
     pub(crate) trees: Vec<Oid>,
     /// Heads in log order of their first approval, each with the positions of its approvals.
@@ -313,6 +316,7 @@ impl<'a> Landings<'a> {
             desk,
             context,
             step,
+            shown: false,
             trees,
             heads,
             known: RefCell::default(),
@@ -531,7 +535,11 @@ impl<'a> Landings<'a> {
             repo.commit(&base)?.tree,
             repo.commit(&candidate.review.head)?.tree,
         );
-        let landing = match self.desk.merge([base, *ours, theirs])? {
+        let merged = match self.shown {
+            true => merge_trees(repo, &base, ours, &theirs)?,
+            false => self.desk.merge([base, *ours, theirs])?,
+        };
+        let landing = match merged {
             Merged::Clean(tree) => Landing::Tree(tree),
             Merged::Conflict(paths) => Landing::Conflict(paths),
         };

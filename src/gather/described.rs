@@ -35,7 +35,8 @@ pub(crate) fn describe(
         tried: &[],
         later: &[],
     };
-    let landings = Landings::new(desk, context, &step)?;
+    let mut landings = Landings::new(desk, context, &step)?;
+    landings.shown = true;
     let covered = steps.iter().all(|step| !step.sequences.is_empty());
     let used = used(steps);
     let mut reviews = Vec::new();
@@ -87,8 +88,8 @@ fn reject(candidate: &Candidate, steps: &[StepFacts]) -> Option<ReviewFacts> {
         .flat_map(|step| step.sequences.iter().flatten());
     let counted = heads.any(|head| head.head == candidate.review.head);
     let mut facts = candidate.facts(Coverage::Residual, Vec::new());
-    facts.blocks = facts.state == ReviewState::Live && (candidate.blocks || counted);
-    facts.blocks.then_some(facts)
+    facts.blocks = facts.state == ReviewState::Live && candidate.blocks;
+    (facts.state == ReviewState::Live && (facts.blocks || counted)).then_some(facts)
 }
 
 /// Says why an approval covers nothing here; nothing if it is not about this step at all.

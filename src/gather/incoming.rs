@@ -7,7 +7,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bstr::ByteSlice as _;
 
-use crate::git::merge::{Merged, merge_trees};
+use crate::git::merge::{Merged, merged_id};
 use crate::git::walk;
 use crate::judge::facts::{Notice, Pusher, UpdateFacts};
 use crate::judge::verdict::Code;
@@ -21,7 +21,7 @@ use crate::wire::refname;
 use crate::wire::review::{ReviewMessage, ReviewVerb};
 use crate::wire::tag::Tag;
 
-use super::candidates::message_of;
+use super::candidates::{key_state, message_of};
 use super::hands::fault_notice;
 use super::protected::strict_trees;
 use super::{Desk, GatherError, Gathered, Proposed, notice};
@@ -252,7 +252,7 @@ fn landing(desk: &Desk<'_>, head: &Oid, base: &Oid) -> Result<Option<Oid>, Gathe
         return Ok(None);
     };
     let tree = |oid: &Oid| desk.repo.commit(oid).map(|commit| commit.tree);
-    match merge_trees(desk.repo, &tree(common)?, &tree(base)?, &tree(head)?)? {
+    match merged_id(desk.repo, &tree(common)?, &tree(base)?, &tree(head)?)? {
         Merged::Clean(tree) => Ok(Some(tree)),
         Merged::Conflict(_) => Ok(None),
     }
@@ -280,7 +280,9 @@ fn replayed(
         let logged = logged
             .and_then(|tag| tag.tagger)
             .map_or(0, |tagger| tagger.seconds);
-        if date < logged || same {
+        // A stolen key, dated ahead, does not keep its person from speaking once it is revoked.
+        let earlier = date < logged && key_state(&desk.rules.people, &other).is_none();
+        if earlier || same {
             let about = [oid.to_string(), other.tag.to_string()];
             return Ok(Some(notice(Code::ReplayedReview, about)));
         }

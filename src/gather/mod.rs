@@ -37,7 +37,7 @@ use std::rc::Rc;
 
 use jiff::Timestamp;
 
-use crate::git::merge::{Merged, merge_trees};
+use crate::git::merge::{Merged, merged_id};
 use crate::git::{GitError, RefValue, Repo};
 use crate::judge::facts::{Notice, Pusher, Scope, UpdateFacts};
 use crate::judge::verdict::Code;
@@ -179,13 +179,13 @@ impl<'a> Desk<'a> {
         }
     }
 
-    /// Merges trees, each three once: base, ours and theirs.
+    /// Merges trees, each three once: base, ours and theirs. Only the id of the result is there.
     pub(crate) fn merge(&self, trees: [Oid; 3]) -> Result<Merged, GitError> {
         if let Some(known) = self.merges.borrow().get(&trees) {
             return Ok(known.clone());
         }
         let [base, ours, theirs] = &trees;
-        let merged = merge_trees(self.repo, base, ours, theirs)?;
+        let merged = merged_id(self.repo, base, ours, theirs)?;
         let is_small = match &merged {
             Merged::Clean(_) => true,
             Merged::Conflict(paths) => paths.len() <= CONFLICTS,
@@ -250,7 +250,7 @@ impl Gathered {
 ///
 /// Never fails: what could not be read becomes a notice that refuses or leaves undecided.
 pub fn update(desk: &Desk<'_>, proposed: &Proposed) -> Gathered {
-    match try_update(desk, proposed) {
+    match desk.repo.forgetting(|| try_update(desk, proposed)) {
         Ok(gathered) => gathered,
         Err(error) => {
             let scope = match desk

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use crate::git::RefValue;
 use crate::judge::facts::{Notice, Scope};
 use crate::judge::verdict::Code;
-use crate::policy::Pattern;
+use crate::policy::{Pattern, Policy};
 use crate::wire::name::RefName;
 use crate::wire::refname;
 
@@ -38,7 +38,7 @@ pub(crate) fn of(
         return Ok(countersign(name));
     }
     let plain = refname::plain(name);
-    if let Some(own) = OWN.iter().find(|own| below(&plain, own)) {
+    if let Some(own) = own_folder(&plain) {
         // `refs/countersign` itself, which would keep all below it from being made, and
         // `refs/Countersign/keep`, which is the same file where case does not count.
         return refused(Code::ForbiddenRef, format!("it stands for {own}"));
@@ -63,8 +63,29 @@ pub(crate) fn of(
     })
 }
 
+/// Returns what a ref that is there already, and that nothing protects, could be taken for: a name
+/// inside another, one that is protected where case does not count, or an imitation of one of `real`.
+pub(crate) fn stands_for(
+    policy: &Policy,
+    policy_ref: &RefName,
+    real: &BTreeSet<RefName>,
+    name: &RefName,
+) -> Option<RefName> {
+    let plain = refname::plain(name);
+    if nested(name.as_bstr()) || policy.protection(&plain, policy_ref).is_some() {
+        return Some(plain);
+    }
+    let mut real = real.iter();
+    real.find(|real| refname::imitates(name, real)).cloned()
+}
+
 /// Folders of refs that are not the policy's to give.
 const OWN: [&str; 2] = ["refs/countersign", "refs/replace"];
+
+/// Returns which of these folders a name, in its plain form, is or lies in.
+pub(crate) fn own_folder(plain: &RefName) -> Option<&'static str> {
+    OWN.into_iter().find(|own| below(plain, own))
+}
 
 fn below(name: &RefName, folder: &str) -> bool {
     let rest = name.as_bstr().strip_prefix(folder.as_bytes());

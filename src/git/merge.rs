@@ -48,11 +48,21 @@ pub enum Merged {
 /// [`GitError::Budget`] and [`GitError::TooLarge`] beyond the limits on directories, contents,
 /// depth and blob size ([`BLOB_LIMIT`]); whatever reading gives.
 pub fn merge_trees(repo: &Repo, base: &Oid, ours: &Oid, theirs: &Oid) -> Result<Merged, GitError> {
-    let (tree, conflicts) = Merge::new(repo, false).run(base, ours, theirs)?;
-    Ok(match conflicts.is_empty() {
-        true => Merged::Clean(tree),
-        false => Merged::Conflict(conflicts),
-    })
+    Merge::new(repo).told(base, ours, theirs)
+}
+
+/// Merges two trees for the id of the result alone, which nothing finds: to hold it against the id
+/// of a tree that is there.
+///
+/// # Errors
+///
+/// As [`merge_trees`].
+pub fn merged_id(repo: &Repo, base: &Oid, ours: &Oid, theirs: &Oid) -> Result<Merged, GitError> {
+    let merge = Merge {
+        stores: false,
+        ..Merge::new(repo)
+    };
+    merge.told(base, ours, theirs)
 }
 
 /// Merges as far as that goes: whatever conflicts is in the tree as ours has it.
@@ -70,7 +80,11 @@ pub fn merge_beside_conflicts(
     ours: &Oid,
     theirs: &Oid,
 ) -> Result<(Oid, Vec<RepoPath>), GitError> {
-    Merge::new(repo, true).run(base, ours, theirs)
+    let merge = Merge {
+        keeps_ours: true,
+        ..Merge::new(repo)
+    };
+    merge.run(base, ours, theirs)
 }
 
 /// Base, ours and theirs, in this order.
@@ -90,10 +104,12 @@ struct Merge<'r> {
     conflicts: Vec<RepoPath>,
     /// Whether what conflicts stays as ours has it, and the merge goes on.
     keeps_ours: bool,
+    /// Whether what is made is to be found.
+    stores: bool,
 }
 
 impl<'r> Merge<'r> {
-    fn new(repo: &'r Repo, keeps_ours: bool) -> Self {
+    fn new(repo: &'r Repo) -> Self {
         Self {
             repo,
             known: HashMap::new(),
@@ -104,8 +120,17 @@ impl<'r> Merge<'r> {
             path: Vec::new(),
             depth: 0,
             conflicts: Vec::new(),
-            keeps_ours,
+            keeps_ours: false,
+            stores: true,
         }
+    }
+
+    fn told(self, base: &Oid, ours: &Oid, theirs: &Oid) -> Result<Merged, GitError> {
+        let (tree, conflicts) = self.run(base, ours, theirs)?;
+        Ok(match conflicts.is_empty() {
+            true => Merged::Clean(tree),
+            false => Merged::Conflict(conflicts),
+        })
     }
 
     /// Returns the tree, which means nothing where there are conflicts and they are not kept apart.
@@ -213,7 +238,7 @@ impl<'r> Merge<'r> {
         within(self.content_bytes, "bytes in a merge", CONTENT_BYTES)?;
         match merge_lines(&base, &ours, &theirs, &mut self.searched)? {
             Some(bytes) => {
-                let oid = self.repo.overlay(ObjectKind::Blob, bytes)?;
+                let oid = self.made(ObjectKind::Blob, bytes)?;
                 Ok(Some((mode, oid)))
             }
             None => Ok(self.conflict(Some(whole))),
@@ -241,7 +266,14 @@ impl<'r> Merge<'r> {
             self.path.truncate(parent);
             return Ok(nothing);
         }
-        self.repo.overlay(ObjectKind::Tree, raw).map(Some)
+        self.made(ObjectKind::Tree, raw).map(Some)
+    }
+
+    fn made(&self, kind: ObjectKind, bytes: Vec<u8>) -> Result<Oid, GitError> {
+        match self.stores {
+            true => self.repo.overlay(kind, bytes),
+            false => self.repo.hash(kind, &bytes),
+        }
     }
 
     /// Appends a name to the current path; returns the length to go back to.

@@ -184,6 +184,15 @@ fn is_git_dir(dir: &Path) -> bool {
     has_head && (shared || (dir.join("objects").is_dir() && dir.join("refs").is_dir()))
 }
 
+/// Returns the directory of the repository at exactly this place, as [`Repo::git_dir`] would, without
+/// opening it.
+pub fn directory_at(dir: &Path) -> Result<PathBuf, GitError> {
+    let git_dir = git_dir_at(dir)?.ok_or_else(|| {
+        GitError::Unsupported(format!("{} is not a git repository", dir.display()))
+    })?;
+    common_dir(&git_dir)
+}
+
 fn common_dir(git_dir: &Path) -> Result<PathBuf, GitError> {
     let link = git_dir.join("commondir");
     if !link.is_file() {

@@ -24,6 +24,8 @@ const OVERLAY_LIMIT: usize = 32 << 20;
 #[derive(Default)]
 pub(super) struct Overlay {
     objects: HashMap<Oid, (ObjectKind, Rc<[u8]>)>,
+    /// The same, in the order in which they were made.
+    made: Vec<Oid>,
     bytes: usize,
 }
 
@@ -232,13 +234,12 @@ impl Repo {
     }
 
     /// Keeps an object in memory, where [`Repo::tree`] and [`Repo::raw`] find it.
+    ///
+    /// Each counts against the limit whether it is there already or not: what is stored by the time
+    /// somebody asks again must not make a difference.
     pub(super) fn overlay(&self, kind: ObjectKind, bytes: Vec<u8>) -> Result<Oid, GitError> {
         let oid = self.hash(kind, &bytes)?;
         let id = self.id(&oid)?;
-        let stored = |store: &gix::odb::Handle| store.exists_without_refresh(&id);
-        if self.overlay.borrow().objects.contains_key(&oid) || self.all_stores().any(stored) {
-            return Ok(oid);
-        }
         let mut overlay = self.overlay.borrow_mut();
         let total = overlay.bytes.saturating_add(bytes.len());
         if total > OVERLAY_LIMIT {
@@ -248,8 +249,29 @@ impl Repo {
             });
         }
         overlay.bytes = total;
-        overlay.objects.insert(oid, (kind, Rc::from(bytes)));
+        let stored = |store: &gix::odb::Handle| store.exists_without_refresh(&id);
+        if !overlay.objects.contains_key(&oid) && !self.all_stores().any(stored) {
+            overlay.objects.insert(oid, (kind, Rc::from(bytes)));
+            overlay.made.push(oid);
+        }
         Ok(oid)
+    }
+
+    /// Answers a question and forgets the objects that were made in memory for it, so that neither
+    /// they nor their number tell in the next one.
+    pub(crate) fn forgetting<T>(&self, ask: impl FnOnce() -> T) -> T {
+        let before = {
+            let mut overlay = self.overlay.borrow_mut();
+            (overlay.made.len(), std::mem::take(&mut overlay.bytes))
+        };
+        let answer = ask();
+        let mut overlay = self.overlay.borrow_mut();
+        let (kept, bytes) = before;
+        for oid in overlay.made.split_off(kept) {
+            overlay.objects.remove(&oid);
+        }
+        overlay.bytes = bytes;
+        answer
     }
 
     /// Keeps a commit that nobody made in memory, to see what judging it would say.

@@ -28,6 +28,53 @@ pub fn matching(git_dir: &Path, pattern: &str) -> Result<Vec<(String, String)>, 
     }
 }
 
+/// One value, with where it comes from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Setting {
+    /// `system`, `global`, `local`, `worktree` or `command`.
+    pub scope: String,
+    /// `file:<path>`, or what git calls it.
+    pub origin: String,
+    /// In lower case, but for a subsection.
+    pub key: String,
+    /// As written.
+    pub value: String,
+}
+
+/// Returns every value of the keys that match, of every level, in git's order.
+pub fn settings(git_dir: &Path, pattern: &str) -> Result<Vec<Setting>, ConfigFailed> {
+    let args = [
+        "--includes",
+        "--null",
+        "--show-scope",
+        "--show-origin",
+        "--get-regexp",
+        pattern,
+    ];
+    let output = git(git_dir, &args)?;
+    match output.status.code() {
+        Some(0) => {}
+        Some(1) => return Ok(Vec::new()),
+        _ => return Err(failed(&output)),
+    }
+    let text = String::from_utf8_lossy(&output.stdout);
+    let mut parts = text.split_terminator('\0');
+    let mut settings = Vec::new();
+    while let Some(scope) = parts.next() {
+        let (Some(origin), Some(entry)) = (parts.next(), parts.next()) else {
+            return Err(ConfigFailed("an entry without its origin".to_owned()));
+        };
+        let (key, value) = entry.split_once('\n').unwrap_or((entry, ""));
+        settings.push(Setting {
+            scope: scope.to_owned(),
+            origin: origin.to_owned(),
+            key: key.to_owned(),
+            value: value.to_owned(),
+        });
+    }
+    Ok(settings)
+}
+
 /// Returns the last value of one key.
 pub fn value(git_dir: &Path, key: &str) -> Result<Option<String>, ConfigFailed> {
     let pattern = format!("^{}$", key.to_ascii_lowercase().replace('.', "\\."));

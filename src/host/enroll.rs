@@ -2,7 +2,8 @@
 //!
 //! 1. refuse what cannot be protected: who may write, which hooks git runs, forges with their own way
 //! 2. policy and people at the tip of the policy ref; a first commit where there are none
-//! 3. `server.toml`, then the hooks: from here on every push is refused until the record is there
+//! 3. `server.toml`, then the hooks: from here on every write of a ref is refused until the record is
+//!    there
 //! 4. `receive.fsckObjects`; `receive.certNonceSeed` where push certificates tell who pushes
 //! 5. the record: its key, and the genesis entry with the tips of protected refs
 //!
@@ -23,11 +24,13 @@ use super::hooks::{self, Change, Hook, Hooks, HooksError};
 use super::ownership::{OwnershipError, check_ownership};
 use super::pusher::PusherSource;
 use super::server::{Initial, Server, ServerError};
+use super::state::{StateError, state};
+use super::user::user;
 use crate::admit::baseline::baseline;
 use crate::gather::{Rulebook, RulebookError};
 use crate::git::{GitError, RefValue, Repo};
 use crate::policy::Mode;
-use crate::record::entry::{Entry, Genesis};
+use crate::record::entry::{Admin, AdminAct, Entry, Genesis, HostState};
 use crate::record::{Intent, Record, RecordError};
 use crate::wire::name::RefName;
 use crate::wire::oid::Oid;
@@ -79,6 +82,8 @@ pub enum Done {
     Genesis(BTreeMap<RefName, Oid>),
     /// There is a record with this many entries.
     RecordFound(u64),
+    /// The host is otherwise than was on record: now it is on record so.
+    HostRecorded(u64),
 }
 
 /// Why a repository is not enrolled.
@@ -122,6 +127,9 @@ pub enum EnrollError {
     /// git.
     #[error(transparent)]
     Git(#[from] GitError),
+    /// What is to be on record of the host.
+    #[error(transparent)]
+    State(#[from] StateError),
     /// A file.
     #[error("{}: {source}", path.display())]
     File {
@@ -337,11 +345,29 @@ impl Enrolment<'_> {
             done.push(Done::RecordMade(dir, Some(record.vkey())));
         }
         let lock = record.lock()?;
+        let server = Server::load(repo.git_dir(), self.system)?;
+        let host = state(repo.git_dir(), self.binary, &user(), &server)?;
         if record.size() > 0 {
             done.push(Done::RecordFound(record.size()));
+            let known = record.view()?.host()?.map(|known| known.what);
+            // Whoever runs it again changes nothing by that.
+            let is_same = known.is_some_and(|known| {
+                let by = host.by.clone();
+                host == HostState { by, ..known }
+            });
+            if !is_same {
+                let admin = Admin {
+                    at: self.now,
+                    repository: rulebook.policy.repository.clone(),
+                    act: AdminAct::Enrolled(host),
+                };
+                let indices = record.append(&lock, &[Entry::Admin(admin)])?;
+                done.push(Done::HostRecorded(indices.start));
+            }
             return Ok(());
         }
-        let genesis = self.genesis(repo, policy_ref, rulebook, mode)?;
+        let mut genesis = self.genesis(repo, policy_ref, rulebook, mode)?;
+        genesis.host = Some(host);
         let tips = genesis.tips.clone();
         record.append(&lock, &[Entry::Genesis(genesis)])?;
         done.push(Done::Genesis(tips));

@@ -15,6 +15,8 @@ use super::place::{place, sync_dir};
 pub enum Hook {
     /// Decides about a push.
     PreReceive,
+    /// Decides about every other write of a ref.
+    ReferenceTransaction,
     /// Closes the intents of a push.
     PostReceive,
 }
@@ -98,13 +100,18 @@ impl HooksError {
 }
 
 impl Hook {
-    /// Both, in the order git runs them.
-    pub const ALL: [Self; 2] = [Self::PreReceive, Self::PostReceive];
+    /// All of them, in the order git runs them in a push.
+    pub const ALL: [Self; 3] = [
+        Self::PreReceive,
+        Self::ReferenceTransaction,
+        Self::PostReceive,
+    ];
 
     /// Returns git's name for it.
     pub const fn name(self) -> &'static str {
         match self {
             Self::PreReceive => "pre-receive",
+            Self::ReferenceTransaction => "reference-transaction",
             Self::PostReceive => "post-receive",
         }
     }
@@ -114,9 +121,14 @@ impl Hook {
         Self::ALL.into_iter().find(|hook| hook.name() == name)
     }
 
+    /// Returns what stands in `hooks/`: one `exec` line.
+    ///
+    /// git runs the ref hook two or three times for each transaction, and cares for one answer: the
+    /// shell gives the others, unless somebody else's hook is there to hear them.
     const fn template(self) -> &'static str {
         match self {
             Self::PreReceive => include_str!("../../hooks/pre-receive"),
+            Self::ReferenceTransaction => include_str!("../../hooks/reference-transaction"),
             Self::PostReceive => include_str!("../../hooks/post-receive"),
         }
     }
@@ -387,7 +399,8 @@ fn create_dir(path: &Path) -> Result<(), HooksError> {
     fs::create_dir_all(path).map_err(|source| file(path, source))
 }
 
-fn is_executable(path: &Path) -> bool {
+/// Returns whether somebody may execute what stands there, links followed.
+pub(crate) fn is_executable(path: &Path) -> bool {
     fs::metadata(path).is_ok_and(|meta| meta.is_file() && meta.permissions().mode() & 0o111 != 0)
 }
 
@@ -438,6 +451,26 @@ mod tests {
             "/",
         ] {
             assert!(Hook::PreReceive.script(Path::new(bad)).is_err(), "{bad:?}");
+        }
+    }
+
+    /// Every template has one place for the binary, and its hook is known again, of any binary.
+    #[test]
+    fn every_hook() {
+        for hook in Hook::ALL {
+            let script = hook.script(Path::new(BINARY)).unwrap();
+            assert!(hook.is_ours(&script) && hook.is_ours(hook.template().as_bytes()));
+            let text = String::from_utf8(script).unwrap();
+            let end = format!(
+                "exec '/opt/it'\\''s here/countersign' hook {} \"$@\"\n",
+                hook.name()
+            );
+            assert!(
+                text.starts_with("#!/bin/sh\n") && text.ends_with(&end),
+                "{text}"
+            );
+            assert_eq!(text.lines().count(), 2);
+            assert_eq!(Hook::named(hook.name()), Some(hook));
         }
     }
 

@@ -15,6 +15,7 @@ pub mod previous;
 pub mod pusher;
 pub mod server;
 mod settings;
+pub mod state;
 pub mod user;
 
 pub use clock::clock;

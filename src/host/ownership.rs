@@ -78,10 +78,19 @@ impl OwnershipError {
 /// all of `hooks`, `refs` and `countersign`, and the directories of `objects` (objects themselves
 /// are named by their content). Access lists (ACLs) and the directories above are not looked at.
 pub fn check_ownership(git_dir: &Path, shared: &[String]) -> Result<(), OwnershipError> {
+    let user = rustix::process::geteuid().as_raw();
+    check_ownership_by(git_dir, shared, user)
+}
+
+/// Refuses a repository that others than the account of that number may write to.
+pub fn check_ownership_by(
+    git_dir: &Path,
+    shared: &[String],
+    user: u32,
+) -> Result<(), OwnershipError> {
     if let Some(value) = shared.iter().find(|value| is_shared(value)) {
         return Err(OwnershipError::Shared(value.clone()));
     }
-    let user = rustix::process::geteuid().as_raw();
     let mut writable = Vec::new();
     let mut seen = 0usize;
     let mut todo = VecDeque::from([(git_dir.to_owned(), Depth::Top)]);

@@ -5,11 +5,11 @@ use std::io::{self, Seek, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus, Stdio};
 
-/// Why a push does not get past the hooks that stood there before.
+/// Why nothing gets past the hooks that stood there before.
 #[derive(Debug, thiserror::Error)]
 pub enum PreviousError {
     /// It said no, or was killed.
-    #[error("{} refused the push ({status})", path.display())]
+    #[error("{} refused it ({status})", path.display())]
     Refused {
         /// The hook.
         path: PathBuf,

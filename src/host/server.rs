@@ -3,6 +3,7 @@
 //! The file belongs to the host and never travels by push. A system-wide file gives defaults key
 //! by key. Both are strict: an unknown key is an error that names file, line and column.
 
+use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
@@ -98,6 +99,25 @@ impl Server {
             limits: all.limits.over(Limits::default()),
             help: all.help,
         })
+    }
+
+    /// Returns each setting by its name, as it is written; a record inside the repository from there
+    /// on, so that it may be moved.
+    pub fn by_name(&self, git_dir: &Path) -> BTreeMap<String, String> {
+        let record = self.record.strip_prefix(git_dir).unwrap_or(&self.record);
+        let mut names = BTreeMap::from([
+            ("policy_ref".to_owned(), self.policy_ref.to_string()),
+            ("pusher".to_owned(), self.pusher.spelled()),
+            ("mode".to_owned(), spelled(self.mode).to_owned()),
+            ("record.dir".to_owned(), record.display().to_string()),
+        ]);
+        for (name, limit) in self.limits.by_name() {
+            names.insert(format!("limits.{name}"), limit.to_string());
+        }
+        if let Some(help) = &self.help {
+            names.insert("help.url".to_owned(), help.clone());
+        }
+        names
     }
 
     /// Writes the repository's file where there is none, else changes only what `initial` gives.

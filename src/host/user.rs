@@ -6,7 +6,11 @@ use std::fs;
 ///
 /// Source: passwd(5). Users that another service knows are named by their number.
 pub fn user() -> String {
-    let uid = rustix::process::getuid().as_raw();
+    user_of(rustix::process::getuid().as_raw())
+}
+
+/// Returns the name of the user of that number, or `uid <number>`.
+pub fn user_of(uid: u32) -> String {
     let passwd = fs::read("/etc/passwd").unwrap_or_default();
     named(&String::from_utf8_lossy(&passwd), uid).unwrap_or_else(|| format!("uid {uid}"))
 }

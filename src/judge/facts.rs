@@ -154,8 +154,8 @@ pub struct ReviewFacts {
     pub residual: Vec<RepoPath>,
     /// Reject tags this approval overrides.
     pub overrides: Vec<Oid>,
-    /// For a reject: whether it is in force against this step (H new in it or counted by it, and
-    /// not a step that removes its person or revokes its key).
+    /// For a reject: whether the update brings H, and does not remove its person or revoke its key.
+    /// Otherwise it is in force where H is counted.
     pub blocks: bool,
 }
 

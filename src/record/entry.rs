@@ -26,6 +26,10 @@ pub enum Entry {
     Landed(Landed),
     /// A protected ref moved otherwise, and the host's admin took it as it is: an incident.
     Adopted(Adopted),
+    /// What an audit found, or that it is gone; decides nothing.
+    Incident(Incident),
+    /// What the host's admin did to the host; decides nothing.
+    Admin(Admin),
 }
 
 /// Baseline tips; the first entry of every log, and again where a `[[ref]]` begins to match.
@@ -48,6 +52,9 @@ pub struct Genesis {
     pub policy: PolicyId,
     /// Person → fingerprints of their keys.
     pub keys: BTreeMap<PersonName, Vec<String>>,
+    /// How the host was left; only where enrolment writes the entry.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub host: Option<HostState>,
 }
 
 /// Which policy decided.
@@ -219,6 +226,76 @@ pub struct Adopted {
     pub policy: bool,
 }
 
+/// How enrolment left the host: what an audit holds it against.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct HostState {
+    /// The operating-system user who enrolled.
+    pub by: String,
+    /// The binary that the hooks run.
+    pub binary: String,
+    /// Hook → SHA-256 of its bytes, hexadecimal.
+    pub hooks: BTreeMap<String, String>,
+    /// The host's settings by key, both files merged.
+    pub settings: BTreeMap<String, String>,
+    /// git's configuration as far as it matters: key → values in order, of any level.
+    pub config: BTreeMap<String, Vec<String>>,
+    /// Files that change what git makes of the repository → SHA-256, hexadecimal.
+    pub files: BTreeMap<String, String>,
+}
+
+/// Something that an audit found.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Incident {
+    /// Server time of the audit.
+    pub at: Timestamp,
+    /// `repository` of the policy.
+    pub repository: String,
+    /// Whether it is there, or gone again.
+    pub state: IncidentState,
+    /// The stable name of the finding.
+    pub finding: String,
+    /// The ref, file or key of the configuration it is about.
+    pub about: String,
+    /// What is there.
+    pub found: String,
+    /// What should be.
+    pub expected: Option<String>,
+    /// The operating-system user who ran the audit.
+    pub by: String,
+}
+
+/// Whether an incident begins or ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum IncidentState {
+    /// Found, and not on record as standing.
+    Found,
+    /// On record as standing, and not found any more.
+    Over,
+}
+
+/// Something the host's admin did through Countersign.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Admin {
+    /// Server time.
+    pub at: Timestamp,
+    /// `repository` of the policy.
+    pub repository: String,
+    /// What it was.
+    pub act: AdminAct,
+}
+
+/// What an admin did.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum AdminAct {
+    /// Enrolled again, which left the host otherwise than was on record.
+    Enrolled(HostState),
+}
+
 /// What is wrong with something that should be an entry.
 #[derive(Debug, thiserror::Error)]
 pub enum EntryError {
@@ -283,6 +360,8 @@ impl Entry {
             Self::Review(review) => review.at,
             Self::Landed(landed) => landed.at,
             Self::Adopted(adopted) => adopted.at,
+            Self::Incident(incident) => incident.at,
+            Self::Admin(admin) => admin.at,
         }
     }
 
@@ -293,6 +372,8 @@ impl Entry {
             Self::Review(_) => "review",
             Self::Landed(_) => "landed",
             Self::Adopted(_) => "adopted",
+            Self::Incident(_) => "incident",
+            Self::Admin(_) => "admin",
         }
     }
 
@@ -306,6 +387,7 @@ impl Entry {
             Self::Review(review) => Box::new([&review.name, &review.target].into_iter()),
             Self::Landed(landed) => Box::new(std::iter::once(&landed.name)),
             Self::Adopted(adopted) => Box::new(std::iter::once(&adopted.name)),
+            Self::Incident(_) | Self::Admin(_) => Box::new(std::iter::empty()),
         }
     }
 }

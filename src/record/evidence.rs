@@ -99,6 +99,7 @@ fn halves(genesis: &Genesis) -> Option<(Genesis, Genesis)> {
     if let Some(middle) = genesis.keys.keys().nth(genesis.keys.len() / 2) {
         second.keys = first.keys.split_off(middle);
     }
+    second.host = None;
     first.dry_run.retain(|name| first.tips.contains_key(name));
     second.dry_run.retain(|name| second.tips.contains_key(name));
     Some((first, second))

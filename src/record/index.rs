@@ -81,6 +81,35 @@ impl Record {
         Ok(db)
     }
 
+    /// Returns how many entries `index.db` was built from, as it is; nothing where it is not there or
+    /// is none of ours.
+    ///
+    /// Ask before the first view, which puts the index right: one that knows more than the log, or
+    /// another root of as many entries, was built from a log that is not there any more.
+    pub fn index_size(&self) -> Result<Option<(u64, bool)>, RecordError> {
+        let path = self.dir.join("index.db");
+        if !path.exists() {
+            return Ok(None);
+        }
+        let known = try_connect(&path).and_then(|db| state(&db));
+        let (size, root) = match known {
+            Ok(Some(known)) => known,
+            Ok(None) => return Ok(None),
+            Err(RecordError::Index(error)) if is_garbage(&error) => return Ok(None),
+            Err(error) => return Err(error),
+        };
+        if size > self.size() {
+            return Ok(Some((size, false)));
+        }
+        let log = self.log_dir();
+        let tiles = Tiles {
+            dir: &log,
+            size: self.size(),
+        };
+        let is_of_log = Frontier::at(&tiles, size)?.root_hex() == root;
+        Ok(Some((size, is_of_log)))
+    }
+
     /// Puts an index of one's own, built from the log, in the place of `index.db`.
     ///
     /// For verifiers: whoever could write to the record could have written that file too. Call it
@@ -150,7 +179,11 @@ impl Record {
                 let entry = log::decode(stored.index, &stored.bytes)?;
                 let decided = match &entry {
                     Entry::Landed(landed) => Some(self.decided(landed)?),
-                    Entry::Genesis(_) | Entry::Review(_) | Entry::Adopted(_) => None,
+                    Entry::Genesis(_)
+                    | Entry::Review(_)
+                    | Entry::Adopted(_)
+                    | Entry::Incident(_)
+                    | Entry::Admin(_) => None,
                 };
                 latest = latest.max(Some(entry.at()));
                 let place = (stored.offset, stored.bytes.len());
@@ -367,6 +400,8 @@ impl Ingest<'_> {
                 Mode::Enforce,
                 false,
             ),
+            // Found again by their kind.
+            Entry::Incident(_) | Entry::Admin(_) => Ok(()),
         }
     }
 
@@ -455,7 +490,11 @@ impl Ingest<'_> {
 pub(crate) fn check(index: u64, entry: &Entry) -> Result<(), RecordError> {
     match entry {
         Entry::Review(review) => verb(index, review).map(drop),
-        Entry::Genesis(_) | Entry::Landed(_) | Entry::Adopted(_) => Ok(()),
+        Entry::Genesis(_)
+        | Entry::Landed(_)
+        | Entry::Adopted(_)
+        | Entry::Incident(_)
+        | Entry::Admin(_) => Ok(()),
     }
 }
 

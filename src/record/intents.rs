@@ -8,9 +8,13 @@ use serde::{Deserialize, Serialize};
 
 use super::entry::Landed;
 use super::{Process, Record, RecordError, disk, hex};
+use crate::wire::name::RefName;
 
 /// A push of many refs to a large history is far below this.
 const MAX_INTENT: u64 = 1 << 30;
+
+/// How the file beside an intent ends that lists which of its refs git was let move.
+const SPENT: &str = "spent";
 
 /// What one accepted push will do; closed ref by ref once git has moved them, or not.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -73,12 +77,33 @@ impl Record {
         Ok(intents)
     }
 
+    /// Notes that git was let move one ref of an intent; returns whether that was still free to do.
+    ///
+    /// Only the intent's own process asks, one question after the other, and the note is of no use
+    /// once that process is gone: it is not synced.
+    pub fn spend(&self, intent: &Intent, name: &RefName, most: usize) -> Result<bool, RecordError> {
+        let path = self.intent_path(&intent.id)?.with_extension(SPENT);
+        let line = name.to_string();
+        let noted = disk::read(&path, MAX_INTENT)?.unwrap_or_default();
+        let spent = noted
+            .split(|byte| *byte == b'\n')
+            .filter(|one| *one == line.as_bytes())
+            .count();
+        if spent >= most {
+            return Ok(false);
+        }
+        disk::append_plain(&path, line.as_bytes())?;
+        Ok(true)
+    }
+
     /// Removes a closed intent; one that is gone already is fine.
     ///
     /// Not durably: one that comes back after a power cut is closed again, as landed by the entry
     /// that carries its id, else by where the ref is.
     pub fn remove_intent(&self, id: &str) -> Result<(), RecordError> {
-        self.disk.remove(&self.intent_path(id)?)
+        let path = self.intent_path(id)?;
+        self.disk.discard(&path.with_extension(SPENT));
+        self.disk.remove(&path)
     }
 
     fn intent_path(&self, id: &str) -> Result<PathBuf, RecordError> {

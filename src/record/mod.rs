@@ -19,6 +19,7 @@ mod checkpoint;
 mod disk;
 pub mod entry;
 mod evidence;
+mod incidents;
 mod index;
 mod intents;
 mod key;
@@ -35,6 +36,7 @@ mod view;
 mod tests;
 
 pub use checkpoint::{Checkpoint, CheckpointError};
+pub use incidents::OnRecord;
 pub use index::Door;
 pub use intents::Intent;
 pub use log::Lock;

@@ -38,7 +38,7 @@ impl Process {
             let Ok(stat) = fs::read(format!("/proc/{at}/stat")) else {
                 break;
             };
-            if is_receive_pack(at) {
+            if command(at).is_some_and(|words| is_receive_pack(&words)) {
                 return Self::of(at);
             }
             match parse_parent(&stat) {
@@ -47,6 +47,28 @@ impl Process {
             }
         }
         Ok(parent)
+    }
+
+    /// Returns the git that runs this hook, and whether it is receive-pack.
+    ///
+    /// The nearest ancestor of that name, else the parent: a `git update-ref` that a hook of a push
+    /// starts is itself, not the push.
+    pub fn git() -> Result<(Self, bool), RecordError> {
+        let parent = Self::parent()?;
+        let mut at = parent.pid;
+        for _ in 0..8 {
+            if let Some(words) = command(at)
+                && (is_git(&words) || is_receive_pack(&words))
+            {
+                return Ok((Self::of(at)?, is_receive_pack(&words)));
+            }
+            let stat = fs::read(format!("/proc/{at}/stat")).unwrap_or_default();
+            match parse_parent(&stat) {
+                Some(next) if next > 1 => at = next,
+                _ => break,
+            }
+        }
+        Ok((parent, false))
     }
 
     fn of(pid: u32) -> Result<Self, RecordError> {
@@ -75,19 +97,24 @@ impl Process {
     }
 }
 
+/// Returns the name of a process's program and its first argument.
+fn command(pid: u32) -> Option<[Vec<u8>; 2]> {
+    let line = fs::read(format!("/proc/{pid}/cmdline")).ok()?;
+    let mut words = line.split(|byte| *byte == 0);
+    let program = words.next()?.rsplit(|byte| *byte == b'/').next()?;
+    Some([
+        program.to_owned(),
+        words.next().unwrap_or_default().to_owned(),
+    ])
+}
+
 /// Returns whether a process was started as `git-receive-pack` or `git receive-pack`.
-fn is_receive_pack(pid: u32) -> bool {
-    let Ok(line) = fs::read(format!("/proc/{pid}/cmdline")) else {
-        return false;
-    };
-    let mut words = line.split(|byte| *byte == 0).take(2);
-    let first = words.next().unwrap_or_default();
-    let program = first
-        .rsplit(|byte| *byte == b'/')
-        .next()
-        .unwrap_or_default();
-    program == b"git-receive-pack"
-        || (program == b"git" && words.next() == Some(b"receive-pack".as_slice()))
+fn is_receive_pack([program, first]: &[Vec<u8>; 2]) -> bool {
+    program == b"git-receive-pack" || (program == b"git" && first == b"receive-pack")
+}
+
+fn is_git([program, _]: &[Vec<u8>; 2]) -> bool {
+    program == b"git" || program.starts_with(b"git-")
 }
 
 /// Returns the parent's id, field 4.

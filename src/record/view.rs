@@ -128,11 +128,11 @@ impl View {
 
     /// Returns this record with entries after it that are not in the log yet.
     pub fn with_pending(mut self, entries: Vec<Entry>) -> Result<Self, RecordError> {
-        if entries.is_empty() {
-            return Ok(self);
+        // Most often there are none, and a database of nothing costs more than the question.
+        if !entries.is_empty() {
+            let layer = Layer::in_memory(self.size(), self.last_time()?, entries)?;
+            self.layers.push(layer);
         }
-        let layer = Layer::in_memory(self.size(), self.last_time()?, entries)?;
-        self.layers.push(layer);
         Ok(self)
     }
 
@@ -329,7 +329,7 @@ impl View {
         )?;
         let landing = |index| match self.entry(index)? {
             Entry::Landed(landed) => Ok((index, landed)),
-            Entry::Genesis(_) | Entry::Review(_) | Entry::Adopted(_) => Err(not_there(index)),
+            _ => Err(not_there(index)),
         };
         found.into_iter().map(landing).collect()
     }
@@ -373,13 +373,13 @@ impl View {
     fn reviews(&self, indices: Vec<u64>) -> Result<Vec<(u64, Review)>, RecordError> {
         let review = |index| match self.entry(index)? {
             Entry::Review(review) => Ok((index, review)),
-            Entry::Genesis(_) | Entry::Landed(_) | Entry::Adopted(_) => Err(not_there(index)),
+            _ => Err(not_there(index)),
         };
         indices.into_iter().map(review).collect()
     }
 
     /// All rows of all layers; the last parameter of `sql` is the size.
-    fn all<T>(
+    pub(super) fn all<T>(
         &self,
         sql: &str,
         params: &[&dyn ToSql],
@@ -501,7 +501,7 @@ fn inline(entry: &Entry) -> Option<&Decided> {
     }
 }
 
-fn read_index(row: &Row<'_>) -> rusqlite::Result<u64> {
+pub(super) fn read_index(row: &Row<'_>) -> rusqlite::Result<u64> {
     Ok(unsigned(row.get(0)?))
 }
 

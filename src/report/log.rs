@@ -12,7 +12,7 @@ use crate::admit::replay::{is_reviewed, passed};
 use crate::admit::settle::{Outcome, Settled};
 use crate::admit::standing::{Standing, State};
 use crate::policy::Mode;
-use crate::record::entry::{Entry, Landed, PusherId, Review};
+use crate::record::entry::{AdminAct, Entry, IncidentState, Landed, PusherId, Review};
 use crate::record::{Intent, Report};
 use crate::wire::name::RefName;
 use crate::wire::oid::Oid;
@@ -134,6 +134,19 @@ fn rows_of(one: &Shown, full: bool) -> Vec<Row> {
             vec![row(&landed.name, landed.new, by)]
         }
         Entry::Adopted(adopted) => vec![row(&adopted.name, adopted.new, adopted.by.clone())],
+        // What it is about stands where refs do, what it is where commits do.
+        Entry::Incident(incident) => vec![Row {
+            name: incident.about.clone(),
+            commit: incident.finding.clone(),
+            ..row(&RefName::from(""), None, incident.by.clone())
+        }],
+        Entry::Admin(admin) => match &admin.act {
+            AdminAct::Enrolled(host) => vec![Row {
+                name: "-".to_owned(),
+                commit: "-".to_owned(),
+                ..row(&RefName::from(""), None, host.by.clone())
+            }],
+        },
     }
 }
 
@@ -144,6 +157,13 @@ pub fn state(entry: &Entry) -> &'static str {
         Entry::Review(review) => verb(review),
         Entry::Landed(landed) => landing(landed),
         Entry::Adopted(_) => "adopted",
+        Entry::Incident(incident) => match incident.state {
+            IncidentState::Found => "found",
+            IncidentState::Over => "over",
+        },
+        Entry::Admin(admin) => match admin.act {
+            AdminAct::Enrolled(_) => "enrolled",
+        },
     }
 }
 
@@ -243,6 +263,12 @@ fn closed(settled: &Settled) -> String {
 /// Returns the commands that set a ref back, or take it as it is; fewer where its name is no word
 /// for a shell.
 pub fn ways_out(drift: &Drift) -> Vec<String> {
+    let commands = ways_out_commands(drift);
+    commands.iter().map(Command::one_line).collect()
+}
+
+/// The same as commands.
+pub(super) fn ways_out_commands(drift: &Drift) -> Vec<Command> {
     let name = drift.name.to_string();
     let mut commands = Vec::new();
     let is_symbolic = matches!(drift.actual, RefState::Symbolic(_));
@@ -261,7 +287,7 @@ pub fn ways_out(drift: &Drift) -> Vec<String> {
     if !is_symbolic {
         commands.push(Command::new(&["countersign", "log", "adopt", &name]));
     }
-    commands.iter().flatten().map(Command::one_line).collect()
+    commands.into_iter().flatten().collect()
 }
 
 /// Says what was adopted.
@@ -274,10 +300,7 @@ pub fn adopted(name: &RefName, taken: &Taken) -> String {
         words(taken.old),
         words(taken.new)
     ));
-    text += &match taken.unreviewed {
-        Some(count) => format!("\n{count} commits came in by it that nobody reviewed\n"),
-        None => "\nmore commits came in by it, unreviewed, than are counted\n".to_owned(),
-    };
+    text += "\nit is never reviewed, and stays visible as adopted\n";
     for (name, oid) in &taken.begun {
         text += &format!("{}\n", plain(&format!("baseline: {name} {oid}")));
     }
@@ -316,6 +339,7 @@ pub fn history(found: &History) -> String {
         ("landings refused too late", found.late),
         ("landings not recorded yet", found.pending),
         ("tips adopted, unreviewed", found.adopted),
+        ("incidents that audits found", found.incidents),
     ] {
         if count > 0 || what == "entries" {
             table.add_row([what.to_owned(), count.to_string()]);

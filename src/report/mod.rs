@@ -4,6 +4,8 @@
 //! somebody whose push was refused, [`json`] for a program. Everything a pusher can choose (names,
 //! paths, refs, e-mails) goes through [`plain`] before a terminal sees it.
 
+pub mod audit;
+mod audit_words;
 pub mod command;
 pub mod diff;
 mod entry;
@@ -17,6 +19,7 @@ pub mod plain;
 pub mod proof;
 pub mod reply;
 pub mod reviews;
+pub mod sarif;
 pub mod terminal;
 pub mod words;
 

@@ -88,6 +88,13 @@ fn facts(entry: &Entry) -> Vec<(&'static str, String)> {
             ("by", adopted.by.clone()),
             ("reason", adopted.reason.clone()),
         ],
+        Entry::Incident(incident) => vec![
+            ("finding", incident.finding.clone()),
+            ("about", incident.about.clone()),
+            ("found", incident.found.clone()),
+        ],
+        // How the host was left: the entry itself has it, for programs.
+        Entry::Admin(_) => Vec::new(),
     }
 }
 
@@ -108,7 +115,11 @@ fn word(value: &impl serde::Serialize) -> String {
 pub fn json(proven: &Proven) -> Result<Value, serde_json::Error> {
     let (reviewed, people) = match &proven.entry {
         Entry::Landed(landed) => (is_reviewed(landed), reviewers(landed)),
-        Entry::Genesis(_) | Entry::Review(_) | Entry::Adopted(_) => (false, None),
+        Entry::Genesis(_)
+        | Entry::Review(_)
+        | Entry::Adopted(_)
+        | Entry::Incident(_)
+        | Entry::Admin(_) => (false, None),
     };
     let root: String = proven
         .checkpoint

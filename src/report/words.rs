@@ -111,6 +111,11 @@ fn uncounted(finding: &Finding) -> Option<String> {
         _ => return None,
     };
     let paths: Vec<_> = finding.paths.iter().map(ToString::to_string).collect();
+    if finding.code == Code::UnreviewedResidual && !paths.is_empty() {
+        // The paths first: where lines are short, what comes last is cut off.
+        let (seen, paths) = (brief(head), list(&paths));
+        return Some(format!("{person} has not seen {paths}; approved {seen}"));
+    }
     let at = if paths.is_empty() {
         String::new()
     } else {

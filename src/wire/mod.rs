@@ -26,6 +26,7 @@ pub mod ssh_certificate;
 pub mod sshsig;
 pub mod tag;
 mod trailer;
+pub mod transaction;
 pub mod tree;
 
 #[cfg(test)]

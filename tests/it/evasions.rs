@@ -88,6 +88,66 @@ fn pruned_replacement() {
     alice.land(&first).accepted();
 }
 
+/// What a reviewer said later of heads that were given up may be pruned once something landed: the
+/// record is decided again to the same.
+#[test]
+fn pruned_after_landing() {
+    let (server, alice, bob) = two_people();
+    let good = approved_topic(&alice, &bob, "a.txt");
+    let mut gone = Vec::new();
+    for verbs in [&["reject"][..], &["approve", "withdraw"]] {
+        alice.onto("origin/main");
+        let head = alice.change("gone.txt", verbs[0]);
+        alice.share(&head);
+        for verb in verbs {
+            bob.review(verb, &head, &[]).accepted();
+        }
+        gone.push(head);
+    }
+    alice.land(&good).accepted();
+    for line in server.git(&["for-each-ref", "--format=%(refname)"]).lines() {
+        let is_topic = gone.iter().any(|head| line.ends_with(&head[..12]));
+        if line.starts_with("refs/countersign/reviews/") || is_topic {
+            server.git(&["update-ref", "-d", line]);
+        }
+    }
+    collect_garbage(&server);
+    server.cli(&["verify", "history"]).exits(0);
+    server.cli(&["verify", "commit", &good]).exits(0);
+}
+
+/// Who steals one of a reviewer's keys takes no rejection back with it once the key is revoked.
+#[test]
+fn rejection_taken_back_with_a_stolen_key() {
+    let stolen = crate::support::keys::public("mallory");
+    let with = |terms: &str| {
+        let keys = format!("until = 2099-01-01T00:00:00Z }}, {{ ssh = \"{stolen}\"{terms}");
+        People::new().key_terms("carol", &keys)
+    };
+    let server = Server::with(&policy(PLAIN_RULE), &with(""));
+    let [alice, bob, carol] = ["alice", "bob", "carol"].map(|person| server.checkout(person));
+    let thief = server
+        .checkout("mallory")
+        .env("COUNTERSIGN_PUSHER", "carol");
+    let head = approved_topic(&alice, &bob, "a.txt");
+    carol.review("reject", &head, &[]).accepted();
+    thief.approve(&head).accepted();
+    alice.onto("origin/main");
+    let people = with(", revoked = 2020-01-01T00:00:00Z").text();
+    let revoking = alice.change(".countersign/people.toml", &people);
+    alice.share(&revoking);
+    bob.review("approve", &revoking, &[&format!("Keeps: {head}")])
+        .accepted();
+    alice.land(&revoking).accepted();
+    alice.onto("origin/main");
+    alice.git(&["merge", "-q", "--no-ff", "-m", "merge", &head]);
+    let merged = alice.head();
+    alice.land(&merged).refused(&["rejected"]);
+    carol.approve(&head).accepted();
+    alice.land(&merged).accepted();
+    server.cli(&["verify", "history"]).exits(0);
+}
+
 /// In dry run the policy ref is neither rewound nor replaced to another policy, nor deleted; a
 /// rewind that leaves the policy alone passes, and says so.
 #[test]

@@ -13,6 +13,8 @@
 )]
 
 mod attacks;
+mod audit;
+mod audited;
 mod bad_input;
 mod cli;
 mod contributors;
@@ -30,6 +32,7 @@ mod proofs;
 mod push;
 mod push_cert;
 mod record;
+mod ref_gate;
 mod reviewer;
 mod reviews;
 mod second_verifier;

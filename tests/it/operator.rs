@@ -15,7 +15,7 @@ use crate::support::{
 };
 
 /// Appends entries with the log's own key, past every gate.
-fn append(server: &Server, entries: &[Entry]) {
+pub(crate) fn append(server: &Server, entries: &[Entry]) {
     let record = Record::open(&server.record("")).unwrap();
     let lock = record.lock().unwrap();
     record.append(&lock, entries).unwrap();
@@ -36,7 +36,7 @@ fn again(server: &Server, index: u64) -> Entry {
 }
 
 /// Lands a head with `post-receive` away, and returns what would have been recorded.
-fn landed_unrecorded(server: &Server, alice: &Checkout, head: &str) -> Landed {
+pub(crate) fn landed_unrecorded(server: &Server, alice: &Checkout, head: &str) -> Landed {
     let hook = server.repo().join("hooks/post-receive");
     let aside = server.repo().join("hooks/aside");
     fs::rename(&hook, &aside).unwrap();

@@ -7,7 +7,7 @@ use countersign::admit::Admission;
 use countersign::judge::verdict::Decision;
 use countersign::wire::oid::{ObjectFormat, Oid};
 
-use super::oracle::{Approval, History, MergeOf, merge};
+use super::oracle::{Approval, Forgets, History, MergeOf, merge};
 use super::world::{Files, World};
 
 /// Lines that a file can have, each in its place.
@@ -30,6 +30,8 @@ pub(crate) struct Tally {
     pub(crate) merges: usize,
     pub(crate) conflicts: usize,
     pub(crate) criss_cross: usize,
+    /// Landings whose trees are covered, by the wrong people.
+    pub(crate) barred: usize,
 }
 
 /// A policy to prove under.
@@ -38,7 +40,12 @@ pub(crate) enum Under {
     Replay,
     Exact,
     EveryCommit,
+    /// Several write, several rules ask for several people, and reviews are taken back.
+    People,
 }
+
+/// A rule beside the first, for some paths.
+const FOR_D: &str = "[[rule]]\nname = \"d\"\npaths = [\"d/\"]\nrequire = [\"1 of carol|dana\"]";
 
 /// A history in the making, on both sides of the comparison.
 pub(crate) struct Making {
@@ -61,13 +68,15 @@ impl Making {
             Under::Replay => ("", ""),
             Under::Exact => ("base = \"exact\"", ""),
             Under::EveryCommit => ("", "every_commit = true"),
+            Under::People => (FOR_D, ""),
         };
         let (world, root) = World::new(format, rule, branches, &files);
         let mut history = History {
             exact: under == Under::Exact,
+            peopled: under == Under::People,
             ..History::default()
         };
-        history.add(root, files, &[]);
+        history.add(root, files, &[], "alice");
         Self {
             world,
             history,
@@ -138,6 +147,9 @@ impl Making {
         }
         if !how.is_multiple_of(8) {
             self.approve(at, what, how / 8);
+            if self.under == Under::People {
+                self.approve(at, what + 1, how / 8);
+            }
         }
     }
 
@@ -154,8 +166,15 @@ impl Making {
             .iter()
             .map(|at| self.history.nodes[*at].oid)
             .collect();
-        let oid = self.world.commit(&tree, &oids);
-        self.history.add(oid, files, &parents)
+        let author = match self.under {
+            Under::People => {
+                let number = self.history.nodes.len() % 6;
+                ["alice", "alice", "bob", "alice", "alice", "carol"][number]
+            }
+            Under::Replay | Under::Exact | Under::EveryCommit => "alice",
+        };
+        let oid = self.world.commit_by(author, &tree, &oids);
+        self.history.add(oid, files, &parents, author)
     }
 
     fn files(&self, at: usize) -> &Files {
@@ -267,7 +286,16 @@ impl Making {
     }
 
     fn approve(&mut self, head: usize, who: usize, how: usize) {
-        let person = ["bob", "carol"][who % 2];
+        let people = self.under == Under::People;
+        let (person, verb) = match (people, how / 16 % 12) {
+            (false, _) => (["bob", "carol"][who % 2], "approve"),
+            (true, 0) => (["bob", "carol", "dana"][who % 3], "reject"),
+            (true, 1) => (["bob", "carol", "dana"][who % 3], "withdraw"),
+            (true, _) => (
+                ["bob", "carol", "dana", "carol", "alice"][who % 5],
+                "approve",
+            ),
+        };
         let oid = self.history.nodes[head].oid;
         let mut lines = Vec::new();
         let names_base = how.is_multiple_of(3) || self.history.exact;
@@ -284,14 +312,25 @@ impl Making {
             keeps.push(kept.head);
             lines.push(format!("Keeps: {}", self.history.nodes[kept.head].oid));
         }
-        if let Some(index) = self.world.review(person, &oid, &lines) {
+        let mut replaces = Vec::new();
+        let mut own = self.history.approvals.iter();
+        if people
+            && how % 11 == 2
+            && let Some(other) = own.rfind(|it| it.person == person && it.head != head)
+        {
+            replaces.push(other.head);
+            lines.push(format!("Replaces: {}", self.history.nodes[other.head].oid));
+        }
+        if let Some(index) = self.world.review_as(verb, person, &oid, &lines) {
             self.history.approvals.push(Approval {
                 index,
+                verb,
                 person,
                 head,
                 seen: tip,
                 names_base,
                 keeps,
+                replaces,
             });
         }
     }
@@ -432,8 +471,21 @@ impl Making {
             // Which of several ways a step takes decides what the next may count; ours is careful.
             assert!(!accepted || self.by_every_commit(new), "{}", told());
         } else {
-            let ways = self.history.ways(new);
-            assert_eq!(accepted, !ways.is_empty(), "{ways:?}\n{}", told());
+            let ways = self.history.ways(new, Forgets::Landed);
+            let sure = match self.under {
+                Under::People => self.history.ways(new, Forgets::OnlySeen),
+                Under::Replay | Under::Exact | Under::EveryCommit => ways.clone(),
+            };
+            assert!(accepted || sure.is_empty(), "{sure:?}\n{}", told());
+            assert!(!accepted || !ways.is_empty(), "{}", told());
+            if self.under == Under::People && !accepted {
+                let anybody = History {
+                    peopled: false,
+                    ..self.history.clone()
+                };
+                let covered = !anybody.ways(new, Forgets::Landed).is_empty();
+                self.tally.barred += usize::from(covered);
+            }
             if accepted {
                 let counted = admission.landings[0].decided.counted.iter();
                 let counted: Vec<Oid> = counted.map(|it| it.head).collect();
@@ -449,13 +501,16 @@ impl Making {
     /// Returns whether every first-parent commit is covered as a step of its own, in some way.
     fn by_every_commit(&self, new: usize) -> bool {
         let Some(chain) = self.history.first_parents(self.history.tip, new) else {
-            return !self.history.ways(new).is_empty();
+            return !self.history.ways(new, Forgets::Landed).is_empty();
         };
         let mut earlier = BTreeSet::from([Vec::new()]);
         for pair in chain.windows(2) {
             let mut next = BTreeSet::new();
             for before in &earlier {
-                for way in self.history.ways_from(pair[0], pair[1], before) {
+                for way in self
+                    .history
+                    .ways_from(pair[0], pair[1], before, Forgets::Landed)
+                {
                     next.insert([before.as_slice(), &way].concat());
                 }
             }

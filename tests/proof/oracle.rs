@@ -22,14 +22,16 @@ pub(crate) struct Node {
     pub(crate) oid: Oid,
     pub(crate) files: Files,
     pub(crate) parents: Vec<usize>,
+    pub(crate) author: &'static str,
     /// Itself and all its ancestors.
     pub(crate) above: BTreeSet<usize>,
 }
 
-/// An approval as logged.
+/// A review as logged.
 #[derive(Clone, Debug)]
 pub(crate) struct Approval {
     pub(crate) index: u64,
+    pub(crate) verb: &'static str,
     pub(crate) person: &'static str,
     pub(crate) head: usize,
     /// The tip that the reviewer saw.
@@ -37,6 +39,8 @@ pub(crate) struct Approval {
     pub(crate) names_base: bool,
     /// Heads named by `Keeps`.
     pub(crate) keeps: Vec<usize>,
+    /// Heads named by `Replaces`.
+    pub(crate) replaces: Vec<usize>,
 }
 
 /// What happened so far.
@@ -52,6 +56,18 @@ pub(crate) struct History {
     pub(crate) spent: BTreeSet<usize>,
     /// Whether the rule says `base = "exact"`.
     pub(crate) exact: bool,
+    /// Whether who wrote and who approves is looked at: a maintainer, and for what is below `d/`
+    /// carol or dana, who did not write it; and whether reviews are anything but approvals.
+    pub(crate) peopled: bool,
+}
+
+/// What of a head's history its landing may leave out when it is asked who wrote it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Forgets {
+    /// What its reviewer saw, nothing else.
+    OnlySeen,
+    /// Also what is below a head that landed, where the landing brings nothing of that.
+    Landed,
 }
 
 impl fmt::Display for History {
@@ -81,7 +97,13 @@ pub(crate) type MergeOf = ([usize; 3], Option<Files>);
 
 impl History {
     /// Adds a commit.
-    pub(crate) fn add(&mut self, oid: Oid, files: Files, parents: &[usize]) -> usize {
+    pub(crate) fn add(
+        &mut self,
+        oid: Oid,
+        files: Files,
+        parents: &[usize],
+        author: &'static str,
+    ) -> usize {
         let at = self.nodes.len();
         let mut above = BTreeSet::from([at]);
         for parent in parents {
@@ -91,6 +113,7 @@ impl History {
             oid,
             files,
             parents: parents.to_vec(),
+            author,
             above,
         });
         at
@@ -116,12 +139,18 @@ impl History {
     }
 
     /// Returns every sequence of heads that covers the step from the tip to `new`.
-    pub(crate) fn ways(&self, new: usize) -> Vec<Vec<usize>> {
-        self.ways_from(self.tip, new, &[])
+    pub(crate) fn ways(&self, new: usize, forgets: Forgets) -> Vec<Vec<usize>> {
+        self.ways_from(self.tip, new, &[], forgets)
     }
 
     /// The same from another commit, where heads landed before in the same push.
-    pub(crate) fn ways_from(&self, from: usize, new: usize, earlier: &[usize]) -> Vec<Vec<usize>> {
+    pub(crate) fn ways_from(
+        &self,
+        from: usize,
+        new: usize,
+        earlier: &[usize],
+        forgets: Forgets,
+    ) -> Vec<Vec<usize>> {
         if new == from || !self.is_ancestor(from, new) {
             return Vec::new();
         }
@@ -132,6 +161,7 @@ impl History {
             chain: chain.unwrap_or_else(|| vec![from, new]),
             from,
             earlier,
+            forgets,
         };
         let mut ways = Vec::new();
         step.follow(0, &mut Vec::new(), &mut ways);
@@ -165,12 +195,27 @@ impl History {
             if other.head == approval.head {
                 return None;
             }
-            if !other.keeps.contains(&approval.head) && self.is_ancestor(approval.head, other.head)
-            {
-                heads.push(other.head);
+            let named = other.replaces.contains(&approval.head);
+            if other.keeps.contains(&approval.head) && !named {
+                continue;
+            }
+            match self.is_ancestor(approval.head, other.head) {
+                true => heads.push(other.head),
+                false if named => return None,
+                false => {}
             }
         }
         Some(heads)
+    }
+
+    /// Returns the heads that somebody's last word rejects, with those people.
+    fn rejected(&self) -> Vec<(usize, &'static str)> {
+        let mut last = BTreeMap::new();
+        for review in &self.approvals {
+            last.insert((review.head, review.person), review.verb);
+        }
+        let rejects = last.into_iter().filter(|(_, verb)| *verb == "reject");
+        rejects.map(|(key, _)| key).collect()
     }
 
     /// Returns what landing an approval's head on `onto` gives; nothing for a conflict, or where
@@ -209,14 +254,23 @@ struct Step<'a> {
     on_chain: bool,
     from: usize,
     earlier: &'a [usize],
+    forgets: Forgets,
+}
+
+/// One head of a sequence, with where it lands, and its approvals that land it there.
+struct Used {
+    head: usize,
+    from: usize,
+    to: usize,
+    approvals: Vec<usize>,
 }
 
 impl Step<'_> {
     /// Tries every head that can follow, and every place it can lead to.
-    fn follow(&self, at: usize, used: &mut Vec<(usize, Vec<usize>)>, ways: &mut Vec<Vec<usize>>) {
+    fn follow(&self, at: usize, used: &mut Vec<Used>, ways: &mut Vec<Vec<usize>>) {
         if at + 1 == self.chain.len() {
             if self.whole(used) {
-                ways.push(used.iter().map(|(head, _)| *head).collect());
+                ways.push(used.iter().map(|one| one.head).collect());
             }
             return;
         }
@@ -232,22 +286,27 @@ impl Step<'_> {
             }
             let mut reached: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
             for (position, approval) in self.history.approvals.iter().enumerate() {
-                if approval.head == head {
+                if approval.head == head && approval.verb == "approve" {
                     for to in self.reaches(approval, at, &prior) {
                         reached.entry(to).or_default().push(position);
                     }
                 }
             }
             for (to, approvals) in reached {
-                used.push((head, approvals));
+                used.push(Used {
+                    head,
+                    from: at,
+                    to,
+                    approvals,
+                });
                 self.follow(to, used, ways);
                 used.pop();
             }
         }
     }
 
-    fn prior(&self, used: &[(usize, Vec<usize>)]) -> Vec<usize> {
-        let used = used.iter().map(|(head, _)| *head);
+    fn prior(&self, used: &[Used]) -> Vec<usize> {
+        let used = used.iter().map(|one| one.head);
         self.earlier.iter().copied().chain(used).collect()
     }
 
@@ -271,7 +330,7 @@ impl Step<'_> {
     }
 
     /// Returns whether each head has an approval that stands, and every new commit a reason.
-    fn whole(&self, used: &[(usize, Vec<usize>)]) -> bool {
+    fn whole(&self, used: &[Used]) -> bool {
         let history = self.history;
         let landed = self.prior(used);
         let stands = |position: &usize| {
@@ -290,9 +349,84 @@ impl Step<'_> {
                 && parents.copied().all(|parent| landed.contains(&parent))
         };
         let fresh = &history.nodes[new].above - &history.nodes[self.from].above;
-        used.iter()
-            .all(|(_, approvals)| approvals.iter().any(stands))
+        let standing = |one: &Used| -> Vec<usize> {
+            let approvals = one.approvals.iter().copied();
+            approvals.filter(|position| stands(position)).collect()
+        };
+        let all: Vec<(&Used, Vec<usize>)> = used.iter().map(|one| (one, standing(one))).collect();
+        all.iter().all(|(_, approvals)| !approvals.is_empty())
             && fresh.iter().all(has_reason)
+            && (!history.peopled || self.by_people(&all, &fresh))
+    }
+
+    /// Returns whether each rule holds at each head, and nobody's rejection stands.
+    fn by_people(&self, used: &[(&Used, Vec<usize>)], fresh: &BTreeSet<usize>) -> bool {
+        let history = self.history;
+        let mut named = BTreeSet::from(["alice", "bob", "carol"]);
+        let mut before = self.earlier.to_vec();
+        for (one, approvals) in used {
+            let [from, to] = [one.from, one.to].map(|at| &history.nodes[self.chain[at]].files);
+            let wrote = self.writers(one, approvals, &before);
+            let people: BTreeSet<&str> = approvals
+                .iter()
+                .map(|position| history.approvals[*position].person)
+                .filter(|person| !wrote.contains(person))
+                .collect();
+            let some = |who: &[&str]| who.iter().any(|person| people.contains(person));
+            let mut changed = from.keys().chain(to.keys());
+            let below_d = |path: &String| path.starts_with("d/") && from.get(path) != to.get(path);
+            let is_asked = from == to || changed.any(below_d);
+            if !some(&["alice", "bob", "carol"]) || (is_asked && !some(&["carol", "dana"])) {
+                return false;
+            }
+            if is_asked {
+                named.insert("dana");
+            }
+            before.push(one.head);
+        }
+        let counted = |head: &usize| used.iter().any(|(one, _)| one.head == *head);
+        let mut rejected = history.rejected().into_iter();
+        !rejected.any(|(head, person)| {
+            named.contains(person) && (fresh.contains(&head) || counted(&head))
+        })
+    }
+
+    /// Returns who had a hand in a head: the authors of its range, and alice, who brought it all.
+    fn writers(&self, one: &Used, approvals: &[usize], before: &[usize]) -> BTreeSet<&'static str> {
+        let history = self.history;
+        let above = |at: usize| &history.nodes[at].above;
+        let mut hidden = BTreeSet::new();
+        if self.forgets == Forgets::Landed {
+            let counted = history.counted.iter().map(|(_, head)| head);
+            let landed = history.spent.iter().chain(counted).chain(before);
+            for other in landed.filter(|other| **other != one.head) {
+                let below = history.is_ancestor(*other, one.head) || before.contains(other);
+                if below && self.brings_the_rest(one, *other) {
+                    hidden.extend(above(*other));
+                }
+            }
+        }
+        let mut wrote = BTreeSet::new();
+        for position in approvals {
+            let seen = above(history.approvals[*position].seen);
+            let range = above(one.head) - &(seen | &hidden);
+            wrote.extend(range.iter().map(|at| history.nodes[*at].author));
+            if !range.is_empty() {
+                wrote.insert("alice");
+            }
+        }
+        wrote
+    }
+
+    /// Returns whether a landing is that of what its head has over another, and of nothing below.
+    fn brings_the_rest(&self, one: &Used, other: usize) -> bool {
+        let history = self.history;
+        let [base] = history.bases(one.head, other)[..] else {
+            return false;
+        };
+        let [from, to] = [one.from, one.to].map(|at| &history.nodes[self.chain[at]].files);
+        let files = |at: usize| &history.nodes[at].files;
+        merge(files(base), from, files(one.head)).as_ref() == Some(to)
     }
 }
 

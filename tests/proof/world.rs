@@ -27,8 +27,8 @@ use sha2::{Digest, Sha512};
 pub(crate) const MAIN: &str = "refs/heads/main";
 /// The repository of the policy.
 const REPOSITORY: &str = "git.example.com/proof";
-/// Everybody; alice writes, the others review.
-const PEOPLE: [&str; 3] = ["alice", "bob", "carol"];
+/// Everybody; alice pushes, and writes where nobody else is named. dana is no maintainer.
+const PEOPLE: [&str; 4] = ["alice", "bob", "carol", "dana"];
 
 /// What a path holds: mode as trees spell it, and content or the id of a submodule's commit.
 pub(crate) type File = (&'static str, String);
@@ -87,6 +87,7 @@ impl World {
             dry_run: Vec::new(),
             policy: rules.id,
             keys: BTreeMap::new(),
+            host: None,
         })]);
         (world, root)
     }
@@ -184,6 +185,11 @@ impl World {
 
     /// Writes a commit by alice, unlike any other.
     pub(crate) fn commit(&mut self, tree: &Oid, parents: &[Oid]) -> Oid {
+        self.commit_by("alice", tree, parents)
+    }
+
+    /// Writes a commit by somebody, unlike any other.
+    pub(crate) fn commit_by(&mut self, author: &str, tree: &Oid, parents: &[Oid]) -> Oid {
         self.counter += 1;
         let at = 1_700_000_000 + self.counter;
         let mut raw = format!("tree {tree}\n");
@@ -191,16 +197,27 @@ impl World {
             raw += &format!("parent {parent}\n");
         }
         raw += &format!(
-            "author alice <alice@example.com> {at} +0000\ncommitter alice <alice@example.com> {at} +0000\n\n\
+            "author {author} <{author}@example.com> {at} +0000\ncommitter alice <alice@example.com> {at} +0000\n\n\
              commit {}\n",
             self.counter
         );
         self.repo.write(ObjectKind::Commit, raw.as_bytes()).unwrap()
     }
 
-    /// Has a person sign a review of `head` for main; returns its index in the log.
+    /// Has a person sign an approval of `head` for main; returns its index in the log.
     pub(crate) fn review(
         &mut self,
+        person: &'static str,
+        head: &Oid,
+        lines: &[String],
+    ) -> Option<u64> {
+        self.review_as("approve", person, head, lines)
+    }
+
+    /// The same for any verb.
+    pub(crate) fn review_as(
+        &mut self,
+        verb: &str,
         person: &'static str,
         head: &Oid,
         lines: &[String],
@@ -208,7 +225,7 @@ impl World {
         self.tick();
         let mut payload = format!(
             "object {head}\ntype commit\ntag countersign/ok\ntagger {person} <{person}@example.com> {} +0000\n\n\
-             countersign: approve {MAIN} of {REPOSITORY}\n",
+             countersign: {verb} {MAIN} of {REPOSITORY}\n",
             self.now.as_second()
         );
         for line in lines {

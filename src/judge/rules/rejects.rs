@@ -17,15 +17,18 @@ pub(crate) fn findings(
     update: &UpdateFacts,
     landings: &[&Landing<'_>],
 ) -> Vec<Finding> {
-    let standing = update.reviews.iter().filter(|review| in_force(review));
+    let reviews = update.reviews.iter();
+    let standing = reviews.filter(|review| in_force(review, landings));
     let found = standing.filter_map(|reject| finding(law, update, landings, reject));
     found.collect()
 }
 
-/// Approvals lapse with time, rejects do not.
-fn in_force(review: &ReviewFacts) -> bool {
+/// A reject is in force where its head is new, or counted. Approvals lapse with time, rejects do not.
+fn in_force(review: &ReviewFacts, landings: &[&Landing<'_>]) -> bool {
+    let mut heads = landings.iter().flat_map(|landing| &landing.heads);
     let stands = matches!(review.state, ReviewState::Live | ReviewState::Expired);
-    review.verb == Verb::Reject && review.blocks && stands
+    let concerns = review.blocks || heads.any(|hearing| hearing.head.head == review.head);
+    review.verb == Verb::Reject && stands && concerns
 }
 
 /// Returns the reject as a finding of the rule that is furthest from overriding it.
@@ -142,19 +145,36 @@ mod tests {
     #[test]
     fn blocks_while_in_force() {
         use ReviewState::{Expired, KeyRevoked, Live, Replaced, Spent, Unknown, Withdrawn};
-        let rejected = |state, blocks| {
+        let rejected = |state, blocks, head| {
             let push = Push::new("").approved(&["bob"]).rejected("carol", TAG);
             let mut push = push;
             push.update.reviews[1].state = state;
             push.update.reviews[1].blocks = blocks;
+            push.update.reviews[1].head = oid(head);
             push.decision() == Decision::Refuse
         };
         for state in [Live, Expired] {
-            assert!(rejected(state, true), "{state:?}");
-            assert!(!rejected(state, false), "{state:?}");
+            assert!(rejected(state, true, 77), "{state:?}");
+            assert!(rejected(state, false, N), "{state:?}");
+            assert!(!rejected(state, false, 77), "{state:?}");
         }
         for state in [KeyRevoked, Replaced, Spent, Unknown, Withdrawn] {
-            assert!(!rejected(state, true), "{state:?}");
+            assert!(!rejected(state, true, N), "{state:?}");
+        }
+    }
+
+    /// A reject of a head that is not new says nothing of a step that another head covers.
+    #[test]
+    fn blocks_only_what_counts_its_head() {
+        let mut push = Push::new("");
+        let heads = [5, 6].map(|head| vec![push.head(head, &["a"], "alice")]);
+        push.update.steps[0].sequences = heads.to_vec();
+        let push = push.reviewed("bob", 5, |_| ()).reviewed("carol", 6, |_| ());
+        for (head, chosen) in [(5, Some(1)), (6, Some(0)), (7, Some(0))] {
+            let mut push = push.clone().rejected("dana", TAG);
+            push.update.reviews[2].head = oid(head);
+            push.update.reviews[2].blocks = false;
+            assert_eq!(push.judge().chosen, [[chosen]], "{head}");
         }
     }
 

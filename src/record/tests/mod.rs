@@ -83,6 +83,7 @@ fn genesis(second: i64, tips: &[(&str, u64)]) -> Genesis {
         dry_run: Vec::new(),
         policy: policy(),
         keys: BTreeMap::from([(person("alice"), vec!["SHA256:a".to_owned()])]),
+        host: None,
     }
 }
 

@@ -193,6 +193,12 @@ tag v1"
     printf '%s%s %s%s refs/heads/main\n' $a 111111111111111111111111 $b 222222222222222222222222 | put hook_lines sha256
     printf '%s %s refs/heads/main\n%s %s refs/heads/main\n' $a $b $b $a | put hook_lines repeated
     printf '%s %s refs/heads/a b' $a $b | put hook_lines space
+    zero=0000000000000000000000000000000000000000
+    printf '%s %s refs/heads/main\n%s %s HEAD\n' $zero $b $a $b | put ref_writes head
+    printf '%s ref:refs/heads/x refs/heads/main\nref:refs/heads/y %s HEAD\n' $zero $zero | put ref_writes symbolic
+    printf '%s%s %s%s refs/heads/main\n' $a 111111111111111111111111 $b 222222222222222222222222 | put ref_writes sha256
+    printf '%s %s refs/heads/a b\n%s ref: x\n' $a $b $a | put ref_writes space
+    printf '%s %s refs/heads/main' $a $b | put ref_writes cut
 }
 
 armours() {
@@ -401,6 +407,9 @@ record() {
     cp "$work"/payments.git/countersign/intents/*.json "$here/intent/landed"
     mv "$work/post-receive" "$work/payments.git/hooks/post-receive"
     git push -q "$work/payments.git" main:free
+    git -C "$work/payments.git" config gc.auto 1000
+    "$countersign" -C "$work/payments.git" audit --record >/dev/null || true
+    "$countersign" enroll "$work/payments.git" >/dev/null
     "$countersign" -C "$work/payments.git" log show >/dev/null || true
     for index in 0 1 2; do
         "$countersign" -C "$work/payments.git" log prove $index | put log_proof entry-$index
@@ -423,6 +432,8 @@ for bundle in sorted(log.glob("tile/entries/**/*")):
 for number, (entry, kind) in enumerate(names.items()):
     (out / f"{number}-{kind}").write_bytes(entry)
 PY
+    # Seeds are of no machine in particular.
+    sed -i "s#$countersign#/usr/local/bin/countersign#; s#$work#/srv#g" "$here"/entry/0-genesis "$here"/entry/*-admin
     sed 's/"kind":"genesis"/"kind":"genesis","kind":"genesis"/' "$here/entry/0-genesis" | put entry kind-twice
     sed 's/,/, /' "$here/entry/0-genesis" | put entry spaces
     printf '{"id":"0","at":"2026-01-01T00:00:00Z","size":1e3,"process":{"pid":1,"start":1},"landed":[]}' | put intent float

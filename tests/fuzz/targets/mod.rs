@@ -11,7 +11,7 @@ mod text;
 
 pub(crate) use config::{pattern, people, place, policy};
 pub(crate) use lists::{allowed_signers, keyring};
-pub(crate) use objects::{commit, hook_lines, ident, push_cert, tag, tree};
+pub(crate) use objects::{commit, hook_lines, ident, push_cert, ref_writes, tag, tree};
 pub(crate) use record::{entry, intent, log_proof, note};
 pub(crate) use signatures::{
     armor, openpgp_key, openpgp_signature, ssh_certificate, ssh_key, sshsig, verify,
@@ -47,6 +47,7 @@ pub(crate) const TARGETS: &[(&str, Target)] = &[
     ("policy", policy),
     ("push_cert", push_cert),
     ("ref_name", ref_name),
+    ("ref_writes", ref_writes),
     ("review", review),
     ("ssh_certificate", ssh_certificate),
     ("ssh_key", ssh_key),

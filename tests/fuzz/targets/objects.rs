@@ -11,6 +11,7 @@ use countersign::wire::oid::ObjectFormat;
 use countersign::wire::push::Push;
 use countersign::wire::push_cert::PushCert;
 use countersign::wire::tag::Tag;
+use countersign::wire::transaction::{RefTarget, writes};
 use countersign::wire::tree::{self, FileMode};
 
 use super::FORMATS;
@@ -188,4 +189,33 @@ pub(crate) fn push_cert(raw: &[u8]) -> bool {
         parsed = true;
     }
     parsed
+}
+
+/// Lines of a transaction written again are the same bytes; after a bad one there is none.
+pub(crate) fn ref_writes(raw: &[u8]) -> bool {
+    let spelled = |target: &RefTarget| match target {
+        RefTarget::Oid(oid) => oid.to_string().into_bytes(),
+        RefTarget::Symbolic(name) => [b"ref:", name.as_bstr().as_bytes()].concat(),
+    };
+    let mut whole = false;
+    for format in FORMATS {
+        let mut again = Vec::new();
+        let mut lines = writes(raw, format);
+        let bad = lines.find_map(|line| match line {
+            Ok(write) => {
+                let fields = [spelled(&write.old), spelled(&write.new)];
+                again.extend(fields.join(&b' '));
+                again.push(b' ');
+                again.extend_from_slice(write.name.as_bstr());
+                again.push(b'\n');
+                None
+            }
+            Err(error) => Some(error),
+        });
+        assert!(raw.starts_with(&again));
+        assert_eq!(bad.is_none(), raw == again);
+        assert!(lines.next().is_none());
+        whole |= bad.is_none();
+    }
+    whole
 }

@@ -41,12 +41,25 @@ fn detected(server: &Server, alice: &Checkout, back: impl FnOnce()) {
     server.cli(&["log", "reconcile"]).exits(0);
 }
 
+/// Pushes past `pre-receive` alone, and sees that the ref gate holds it up.
+#[track_caller]
+fn held_at_the_ref(server: &Server, alice: &Checkout) {
+    let good = server.main();
+    alice.onto("origin/main");
+    let evil = alice.change("evil.txt", "evil\n");
+    alice.land(&evil).refused(&["missing-approvals"]);
+    assert_eq!(server.main(), good);
+}
+
 /// HOOK-01: a hook without its executable bit, which git skips.
 #[test]
 fn hook_01_no_executable_bit() {
     let (server, alice, _) = two_people();
     let hook = server.repo().join("hooks/pre-receive");
     fs::set_permissions(&hook, fs::Permissions::from_mode(0o644)).unwrap();
+    held_at_the_ref(&server, &alice);
+    let second = server.repo().join("hooks/reference-transaction");
+    fs::set_permissions(&second, fs::Permissions::from_mode(0o644)).unwrap();
     detected(&server, &alice, || {
         server.enroll(&[]).accepted();
     });
@@ -69,13 +82,18 @@ fn hook_02_missing_empty_or_dangling() {
             std::os::unix::fs::symlink("/nonexistent", hook).unwrap();
         },
     ];
+    let second = server.repo().join("hooks/reference-transaction");
     for broken in break_it {
-        let text = fs::read(&hook).unwrap();
+        let texts = [&hook, &second].map(|hook| (hook, fs::read(hook).unwrap()));
         broken(&hook);
+        held_at_the_ref(&server, &alice);
+        broken(&second);
         detected(&server, &alice, || {
-            fs::remove_file(&hook).ok();
-            fs::write(&hook, text).unwrap();
-            fs::set_permissions(&hook, fs::Permissions::from_mode(0o755)).unwrap();
+            for (hook, text) in texts {
+                fs::remove_file(hook).ok();
+                fs::write(hook, text).unwrap();
+                fs::set_permissions(hook, fs::Permissions::from_mode(0o755)).unwrap();
+            }
         });
     }
     // A hook whose binary is gone refuses, by git's own doing.
@@ -276,7 +294,10 @@ fn hook_12_withdrawn_in_between() {
         bob.dir().display()
     );
     script(&server, "update", &body);
-    alice.land(&head).either();
+    let before = server.main();
+    // The second gate asks again.
+    alice.land(&head).refused(&["missing-approvals"]);
+    assert_eq!(server.main(), before);
     let log = server.cli(&["log", "show", "--json"]).stdout;
     assert!(log.contains(&tag), "the withdrawal is on record: {log}");
     not_reviewed(&server, &head);

@@ -137,12 +137,27 @@ impl Server {
         command
     }
 
-    /// Runs git on the server itself, past every gate.
+    /// Runs git on the server itself, past every gate: what a raw write to the disk would do.
     #[track_caller]
     pub(crate) fn git(&self, args: &[&str]) -> String {
-        let outcome = Outcome::of(self.git_command().args(args), b"");
+        let mut command = self.git_command();
+        command.args(["-c", "core.hooksPath=/dev/null"]).args(args);
+        let outcome = Outcome::of(&mut command, b"");
         assert!(outcome.ok(), "git {args:?}: {outcome}");
         outcome.line()
+    }
+
+    /// Runs one of the installed gits on the server itself, as its admin would: the hooks run.
+    #[must_use]
+    pub(crate) fn admin(&self, git: &str, args: &[&str]) -> Outcome {
+        Outcome::of(self.admin_command(git).args(args), b"")
+    }
+
+    /// That git on the server itself.
+    pub(crate) fn admin_command(&self, git: &str) -> Command {
+        let mut command = scrubbed(git, self.folder.path());
+        command.arg("-C").arg(&self.repo);
+        command
     }
 
     /// Where a ref points, if it is there.
