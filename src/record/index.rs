@@ -133,6 +133,7 @@ impl Record {
         Door {
             dir: self.dir.clone(),
             key: self.key.clone(),
+            checkpoint: self.checkpoint(),
             index: self.passing.get().map(|folder| folder.path().join(PASSING)),
         }
     }
@@ -210,19 +211,32 @@ impl Record {
 pub struct Door {
     dir: PathBuf,
     key: NoteKey,
+    checkpoint: Checkpoint,
     index: Option<PathBuf>,
 }
 
 impl Door {
-    /// Opens it, at the checkpoint that is on disk now.
+    /// Opens it, at the same checkpoint.
     pub fn open(&self) -> Result<Record, RecordError> {
         let record = Record::open(&self.dir)?;
         if record.key != self.key {
             return Err(RecordError::KeyMismatch(self.dir.join("log/vkey")));
         }
+        if record.size() < self.checkpoint.size {
+            return Err(RecordError::Moved {
+                expected: self.checkpoint.size,
+                found: record.size(),
+            });
+        }
+        record.checkpoint.replace(self.checkpoint.clone());
         if let Some(path) = &self.index {
-            let db = Rc::new(passing(path)?);
-            record.index.get_or_init(|| db);
+            let db = passing(path)?;
+            if state(&db)? == Some(at(&self.checkpoint)) {
+                // Nobody writes to it any more: one lock for all that is asked.
+                db.execute_batch("BEGIN")?;
+                state(&db)?;
+            }
+            record.index.get_or_init(|| Rc::new(db));
         }
         Ok(record)
     }
@@ -233,7 +247,7 @@ fn passing(path: &Path) -> Result<Connection, RecordError> {
     let db = Connection::open(path)?;
     db.busy_timeout(Duration::from_secs(20))?;
     db.query_row("PRAGMA journal_mode = MEMORY", [], |_| Ok(()))?;
-    db.execute_batch("PRAGMA synchronous = OFF; PRAGMA cache_size = -32768")?;
+    db.execute_batch("PRAGMA synchronous = OFF; PRAGMA cache_size = -8192")?;
     keep_plans(&db)?;
     Ok(db)
 }

@@ -21,7 +21,7 @@ use crate::wire::oid::Oid;
 /// The most reviews of one head for one ref that are read.
 const MOST_OF_HEAD: usize = 10_000;
 /// The most bytes that entries have in the log which are kept after they were read.
-const MOST_RECENT: usize = 8 << 20;
+const MOST_RECENT: usize = 4 << 20;
 
 /// Answers from the entries below one size; what is appended later does not show.
 #[derive(Clone, Debug)]

@@ -251,7 +251,7 @@ fn replay_in_shares() {
         history(&repo, &record, shares, &mut |_| ()).unwrap()
     };
     for good in [true, false] {
-        let whole = replay(&[0..5]);
+        let whole = replay(std::slice::from_ref(&(0..5)));
         assert_eq!(whole.problems.is_empty(), good, "{whole:?}");
         assert_eq!(whole.entries, 5);
         for shares in [&[0..2, 2..5][..], &[0..1, 1..2, 2..3, 3..4, 4..5]] {
