@@ -36,7 +36,6 @@ mod view;
 mod tests;
 
 pub use checkpoint::{Checkpoint, CheckpointError};
-pub use incidents::OnRecord;
 pub use incidents::{IncidentKey, OnRecord};
 pub use index::Door;
 pub use intents::Intent;
