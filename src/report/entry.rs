@@ -149,7 +149,12 @@ fn other_texts(
     };
     let detail = words::detail(update, finding);
     let line = format!("{weight}{} {at}{detail}", bracketed(finding.code));
-    let short = vec![clip(&line, COLUMNS)];
+    let mut short = clip(&line, COLUMNS);
+    if short != line {
+        // Rather a whole commit in short than the beginning of one.
+        short = clip(&words::shortened(&line), COLUMNS);
+    }
+    let short = vec![short];
     let rendered = finding.about.iter().filter(|text| text.contains('\n'));
     let rendered = rendered.flat_map(|text| text.lines()).take(RENDERED);
     let rendered: Vec<_> = rendered.map(|text| clip(&plain(text), COLUMNS)).collect();

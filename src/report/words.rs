@@ -38,6 +38,9 @@ pub fn detail(update: &UpdateVerdict, finding: &Finding) -> String {
             update.name,
             tail(finding)
         ),
+        Code::UnreviewedResidual if is_of_commits(finding) => {
+            format!("no review covers {}", list(&finding.about))
+        }
         Code::UnknownContributor if finding.about.len() > 3 => committer(finding),
         code => match uncounted(finding) {
             Some(why) => why,
@@ -64,6 +67,12 @@ pub(super) fn could(finding: &Finding) -> String {
     } else {
         format!("can approve: {}", list(&finding.about))
     }
+}
+
+/// Returns whether a finding is about commits, and nothing else.
+fn is_of_commits(finding: &Finding) -> bool {
+    let is_oid = |text: &String| text.parse::<Oid>().is_ok();
+    !finding.about.is_empty() && finding.about.iter().all(is_oid)
 }
 
 /// Returns why a push certificate names nobody.
@@ -122,6 +131,16 @@ fn uncounted(finding: &Finding) -> Option<String> {
         format!(" at {}", list(&paths))
     };
     Some(format!("{person}'s approval of {} {why}{at}", brief(head)))
+}
+
+/// Shortens every full id of a line that has no room for them.
+pub(super) fn shortened(line: &str) -> String {
+    let words = line.split(' ').map(|word| {
+        let text = word.trim_end_matches([',', ';', ':']);
+        let rest = word.get(text.len()..).unwrap_or_default();
+        format!("{}{rest}", brief(text))
+    });
+    words.collect::<Vec<_>>().join(" ")
 }
 
 /// Shortens a full id for people; anything else stays.

@@ -57,10 +57,13 @@ pub(crate) fn lands_on(server: &Server, at: &Checkout, commit: &str, target: &st
     server.cli(&["verify", "history"]).exits(0);
 }
 
-/// Pushes a commit to main and sees it refused for what no review covers, naming `about`.
+/// Pushes a commit to main and sees it refused for what no review covers, naming `about`: a path, or
+/// a commit, which people are told by a short id.
 #[track_caller]
 pub(crate) fn uncovered(server: &Server, at: &Checkout, commit: &str, about: &str) {
     let before = server.main();
+    let is_id = about.len() >= 40 && about.bytes().all(|byte| byte.is_ascii_hexdigit());
+    let about = if is_id { &about[..12] } else { about };
     at.land(commit)
         .refused(&["missing-approvals", "unreviewed-residual"])
         .says(about);
