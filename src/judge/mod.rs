@@ -252,6 +252,24 @@ mod tests {
         judge(&pushes[0].policy, &pushes[0].people, &facts).verdict
     }
 
+    /// With no policy to judge by, what cannot be decided is undecided, and all else refused.
+    #[test]
+    fn without_a_policy() {
+        let name = RefName::new("refs/heads/main");
+        let decided = |code| {
+            let notice = Notice {
+                code,
+                about: Vec::new(),
+                paths: Vec::new(),
+                at: None,
+            };
+            refused_for(&name, None, None, &notice).decision
+        };
+        assert_eq!(decided(Code::Undecidable), Decision::Undecided);
+        assert_eq!(decided(Code::PolicyMissing), Decision::Refuse);
+        assert_eq!(decided(Code::PolicyInvalid), Decision::Refuse);
+    }
+
     /// One decision for the whole push; dry run holds nothing up, and says so only where nothing
     /// enforced is refused.
     #[test]

@@ -208,6 +208,34 @@ mod tests {
         })
     }
 
+    /// What does not cover the step, is no approval or is of another head does not count, whatever
+    /// else holds of it.
+    #[test]
+    fn counts_only_covering_approvals_of_the_head() {
+        let push = Push::new(&sample::rule("r", r#"["1 of any"]"#, "")).approved(&["bob"]);
+        let law = Law::new(&push.policy, &push.people);
+        let (rule, review) = (&push.policy.rules[0], &push.update.reviews[0]);
+        let head = &push.update.steps[0].sequences[0][0];
+        let ask = |review: &ReviewFacts, coverage| {
+            obstacle(&law, rule, &rule.require, head, review, coverage)
+        };
+        assert_eq!(ask(review, Coverage::Identity), None);
+        assert_eq!(ask(review, Coverage::Replay), None);
+        let uncovering = Some(Obstacle::Uncovering);
+        assert_eq!(ask(review, Coverage::Residual), uncovering);
+        assert_eq!(ask(review, Coverage::Unverifiable), uncovering);
+        let rejects = ReviewFacts {
+            verb: Verb::Reject,
+            ..review.clone()
+        };
+        assert_eq!(ask(&rejects, Coverage::Identity), uncovering);
+        let other = ReviewFacts {
+            head: sample::oid(9),
+            ..review.clone()
+        };
+        assert_eq!(ask(&other, Coverage::Identity), uncovering);
+    }
+
     proptest! {
         /// A rule holds exactly when some assignment gives each place its own person.
         #[test]

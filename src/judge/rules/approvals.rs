@@ -265,6 +265,10 @@ mod tests {
             Push::new(&bot).approved(&["robot"]).decision(),
             Decision::Accept
         );
+        // Where it is named it hears what is wrong with its approval.
+        let uncovering = |review: &mut ReviewFacts| review.coverage = Coverage::Residual;
+        let push = Push::new(&bot).reviewed("robot", N, uncovering);
+        assert_eq!(why(&push).0, Code::UnreviewedResidual);
         let weak = rule("weak", r#"["1 of any"]"#, "evidence = \"forge\"");
         let push = Push::new(&weak).reviewed("bob", N, |review| review.evidence = Evidence::Forge);
         assert_eq!(push.decision(), Decision::Accept);
