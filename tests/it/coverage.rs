@@ -380,6 +380,22 @@ fn topic_as_first_parent() {
     recomputes(&server);
 }
 
+/// Nor is a commit on top of such a merge, although it is reviewed and the trees are the same.
+#[test]
+fn on_top_of_a_topic_as_first_parent() {
+    let (server, alice, bob) = two_people();
+    let head = approved_topic(&alice, &bob, "a.txt");
+    move_main(&server, &bob, "c.txt");
+    alice.fetch();
+    alice.git(&["checkout", "-q", "--detach", &head]);
+    let foxtrot = merge(&alice, "origin/main");
+    alice.share(&foxtrot);
+    bob.approve(&foxtrot).accepted();
+    let on_top = commit_tree(&alice, &alice.tree(&foxtrot), &[&foxtrot]);
+    alice.land(&on_top).refused(&["missing-approvals"]);
+    alice.land(&foxtrot).accepted();
+}
+
 /// A commit that changes nothing is a change: every rule judges it.
 #[test]
 fn empty_commit_needs_review() {

@@ -63,6 +63,18 @@ mod tests {
     use crate::judge::sample::{Push, protection};
     use crate::policy::Protection;
 
+    /// A finding says where, which paths and what it is about, as the notice does.
+    #[test]
+    fn tells_what_the_notice_tells() {
+        let mut push = Push::new("").noticed(Code::UnsafePath, &["a", "b"]);
+        push.update.notices[0].at = Some("policy.toml:3".to_owned());
+        let found = push.found(Code::UnsafePath);
+        let notice = &push.update.notices[0];
+        assert_eq!((&found[0].at, &found[0].paths), (&notice.at, &notice.paths));
+        assert_eq!(found[0].about, notice.about);
+        assert_eq!(found[0].about, ["seen"]);
+    }
+
     fn weight(scope: Scope, code: Code, paths: &[&str]) -> Option<Severity> {
         weight_under("", scope, code, paths)
     }
