@@ -22,6 +22,7 @@ pub mod push;
 pub mod push_cert;
 pub mod refname;
 pub mod review;
+pub mod ssh_agent;
 pub mod ssh_certificate;
 pub mod sshsig;
 pub mod tag;

@@ -443,11 +443,41 @@ PY
     printf 'a\n\n\n' | put note blank
 }
 
+# What a real ssh-agent answers, without the length before it.
+agent_answers() {
+    eval "$(ssh-agent -a "$work/agent")" >/dev/null
+    ssh-add -q "$work/rsa" "$work/ed25519"
+    mkdir -p "$here/ssh_agent"
+    python3 - "$work/agent" "$work/ed25519.pub" "$here/ssh_agent" <<'PY'
+import base64, pathlib, socket, struct, sys
+agent, public, out = sys.argv[1], sys.argv[2], pathlib.Path(sys.argv[3])
+string = lambda data: struct.pack(">I", len(data)) + data
+key = base64.b64decode(pathlib.Path(public).read_text().split()[1])
+other = key[:-32] + b"\7" * 32
+for name, question in {
+    "keys": b"\x0b",
+    "signature": b"\x0d" + string(key) + string(b"text\n") + bytes(4),
+    "failure": b"\x0d" + string(other) + string(b"text\n") + bytes(4),
+}.items():
+    with socket.socket(socket.AF_UNIX) as stream:
+        stream.connect(agent)
+        stream.sendall(string(question))
+        answer = stream.makefile("rb")
+        (size,) = struct.unpack(">I", answer.read(4))
+        (out / name).write_bytes(answer.read(size))
+PY
+    ssh-agent -k >/dev/null
+    printf '\014\0\0\0\0' | put ssh_agent no-keys
+    printf '\014\377\377\377\377' | put ssh_agent many-keys
+    printf '\016\0\0\0\004\0\0\0\0' | put ssh_agent no-signature
+}
+
 find "$here" -mindepth 2 -type f ! -name 'found-*' -delete
 mkdir -p "$here/note" "$here/entry" "$here/intent"
 ssh_keys
 certificates
 gpg_keys
+agent_answers
 signed_objects
 broken_objects
 armours

@@ -14,7 +14,7 @@ pub(crate) use lists::{allowed_signers, keyring};
 pub(crate) use objects::{commit, hook_lines, ident, push_cert, ref_writes, tag, tree};
 pub(crate) use record::{entry, intent, log_proof, note};
 pub(crate) use signatures::{
-    armor, openpgp_key, openpgp_signature, ssh_certificate, ssh_key, sshsig, verify,
+    armor, openpgp_key, openpgp_signature, ssh_agent, ssh_certificate, ssh_key, sshsig, verify,
 };
 pub(crate) use text::{display, fold, hidden, merge_lines, ref_name, review};
 
@@ -49,6 +49,7 @@ pub(crate) const TARGETS: &[(&str, Target)] = &[
     ("ref_name", ref_name),
     ("ref_writes", ref_writes),
     ("review", review),
+    ("ssh_agent", ssh_agent),
     ("ssh_certificate", ssh_certificate),
     ("ssh_key", ssh_key),
     ("sshsig", sshsig),
