@@ -11,10 +11,10 @@ use super::{CliError, Exit, Kind, Session, repository, site};
 use crate::admit::standing::{State, standing};
 use crate::gate::Site;
 use crate::record::entry::MAX_ENTRY;
-use crate::record::verify_proof;
+use crate::record::{CheckpointError, ProofError, verify_proof, verify_rotation};
 use crate::report;
 use crate::wire::log_proof::MAX_PROOF;
-use crate::wire::note::{MAX_NOTE, NoteKey};
+use crate::wire::note::{MAX_NOTE, NoteError, NoteKey};
 use crate::wire::oid::Oid;
 
 /// Write a proof that an entry is in the log, for those who have only its key
@@ -96,6 +96,9 @@ pub(super) struct Proof {
     /// The log's verifier line, or a file that holds it (`log/vkey`)
     #[arg(long, value_name = "key")]
     key: String,
+    /// That the log went over to another key since (`log/rotations/<size>`); each in order
+    #[arg(long, value_name = "file")]
+    rotation: Vec<PathBuf>,
     /// The entry, where the proof does not carry it
     #[arg(long, value_name = "file")]
     entry: Option<PathBuf>,
@@ -122,7 +125,14 @@ impl Proof {
         };
         let proven = match verify_proof(&bytes, &key, entry.as_deref()) {
             Ok(proven) => proven,
-            Err(error) => return refused(session, error.to_string()),
+            Err(error) => {
+                let is_other = matches!(
+                    error,
+                    ProofError::Checkpoint(CheckpointError::Note(NoteError::OtherKey { .. }))
+                );
+                let refused = refused(session, error.to_string());
+                return refused.map_err(|error| error.hint(is_other.then(|| OTHER_KEY.to_owned())));
+            }
         };
         let onto = self.onto.as_deref().map(repository::full_name);
         let onto = onto.map(|name| name.to_string());
@@ -147,19 +157,35 @@ impl Proof {
         }
     }
 
-    /// A verifier line has a plus sign and names no file here.
+    /// Follows the log from the key that is known to the one it has gone over to.
     fn key(&self, session: &Session<'_>) -> Result<NoteKey, CliError> {
-        let path = session.dir().join(&self.key);
-        let line = match path.exists() {
-            true => String::from_utf8(read(session, &path, MAX_NOTE)?)
-                .map_err(|error| CliError::new(Kind::Usage, error))?,
-            false => self.key.clone(),
-        };
-        NoteKey::parse(line.trim_end_matches('\n')).map_err(|error| {
-            CliError::new(Kind::Usage, anyhow::Error::from(error).context("--key"))
-        })
+        let mut known = key(&self.key, session)?;
+        for path in &self.rotation {
+            let bytes = read(session, path, MAX_PROOF)?;
+            let rotation = verify_rotation(&bytes, &known).map_err(|error| {
+                let context = format!("{}: no rotation from {known}", path.display());
+                CliError::new(Kind::Refused, anyhow::Error::from(error).context(context))
+            })?;
+            known = rotation.new;
+        }
+        Ok(known)
     }
 }
+
+/// Reads a key that the user named: a verifier line has a plus sign and names no file here.
+pub(super) fn key(named: &str, session: &Session<'_>) -> Result<NoteKey, CliError> {
+    let path = session.dir().join(named);
+    let line = match path.exists() {
+        true => String::from_utf8(read(session, &path, MAX_NOTE)?)
+            .map_err(|error| CliError::new(Kind::Usage, error))?,
+        false => named.to_owned(),
+    };
+    NoteKey::parse(line.trim_end_matches('\n'))
+        .map_err(|error| CliError::new(Kind::Usage, anyhow::Error::from(error).context("--key")))
+}
+
+const OTHER_KEY: &str = "if the log went over to another key since, give each file of its \
+                         log/rotations, in order: --rotation <file>; or take the proof again";
 
 fn refused(session: &mut Session<'_>, why: String) -> Result<Exit, CliError> {
     if session.json() {

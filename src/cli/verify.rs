@@ -31,6 +31,9 @@ pub(super) enum Verify {
         /// Trust what this earlier checkpoint signs, and check only what came after
         #[arg(long, value_name = "checkpoint")]
         from: Option<PathBuf>,
+        /// The key that is known: the log's, or one from which rotations lead to it
+        #[arg(long, value_name = "key")]
+        key: Option<String>,
     },
     Proof(prove::Proof),
 }
@@ -39,7 +42,7 @@ impl Verify {
     pub(super) fn run(&self, session: &mut Session<'_>) -> Result<Exit, CliError> {
         match self {
             Self::Commit { commit, onto } => one(commit, onto.as_deref(), session),
-            Self::History { from } => all(from.as_deref(), session),
+            Self::History { from, key } => all(from.as_deref(), key.as_deref(), session),
             Self::Proof(command) => command.run(session),
         }
     }
@@ -86,8 +89,13 @@ fn resolve(session: &Session<'_>, site: &Site, commit: &str) -> Result<Oid, CliE
     super::git::revision(session, &site.repo, commit)
 }
 
-fn all(from: Option<&Path>, session: &mut Session<'_>) -> Result<Exit, CliError> {
+fn all(
+    from: Option<&Path>,
+    key: Option<&str>,
+    session: &mut Session<'_>,
+) -> Result<Exit, CliError> {
     let site = site::open(session)?;
+    site::known_key(key, &site, session)?;
     let from = site::trusted(from, &site, session)?;
     let log = site.record.verify_from(&from).map_err(site::record)?;
     if !log.ok() {

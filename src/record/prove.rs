@@ -58,7 +58,7 @@ impl Record {
         };
         let note = Note::parse(text.as_bytes()).map_err(|error| unreadable(error.into()))?;
         let Checkpoint { size, root, .. } =
-            self.checkpoint_of(text.as_bytes()).map_err(unreadable)?;
+            Checkpoint::of_note(&note, &self.key()).map_err(unreadable)?;
         if index >= size {
             return Err(RecordError::Beyond { size, index });
         }

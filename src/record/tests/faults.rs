@@ -4,7 +4,7 @@ use super::*;
 use crate::record::disk::{Disk, Fault, Faults};
 use crate::record::{Intent, Process};
 
-const ALL: [Fault; 4] = [Fault::Before, Fault::After, Fault::Torn, Fault::Full];
+pub(super) const ALL: [Fault; 4] = [Fault::Before, Fault::After, Fault::Torn, Fault::Full];
 
 fn small(second: i64) -> Entry {
     Entry::Adopted(adopted(second, 1, Some(2)))
@@ -22,7 +22,7 @@ fn large(second: i64) -> Entry {
 /// Runs `act` on a copy of `start` with a fault at each step in turn, until it meets none.
 ///
 /// `check` sees the folder afterwards and whether `act` returned an error.
-fn at_every_step(
+pub(super) fn at_every_step(
     start: &Path,
     faults: &[Fault],
     act: impl Fn(Disk, &Path) -> bool,
@@ -142,7 +142,8 @@ fn a_full_disk_accepts_nothing() {
 #[test]
 fn create_can_be_repeated() {
     let nowhere = scratch().path().join("countersign");
-    let act = |disk: Disk, dir: &Path| Record::create_on(disk, dir, ORIGIN).is_err();
+    let act =
+        |disk: Disk, dir: &Path| Record::create_on(disk, dir, ORIGIN, Default::default()).is_err();
     let check = |dir: &Path, failed: bool| {
         if !Record::exists(dir) {
             assert!(failed);

@@ -410,10 +410,12 @@ record() {
     git -C "$work/payments.git" config gc.auto 1000
     "$countersign" -C "$work/payments.git" audit --record >/dev/null || true
     "$countersign" enroll "$work/payments.git" >/dev/null
+    "$countersign" -C "$work/payments.git" log rotate --reason old >/dev/null
     "$countersign" -C "$work/payments.git" log show >/dev/null || true
     for index in 0 1 2; do
         "$countersign" -C "$work/payments.git" log prove $index | put log_proof entry-$index
     done
+    cp "$work"/payments.git/countersign/log/rotations/* "$here/log_proof/rotation"
     sed '/^extra /d' "$here/log_proof/entry-2" | put log_proof bare
     sed 's/^index 1$/index 01/' "$here/log_proof/entry-1" | put log_proof index
     sed 's/@v1/@v2/' "$here/log_proof/entry-1" | put log_proof version
