@@ -134,7 +134,7 @@ Description: review enforcement for git, with a signed record
  goes into a signed append-only record that anyone can recompute.
 CONTROL
     find "$deb" -exec touch --no-dereference --date="@$SOURCE_DATE_EPOCH" {} +
-    dpkg-deb --build --root-owner-group -Zxz "$deb" "$scratch/countersign_${version}_$architecture.deb" >/dev/null
+    dpkg-deb --build --root-owner-group -Zgzip "$deb" "$scratch/countersign_${version}_$architecture.deb" >/dev/null
 }
 
 wrong() {
