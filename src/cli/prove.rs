@@ -114,7 +114,7 @@ impl Proof {
             let message = format!("{commit} is no full id: there is no repository to ask here");
             return Err(CliError::words(Kind::Usage, message));
         }
-        let key = self.key(session)?;
+        let key = note_key(session, &self.key, "--key")?;
         let bytes = read(session, &self.file, MAX_PROOF)?;
         let entry = match &self.entry {
             Some(path) => Some(read(session, path, MAX_ENTRY)?),
@@ -146,19 +146,22 @@ impl Proof {
             Some(why) => Err(CliError::words(Kind::Refused, why)),
         }
     }
+}
 
-    /// A verifier line has a plus sign and names no file here.
-    fn key(&self, session: &Session<'_>) -> Result<NoteKey, CliError> {
-        let path = session.dir().join(&self.key);
-        let line = match path.exists() {
-            true => String::from_utf8(read(session, &path, MAX_NOTE)?)
-                .map_err(|error| CliError::new(Kind::Usage, error))?,
-            false => self.key.clone(),
-        };
-        NoteKey::parse(line.trim_end_matches('\n')).map_err(|error| {
-            CliError::new(Kind::Usage, anyhow::Error::from(error).context("--key"))
-        })
-    }
+/// Reads a verifier line, or the file that holds it: the line has a plus sign and names no file.
+pub(super) fn note_key(
+    session: &Session<'_>,
+    given: &str,
+    option: &'static str,
+) -> Result<NoteKey, CliError> {
+    let path = session.dir().join(given);
+    let line = match path.exists() {
+        true => String::from_utf8(read(session, &path, MAX_NOTE)?)
+            .map_err(|error| CliError::new(Kind::Usage, error))?,
+        false => given.to_owned(),
+    };
+    NoteKey::parse(line.trim_end_matches('\n'))
+        .map_err(|error| CliError::new(Kind::Usage, anyhow::Error::from(error).context(option)))
 }
 
 fn refused(session: &mut Session<'_>, why: String) -> Result<Exit, CliError> {

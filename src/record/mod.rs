@@ -6,6 +6,7 @@
 //!   log/tile/…                 C2SP tlog-tiles
 //!   log/vkey                   the key that signs checkpoints, its public half
 //!   key                        its private half
+//!   attest.key, attest.pem     the key that signs attestations, and its public half
 //!   evidence/<sha256>          what is too large for an entry
 //!   intents/<id>.json          accepted, not landed yet
 //!   received                   who first brought which commits, JSON lines
@@ -14,6 +15,7 @@
 //!   lock                       held while anything above is written
 //! ```
 
+mod attestation;
 mod audit;
 mod checkpoint;
 mod disk;
