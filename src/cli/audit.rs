@@ -58,7 +58,7 @@ impl Audit {
             .as_ref()
             .map_or(usual, |server| server.record.clone());
         if self.record {
-            mine(&folder)?;
+            mine(&folder, "audit --record")?;
         }
         let keys = server
             .as_ref()
@@ -115,15 +115,14 @@ impl Audit {
 }
 
 /// Refuses to write where whoever runs git could not read it any more.
-fn mine(folder: &std::path::Path) -> Result<(), CliError> {
+pub(super) fn mine(folder: &std::path::Path, command: &str) -> Result<(), CliError> {
     use std::os::unix::fs::MetadataExt as _;
     let me = rustix::process::geteuid().as_raw();
     match std::fs::metadata(folder) {
         Ok(meta) if meta.uid() != me => {
             let (owner, me) = (user_of(meta.uid()), user_of(me));
             let message = format!("the record belongs to {owner}, and this runs as {me}");
-            let hint =
-                format!("run it as that account: sudo -u {owner} countersign audit --record");
+            let hint = format!("run it as that account: sudo -u {owner} countersign {command}");
             Err(CliError::words(Kind::Usage, message).hint([hint]))
         }
         _ => Ok(()),

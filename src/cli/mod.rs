@@ -3,6 +3,8 @@
 //! Data goes to stdout, words to stderr. Whatever goes wrong, a panic too, ends in an exit code
 //! that accepts nothing.
 
+mod attest;
+mod attestation;
 mod audit;
 mod check;
 mod diff;
@@ -71,6 +73,7 @@ enum Command {
     Log(log::Log),
     #[command(subcommand)]
     Verify(verify::Verify),
+    Attest(attest::Attest),
     Audit(audit::Audit),
 }
 
@@ -89,6 +92,7 @@ impl Command {
             Self::People(command) => command.run(session),
             Self::Log(command) => command.run(session),
             Self::Verify(command) => command.run(session),
+            Self::Attest(command) => command.run(session),
             Self::Audit(command) => command.run(session),
         }
     }

@@ -159,7 +159,7 @@ impl Proof {
 
     /// Follows the log from the key that is known to the one it has gone over to.
     fn key(&self, session: &Session<'_>) -> Result<NoteKey, CliError> {
-        let mut known = key(&self.key, session)?;
+        let mut known = note_key(session, &self.key, "--key")?;
         for path in &self.rotation {
             let bytes = read(session, path, MAX_PROOF)?;
             let rotation = verify_rotation(&bytes, &known).map_err(|error| {
@@ -172,16 +172,20 @@ impl Proof {
     }
 }
 
-/// Reads a key that the user named: a verifier line has a plus sign and names no file here.
-pub(super) fn key(named: &str, session: &Session<'_>) -> Result<NoteKey, CliError> {
-    let path = session.dir().join(named);
+/// Reads a verifier line, or the file that holds it: the line has a plus sign and names no file.
+pub(super) fn note_key(
+    session: &Session<'_>,
+    given: &str,
+    option: &'static str,
+) -> Result<NoteKey, CliError> {
+    let path = session.dir().join(given);
     let line = match path.exists() {
         true => String::from_utf8(read(session, &path, MAX_NOTE)?)
             .map_err(|error| CliError::new(Kind::Usage, error))?,
-        false => named.to_owned(),
+        false => given.to_owned(),
     };
     NoteKey::parse(line.trim_end_matches('\n'))
-        .map_err(|error| CliError::new(Kind::Usage, anyhow::Error::from(error).context("--key")))
+        .map_err(|error| CliError::new(Kind::Usage, anyhow::Error::from(error).context(option)))
 }
 
 const OTHER_KEY: &str = "if the log went over to another key since, give each file of its \

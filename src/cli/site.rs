@@ -42,7 +42,7 @@ pub(super) fn known_key(
     let Some(key) = key else {
         return Ok(());
     };
-    let key = prove::key(key, session)?;
+    let key = prove::note_key(session, key, "--key")?;
     match site.record.has_key(&key).map_err(record)? {
         true => Ok(()),
         false => {

@@ -6,7 +6,7 @@ use clap::Subcommand;
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::json;
 
-use super::{CliError, Exit, Session, prove, repository, site};
+use super::{CliError, Exit, Session, attestation, prove, repository, site};
 use crate::admit::history::history;
 use crate::admit::shares::shares;
 use crate::admit::standing::{State, standing};
@@ -36,6 +36,7 @@ pub(super) enum Verify {
         key: Option<String>,
     },
     Proof(prove::Proof),
+    Attestation(attestation::Attestation),
 }
 
 impl Verify {
@@ -44,6 +45,7 @@ impl Verify {
             Self::Commit { commit, onto } => one(commit, onto.as_deref(), session),
             Self::History { from, key } => all(from.as_deref(), key.as_deref(), session),
             Self::Proof(command) => command.run(session),
+            Self::Attestation(command) => command.run(session),
         }
     }
 }

@@ -8,6 +8,7 @@
 //!   log/rotations/<size>       that the log went over to another key, signed by both
 //!   key                        its private half, unless it is kept elsewhere
 //!   key.next                   that of the key the log is going over to
+//!   attest.key, attest.pem     the key that signs attestations, and its public half
 //!   evidence/<sha256>          what is too large for an entry
 //!   intents/<id>.json          accepted, not landed yet
 //!   received                   who first brought which commits, JSON lines
@@ -16,11 +17,13 @@
 //!   lock                       held while anything above is written
 //! ```
 
+mod attestation;
 mod audit;
 mod checkpoint;
 mod disk;
 pub mod entry;
 mod evidence;
+pub mod http;
 mod incidents;
 mod index;
 mod intents;

@@ -13,6 +13,7 @@
 )]
 
 mod attacks;
+mod attest;
 mod audit;
 mod audited;
 mod bad_input;

@@ -382,6 +382,23 @@ repository = "x"
 }
 
 # A repository that is enrolled and pushed to: what its record holds.
+# attestations <commit>: what the record made of it, as if it were of the commit that is expected.
+attestations() {
+    "$countersign" -C "$work/payments.git" attest "$1" --svr -o "$work/attested"
+    "$countersign" -C "$work/payments.git" attest --public-key | put envelope key
+    sed -n 1p "$work/attested" | put envelope review
+    sed -n 2p "$work/attested" | sed 's/}]}$/},{"sig":"AA=="}],"more":[]}/' | put envelope two
+    sed -n 3p "$work/attested" | sed 's/^{/{"payload":"",/' | put envelope twice
+    number=0
+    for kind in review vsa svr; do
+        number=$((number + 1))
+        sed -n ${number}p "$work/attested" | sed 's/.*"payload":"\([^"]*\)".*/\1/' | base64 -d |
+            sed "s/$1/$a/g" | put statement $kind
+    done
+    sed 's/"predicate":{/"predicate":{"target":1,/' "$here/statement/review" | put statement twice
+    sed 's/PASSED/FAILED/' "$here/statement/vsa" | put statement failed
+}
+
 record() {
     git init -q --bare -b main "$work/payments.git"
     git init -q -b main "$work/alice"
@@ -416,6 +433,7 @@ record() {
         "$countersign" -C "$work/payments.git" log prove $index | put log_proof entry-$index
     done
     cp "$work"/payments.git/countersign/log/rotations/* "$here/log_proof/rotation"
+    attestations "$head"
     sed '/^extra /d' "$here/log_proof/entry-2" | put log_proof bare
     sed 's/^index 1$/index 01/' "$here/log_proof/entry-1" | put log_proof index
     sed 's/@v1/@v2/' "$here/log_proof/entry-1" | put log_proof version

@@ -2,6 +2,7 @@
 //!
 //! Each takes any bytes and returns whether they were accepted. Shared, by path, with `fuzz/`.
 
+mod attestations;
 mod config;
 mod lists;
 mod objects;
@@ -9,6 +10,7 @@ mod record;
 mod signatures;
 mod text;
 
+pub(crate) use attestations::{envelope, statement};
 pub(crate) use config::{pattern, people, place, policy};
 pub(crate) use lists::{allowed_signers, keyring};
 pub(crate) use objects::{commit, hook_lines, ident, push_cert, ref_writes, tag, tree};
@@ -30,6 +32,7 @@ pub(crate) const TARGETS: &[(&str, Target)] = &[
     ("commit", commit),
     ("display", display),
     ("entry", entry),
+    ("envelope", envelope),
     ("fold", fold),
     ("hidden", hidden),
     ("hook_lines", hook_lines),
@@ -53,6 +56,7 @@ pub(crate) const TARGETS: &[(&str, Target)] = &[
     ("ssh_certificate", ssh_certificate),
     ("ssh_key", ssh_key),
     ("sshsig", sshsig),
+    ("statement", statement),
     ("tag", tag),
     ("tree", tree),
     ("verify", verify),
