@@ -38,6 +38,7 @@ mod reviews;
 mod second_verifier;
 mod signatures;
 mod signers;
+mod starters;
 mod support;
 mod terms;
 mod verdict;
