@@ -12,6 +12,7 @@ mod fetched;
 mod git;
 mod ground;
 mod hook;
+mod init;
 mod log;
 mod people;
 mod policy;
@@ -52,6 +53,7 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    Init(init::Init),
     Check(check::Check),
     /// Sign and push that a commit may land
     Approve(sign::Sign),
@@ -77,6 +79,7 @@ enum Command {
 impl Command {
     fn run(&self, session: &mut Session<'_>) -> Result<Exit, CliError> {
         match self {
+            Self::Init(command) => command.run(session),
             Self::Check(command) => command.run(session),
             Self::Approve(command) => command.run(ReviewVerb::Approve, session),
             Self::Reject(command) => command.run(ReviewVerb::Reject, session),

@@ -18,6 +18,7 @@ pub mod note;
 pub mod object;
 pub mod oid;
 pub mod openpgp;
+pub mod owners;
 pub mod push;
 pub mod push_cert;
 pub mod refname;

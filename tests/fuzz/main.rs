@@ -48,7 +48,7 @@ macro_rules! fuzz {
 
 fuzz! {
     allowed_signers, armor, commit, display, entry, fold, hidden, hook_lines, ident, intent, keyring,
-    log_proof, merge_lines, note, openpgp_key, openpgp_signature, pattern, people, place, policy, push_cert,
+    log_proof, merge_lines, note, openpgp_key, openpgp_signature, owners, pattern, people, place, policy, push_cert,
     ref_name, ref_writes, review, ssh_certificate, ssh_key, sshsig, tag, tree, verify,
 }
 

@@ -23,6 +23,7 @@ mod diff;
 mod evasions;
 mod every_commit;
 mod house;
+mod init;
 mod landings;
 mod never_covered;
 mod operator;
