@@ -9,6 +9,7 @@ mod diff;
 mod enroll;
 mod error;
 mod fetched;
+mod generate;
 mod git;
 mod ground;
 mod hook;
@@ -74,6 +75,8 @@ enum Command {
     #[command(subcommand)]
     Verify(verify::Verify),
     Audit(audit::Audit),
+    #[command(subcommand)]
+    Generate(generate::Generate),
 }
 
 impl Command {
@@ -93,6 +96,7 @@ impl Command {
             Self::Log(command) => command.run(session),
             Self::Verify(command) => command.run(session),
             Self::Audit(command) => command.run(session),
+            Self::Generate(command) => command.run(session),
         }
     }
 }

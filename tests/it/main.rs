@@ -22,6 +22,7 @@ mod coverage;
 mod diff;
 mod evasions;
 mod every_commit;
+mod generate;
 mod house;
 mod init;
 mod landings;
