@@ -25,6 +25,7 @@ mod every_commit;
 mod generate;
 mod house;
 mod init;
+mod install;
 mod landings;
 mod never_covered;
 mod operator;
