@@ -47,7 +47,7 @@ pub(super) enum Shell {
     Zsh,
     Fish,
     #[value(name = "powershell")]
-    PowerShell,
+    Pwsh,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
@@ -77,7 +77,7 @@ impl Generate {
                     Shell::Bash => Dialect::Bash,
                     Shell::Zsh => Dialect::Zsh,
                     Shell::Fish => Dialect::Fish,
-                    Shell::PowerShell => Dialect::PowerShell,
+                    Shell::Pwsh => Dialect::PowerShell,
                 };
                 let mut text = Vec::new();
                 clap_complete::generate(dialect, &mut Cli::command(), "countersign", &mut text);
@@ -129,7 +129,17 @@ fn page(command: &Command, title: &str) -> std::io::Result<Vec<u8>> {
     let mut out = Vec::new();
     man.render_title(&mut out)?;
     man.render_name_section(&mut out)?;
-    man.render_synopsis_section(&mut out)?;
+    let usage = command.clone().render_usage().to_string();
+    let usage = usage
+        .lines()
+        .map(|line| line.trim_start_matches("Usage: ").trim());
+    let mut synopsis = Roff::new();
+    synopsis.control("SH", ["SYNOPSIS"]);
+    for line in usage {
+        synopsis.text([roman(line)]);
+        synopsis.control("br", []);
+    }
+    synopsis.to_writer(&mut out)?;
     man.render_description_section(&mut out)?;
     man.render_options_section(&mut out)?;
     if shown(command).next().is_some() {

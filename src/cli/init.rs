@@ -32,7 +32,7 @@ use crate::git::{RefValue, Repo};
 use crate::host::clock;
 use crate::host::place::place;
 use crate::people::{ConfigError, People};
-use crate::policy::Policy;
+use crate::policy::{Policy, Rule};
 use crate::report::plain::plain;
 use crate::wire::name::RefName;
 
@@ -162,9 +162,13 @@ impl Proposed {
                 only.name
             ));
         }
-        for rule in parsed.unsatisfiable_at(&people, now) {
-            let rule = format!("rule {rule:?} asks for more people than have a key");
-            warnings.push(rule);
+        let rules = parsed.unsatisfiable_at(&people, now);
+        // Where nobody has a key the built-in rule says nothing more than the others.
+        let alone = rules.len() == 1;
+        for rule in rules.iter().filter(|rule| alone || *rule != Rule::DEFAULT) {
+            warnings.push(format!(
+                "rule {rule:?} asks for more people than have a key"
+            ));
         }
         let keyless = keyless.into_iter().map(Candidate::key_wanted).collect();
         Ok(Self {
@@ -246,21 +250,28 @@ impl Proposed {
 
     fn next(&self, written: bool) -> Vec<String> {
         let branch = self.site.branch.to_string();
-        let short = branch.strip_prefix("refs/heads/").unwrap_or(&branch);
+        // In a command stands nothing that a shell would read as more than a name.
+        let letter = |c: char| c.is_ascii_alphanumeric() || "._/-".contains(c);
+        let branch = match branch.strip_prefix("refs/heads/") {
+            Some(short) if short.chars().all(letter) => short,
+            _ => "<branch>",
+        };
         let mut next = vec![match written {
             true => format!("read {FOLDER}/people.toml and {FOLDER}/policy.toml"),
-            false => format!("put both files into {FOLDER}/ of a clone"),
+            false => format!("put the files into {FOLDER}/ of a clone"),
         }];
         next.extend([
             "countersign policy check".to_owned(),
             format!("git add {FOLDER}"),
             "git commit -m \"Say who reviews what\"".to_owned(),
-            format!("git push origin {short}"),
+            format!("git push origin {branch}"),
             "and on the server, as the account that owns the repository:".to_owned(),
         ]);
-        if short != "main" {
+        if branch != "main" {
+            next.push("mkdir -m 700 <repository>/countersign".to_owned());
             next.push(format!(
-                "set policy_ref = \"{branch}\" in /etc/countersign/server.toml"
+                "printf '%s\\n' 'policy_ref = \"refs/heads/{branch}\"' 'pusher = {{ env = \
+                 \"COUNTERSIGN_PUSHER\" }}' > <repository>/countersign/server.toml"
             ));
         }
         next.push("countersign enroll <repository> --mode dry-run".to_owned());
