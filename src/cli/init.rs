@@ -318,12 +318,19 @@ fn nothing_there(root: &Path) -> Result<(), CliError> {
     Ok(())
 }
 
-/// Returns the branch that others start from: origin's, else the usual names, else what is checked out.
+/// Returns the branch that others start from: a bare repository's own; origin's, else one of the usual
+/// names, else what is checked out.
 fn branch(repo: &Repo, session: &Session<'_>) -> Result<RefName, CliError> {
     let value = |name: &str| {
         let value = repo.reference(&RefName::from(name));
         value.map_err(|error| CliError::new(Kind::Undecided, error))
     };
+    let mut command = scrubbed(session)?;
+    command.args(["symbolic-ref", "-q", "HEAD"]);
+    let checked_out = line_of(command).unwrap_or("refs/heads/main".to_owned());
+    if repo.config("core.bare").as_deref() == Some("true") {
+        return Ok(RefName::new(checked_out));
+    }
     if let Some(RefValue::Symbolic(target)) = value("refs/remotes/origin/HEAD")?
         && let Some(short) = target
             .as_str()
@@ -337,11 +344,7 @@ fn branch(repo: &Repo, session: &Session<'_>) -> Result<RefName, CliError> {
             return Ok(RefName::new(full));
         }
     }
-    let mut command = scrubbed(session)?;
-    command.args(["symbolic-ref", "-q", "HEAD"]);
-    Ok(RefName::new(
-        line_of(command).unwrap_or("refs/heads/main".to_owned()),
-    ))
+    Ok(RefName::new(checked_out))
 }
 
 /// Names the repository after where origin is, without credentials, port and `.git`.

@@ -65,6 +65,14 @@ impl Found {
     fn files(root: &Path) -> Result<Self, CliError> {
         let wrong =
             |error: ConfigError| CliError::words(Kind::Usage, error.rendered.trim_end().to_owned());
+        for path in [PEOPLE, POLICY] {
+            if !root.join(path).exists() {
+                return Err(CliError::words(
+                    Kind::Usage,
+                    format!("{path} is missing here"),
+                ));
+            }
+        }
         let file = |path: &str| read(&root.join(path), MAX_FILE);
         let people = People::parse(&file(PEOPLE)?, &|path| file(path).ok()).map_err(wrong)?;
         let policy = Parsed::parse(&file(POLICY)?, &people).map_err(wrong)?;
