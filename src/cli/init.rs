@@ -106,7 +106,7 @@ impl Init {
             );
             return Err(CliError::words(Kind::Usage, message));
         }
-        proposal.read(&history);
+        proposal.tell_of(&history);
         let name = self.name.clone().unwrap_or_else(|| named(repo));
         let site = Site::of(repo, name, branch(repo, session)?, &tip).map_err(unread)?;
         proposal.guesses.extend(site.guesses());

@@ -122,12 +122,19 @@ impl History {
         let Some(committer) = committer else {
             return;
         };
-        if let Some(address) = self.addresses.get_mut(&committer) {
-            address.committed = address.committed.saturating_add(1);
+        if author.as_ref() == Some(&committer)
+            && let Some(address) = self.addresses.get_mut(&committer)
+        {
             // Both lines are one part in one commit.
-            if author.as_ref() == Some(&committer) {
-                address.commits = address.commits.saturating_sub(1);
-            }
+            address.commits = address.commits.saturating_sub(1);
+        }
+        // What a forge commits, its author had it commit.
+        let by = match is_forge(&committer) {
+            true => author.as_ref(),
+            false => Some(&committer),
+        };
+        if let Some(address) = by.and_then(|email| self.addresses.get_mut(email)) {
+            address.committed = address.committed.saturating_add(1);
         }
         if let Some(signed) = &commit.signed {
             self.signature(signed, &committer);
@@ -176,6 +183,14 @@ impl History {
             Made::Unusable => self.unusable = self.unusable.saturating_add(1),
         }
     }
+}
+
+/// Returns whether it is the address of a forge, or of a program that wants no answer; people who
+/// hide theirs behind GitHub's `users.noreply` have a name before it.
+pub(super) fn is_forge(email: &str) -> bool {
+    let local = email.split('@').next().unwrap_or_default();
+    let local = local.replace(['-', '_', '.'], "");
+    matches!(local.as_str(), "noreply" | "donotreply")
 }
 
 /// What a signature shows by itself.

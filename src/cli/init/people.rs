@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 
-use super::history::History;
+use super::history::{History, is_forge};
 use crate::host::founding::{self, Founder};
 use crate::people::import::named;
 use crate::people::{PersonKind, PersonName};
@@ -18,6 +18,8 @@ use crate::wire::allowed_signers::KeyText;
 const YEAR: u64 = 366 * 86_400;
 /// The most people that are proposed, those with most commits first.
 const MOST: usize = 200;
+/// The most people who are named in what is left out.
+const NAMED: usize = 20;
 /// The most keys of one person, those with most signatures first.
 const KEYS: usize = 10;
 /// Names that many share.
@@ -87,14 +89,17 @@ impl Proposal {
         let mut proposal = Self::default();
         let mut groups = groups(history, &mut proposal.left_out);
         groups.sort_by(|a, b| (b.commits, &a.emails).cmp(&(a.commits, &b.emails)));
-        groups.retain(|group| {
-            let active = group.newest.saturating_add(YEAR) >= history.newest;
-            if !active {
-                let why = "no commit in the newest year of the history";
-                proposal.left_out.push(format!("{}: {why}", group.told()));
-            }
-            active
-        });
+        let active = |group: &Group| group.newest.saturating_add(YEAR) >= history.newest;
+        let gone: Vec<_> = groups.extract_if(.., |group| !active(group)).collect();
+        let why = "no commit in the newest year of the history";
+        let named = gone.iter().take(NAMED);
+        proposal
+            .left_out
+            .extend(named.map(|group| format!("{}: {why}", group.told())));
+        if gone.len() > NAMED {
+            let more = gone.len().saturating_sub(NAMED);
+            proposal.left_out.push(format!("{more} people more: {why}"));
+        }
         if groups.len() > MOST {
             let more = groups.len().saturating_sub(MOST);
             let why = format!("{more} people with fewer commits than the {MOST} first");
@@ -167,7 +172,7 @@ impl Proposal {
     }
 
     /// Says what of the history is not in the people.
-    pub(super) fn read(&mut self, history: &History) {
+    pub(super) fn tell_of(&mut self, history: &History) {
         let mut left_out = |count: usize, what: &str| {
             if count > 0 {
                 self.left_out
@@ -360,14 +365,6 @@ fn groups(history: &History, left_out: &mut Vec<String>) -> Vec<Group> {
         }
     }
     groups
-}
-
-/// Returns whether it is the address of a forge, or of a program that wants no answer; people who
-/// hide theirs behind GitHub's `users.noreply` have a name before it.
-fn is_forge(email: &str) -> bool {
-    let local = email.split('@').next().unwrap_or_default();
-    let local = local.replace(['-', '_', '.'], "");
-    matches!(local.as_str(), "noreply" | "donotreply")
 }
 
 /// Returns what may stand in a comment of both files: it ends no line, and opens no string that would
