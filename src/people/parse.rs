@@ -45,10 +45,12 @@ impl People {
                 })
         });
         if let Some((key, _)) = person {
+            let right =
+                named(key.text).map(|name| format!("; a person stands as `[people.{name}]`"));
             let message = format!(
-                "unknown key {}; a person stands as `[people.{}]`",
+                "unknown key {}{}",
                 quote(key.text),
-                one_line(key.text)
+                right.unwrap_or_default()
             );
             return Err(source.invalid(key.span, message));
         }
@@ -126,10 +128,12 @@ impl Reader<'_> {
         let mut dotted =
             dotted.filter(|(key, field)| !known.contains(&key.text) && field.is_table());
         if let Some((key, _)) = dotted.next() {
+            let right = named(&format!("{name}-{}", key.text));
+            let right = right.map(|name| format!(", as in `[people.{name}]`"));
             let message = format!(
-                "unknown key {}; a dot begins a table below, and no name has one: `[people.{name}-{}]`",
+                "unknown key {}; no name has a dot in it{}",
                 quote(key.text),
-                one_line(key.text)
+                right.unwrap_or_default()
             );
             return Err(self.source.invalid(key.span, message));
         }

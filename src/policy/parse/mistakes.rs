@@ -168,3 +168,21 @@ fn in_the_people() {
         says(&error, begins, right);
     }
 }
+
+/// However long a wrong name is, a message is not.
+#[test]
+fn long_names() {
+    let long = "x".repeat(100_000);
+    for text in [
+        format!("[{long}]\nkeys = []\n"),
+        format!("[people.bob.{long}]\n"),
+        format!("[people.\"{long} {long}\"]\n"),
+        format!("[people.bob]\n[teams]\nt = [\"{long}\"]\n"),
+    ] {
+        let error = People::parse(text.as_bytes(), &|_| None).unwrap_err();
+        assert!(
+            error.message.len() < 400 && error.rendered.len() < 1500,
+            "{error}"
+        );
+    }
+}
