@@ -8,7 +8,8 @@ usage: ./install.sh [--prefix <dir>] [--demo] [--dry-run]
        ./install.sh --uninstall [--prefix <dir>] [--dry-run]
 
 Builds Countersign and installs <prefix>/bin/countersign, with git-countersign beside it so that
-`git countersign` works. Running it again renews what is there.
+`git countersign` works, man pages, and completions for bash, zsh and fish below <prefix>/share.
+Running it again renews what is there.
 
   --prefix <dir>  where to (default: ~/.local)
   --demo          then show the main job, over a real sshd on this machine; installs
@@ -91,16 +92,40 @@ build() {
     }
 }
 
+# Where things go, below the prefix.
+pages=share/man/man1
+bash=share/bash-completion/completions/countersign
+zsh=share/zsh/site-functions/_countersign
+fish=share/fish/vendor_completions.d/countersign.fish
+
 install_files() {
     if [ -n "$dry_run" ]; then
         echo "would install: $prefix/bin/countersign"
         echo "would link:    $prefix/bin/git-countersign -> countersign"
-        echo "would note both in: $manifest"
+        echo "would install: man pages in $prefix/$pages"
+        for path in $bash $zsh $fish; do
+            echo "would install: $prefix/$path"
+        done
+        echo "would note all in: $manifest"
         return
     fi
+    stage=$(mktemp -d)
+    trap 'rm -rf "$stage"' EXIT
+    for path in $pages/x $bash $zsh $fish; do
+        mkdir -p "$stage/${path%/*}"
+    done
+    "$built" generate man "$stage/$pages" >/dev/null
+    for shell in bash zsh fish; do
+        eval "path=\$$shell"
+        "$built" generate completions $shell >"$stage/$path"
+    done
     mkdir -p "$prefix/bin" "$prefix/share/countersign"
-    # The manifest first: whatever is put in place is already in it.
-    printf '%s\n' bin/countersign bin/git-countersign >"$manifest.new"
+    # The manifest first: whatever is put in place is already in it, also what an older version put.
+    {
+        printf '%s\n' bin/countersign bin/git-countersign
+        (cd "$stage" && find share -type f)
+        cat "$manifest" 2>/dev/null || true
+    } | sort -u >"$manifest.new"
     mv -f "$manifest.new" "$manifest"
     # Beside it and renamed, so that a hook running right now keeps its binary.
     cp "$built" "$prefix/bin/.countersign.new"
@@ -108,7 +133,10 @@ install_files() {
     mv -f "$prefix/bin/.countersign.new" "$prefix/bin/countersign"
     rm -f "$prefix/bin/git-countersign"
     ln -s countersign "$prefix/bin/git-countersign"
-    echo "installed: $prefix/bin/countersign"
+    (cd "$stage" && find share -type f) | while read -r path; do
+        install -D -m 644 "$stage/$path" "$prefix/$path"
+    done
+    echo "installed: $prefix/bin/countersign, with man pages and completions"
     case :$PATH: in
     *":$prefix/bin:"*) ;;
     *) echo "not in your PATH yet: export PATH=\"$prefix/bin:\$PATH\"" ;;
@@ -123,7 +151,9 @@ remove() {
     while read -r path; do
         # Only names that this script writes, whatever the file says.
         case $path in
-        bin/countersign | bin/git-countersign) ;;
+        bin/countersign | bin/git-countersign | $bash | $zsh | $fish) ;;
+        $pages/*/*) continue ;;
+        $pages/countersign.1 | $pages/countersign-*.1 | $pages/git-countersign.1) ;;
         *) continue ;;
         esac
         if [ -n "$dry_run" ]; then

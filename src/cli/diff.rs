@@ -28,6 +28,7 @@ use crate::wire::review::{ReviewMessage, ReviewVerb};
 #[derive(Debug, Args)]
 pub(super) struct Diff {
     /// The review: its tag, its ref, or the reviewed commit (then the latest approval of that)
+    #[arg(value_name = "review")]
     review: String,
     /// What landed or would land, and on what, if that is not as recorded
     #[arg(value_name = "[<old>..]<landed>")]

@@ -15,7 +15,7 @@ use crate::host::enroll::{Done, EnrollError, Enrolment, remove};
 use crate::host::founding::{Founder, Founding};
 use crate::host::hooks::{Change, Hook};
 use crate::host::server::SYSTEM_FILE;
-use crate::people::PersonName;
+use crate::people::{PersonKind, PersonName};
 use crate::policy::Mode;
 use crate::record::RecordError;
 
@@ -137,15 +137,17 @@ impl Enroll {
             };
             founders.push(Founder {
                 name,
-                email,
-                key: key.trim().to_owned(),
+                kind: PersonKind::Human,
+                emails: email.into_iter().collect(),
+                keys: vec![key],
+                note: None,
             });
         }
         let first = founders.first();
         let name = first
             .map(|founder| founder.name.to_string())
             .unwrap_or_default();
-        let email = first.and_then(|founder| founder.email.clone());
+        let email = first.and_then(|founder| founder.emails.first().cloned());
         let author = (
             git("user.name")?.unwrap_or(name),
             git("user.email")?.or(email).unwrap_or_default(),
@@ -197,10 +199,9 @@ impl Enroll {
     }
 }
 
-/// Returns the directory's name without `.git`.
 /// Finds the ssh public key that the admin signs with: `user.signingKey` as a file or inline, else
 /// the usual files below the home directory.
-fn own_key(configured: Option<String>, home: Option<&Path>) -> Option<String> {
+pub(super) fn own_key(configured: Option<String>, home: Option<&Path>) -> Option<String> {
     let is_key = |text: &String| crate::people::key::parse_ssh(text.trim()).is_ok();
     let read = |path: PathBuf| fs::read_to_string(path).ok().filter(is_key);
     if let Some(configured) = configured {
@@ -221,7 +222,8 @@ fn own_key(configured: Option<String>, home: Option<&Path>) -> Option<String> {
     usual.into_iter().find_map(|name| read(ssh.join(name)))
 }
 
-fn called(git_dir: &Path) -> String {
+/// Returns the directory's name without `.git`.
+pub(super) fn called(git_dir: &Path) -> String {
     let name = git_dir.file_name().unwrap_or_default().to_string_lossy();
     name.strip_suffix(".git").unwrap_or(&name).to_owned()
 }

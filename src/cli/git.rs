@@ -85,6 +85,13 @@ pub(super) fn line_of(mut command: Command) -> Result<String, CliError> {
     Ok(output.stdout.to_str_lossy().trim_end().to_owned())
 }
 
+/// Returns the top of the working tree, nothing in a bare repository.
+pub(super) fn worktree(session: &Session<'_>) -> Result<Option<PathBuf>, CliError> {
+    let mut command = scrubbed(session)?;
+    command.args(["rev-parse", "--show-toplevel"]);
+    Ok(line_of(command).ok().map(PathBuf::from))
+}
+
 /// Returns the commit that the user means: a full id as it is, any other revision as git reads it.
 pub(super) fn revision(session: &Session<'_>, repo: &Repo, text: &str) -> Result<Oid, CliError> {
     match resolve(session, repo, text, "^{commit}")? {

@@ -16,6 +16,7 @@ use crate::record::RecordError;
 #[derive(Debug, Args)]
 pub(super) struct Hook {
     /// Which hook
+    #[arg(value_name = "name")]
     name: String,
     /// What git gives the hook
     args: Vec<OsString>,

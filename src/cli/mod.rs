@@ -11,9 +11,11 @@ mod diff;
 mod enroll;
 mod error;
 mod fetched;
+mod generate;
 mod git;
 mod ground;
 mod hook;
+mod init;
 mod log;
 mod people;
 mod policy;
@@ -54,6 +56,7 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    Init(init::Init),
     Check(check::Check),
     /// Sign and push that a commit may land
     Approve(sign::Sign),
@@ -75,11 +78,14 @@ enum Command {
     Verify(verify::Verify),
     Attest(attest::Attest),
     Audit(audit::Audit),
+    #[command(subcommand)]
+    Generate(generate::Generate),
 }
 
 impl Command {
     fn run(&self, session: &mut Session<'_>) -> Result<Exit, CliError> {
         match self {
+            Self::Init(command) => command.run(session),
             Self::Check(command) => command.run(session),
             Self::Approve(command) => command.run(ReviewVerb::Approve, session),
             Self::Reject(command) => command.run(ReviewVerb::Reject, session),
@@ -94,6 +100,7 @@ impl Command {
             Self::Verify(command) => command.run(session),
             Self::Attest(command) => command.run(session),
             Self::Audit(command) => command.run(session),
+            Self::Generate(command) => command.run(session),
         }
     }
 }

@@ -2,7 +2,7 @@
 
 mod check;
 mod export;
-mod import;
+pub(super) mod import;
 
 use std::fmt::Write as _;
 

@@ -1,46 +1,110 @@
 //! `countersign policy`.
 
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
 use clap::Subcommand;
 use jiff::Timestamp;
 use serde_json::json;
 
-use super::{CliError, Exit, Session, repository};
-use crate::gather::Rulebook;
+use super::git::worktree;
+use super::people::import::read;
+use super::{CliError, Exit, Kind, Session, repository};
 use crate::host::clock;
+use crate::people::document::MAX_FILE;
+use crate::people::parse::FILE as PEOPLE;
+use crate::people::{ConfigError, People};
+use crate::policy::Policy as Parsed;
+use crate::policy::parse::FILE as POLICY;
+use crate::record::entry::PolicyId;
 
 /// The policy: refs, rules, classes
 #[derive(Debug, Subcommand)]
 pub(super) enum Policy {
     /// Read policy and people as a push would, and say what nobody could satisfy
     Check {
-        /// The branch to read them from (default: the policy ref)
+        /// The branch to read them from (default: the files here where they were changed, else the
+        /// policy ref)
         #[arg(value_name = "ref")]
         name: Option<String>,
     },
+}
+
+/// Policy and people, and the commit they stand in; none where they are only files.
+struct Found {
+    id: Option<PolicyId>,
+    people: Arc<People>,
+    policy: Arc<Parsed>,
 }
 
 impl Policy {
     pub(super) fn run(&self, session: &mut Session<'_>) -> Result<Exit, CliError> {
         let Self::Check { name } = self;
         let repo = repository::discover(session)?;
-        let rulebook = repository::rulebook(&repo, name.as_deref())?;
-        let warnings = warnings(&rulebook, clock());
+        let changed = match name {
+            None => changed(&repo, session)?,
+            Some(_) => None,
+        };
+        let found = match changed {
+            Some(root) => Found::files(&root)?,
+            None => {
+                let rulebook = repository::rulebook(&repo, name.as_deref())?;
+                Found {
+                    id: Some(rulebook.id),
+                    people: rulebook.people,
+                    policy: rulebook.policy,
+                }
+            }
+        };
+        found.tell(session)
+    }
+}
+
+impl Found {
+    /// Reads the files of a working tree.
+    fn files(root: &Path) -> Result<Self, CliError> {
+        let wrong =
+            |error: ConfigError| CliError::words(Kind::Usage, error.rendered.trim_end().to_owned());
+        for path in [PEOPLE, POLICY] {
+            if !root.join(path).exists() {
+                return Err(CliError::words(
+                    Kind::Usage,
+                    format!("{path} is missing here"),
+                ));
+            }
+        }
+        let file = |path: &str| read(&root.join(path), MAX_FILE);
+        let people = People::parse(&file(PEOPLE)?, &|path| file(path).ok()).map_err(wrong)?;
+        let policy = Parsed::parse(&file(POLICY)?, &people).map_err(wrong)?;
+        Ok(Self {
+            id: None,
+            people: Arc::new(people),
+            policy: Arc::new(policy),
+        })
+    }
+
+    fn tell(&self, session: &mut Session<'_>) -> Result<Exit, CliError> {
+        let Self { id, people, policy } = self;
+        let warnings = warnings(policy, people, clock());
         if session.json() {
             let found = json!({
                 "schema": "countersign.policy-check/v1",
-                "commit": rulebook.id.commit,
-                "digest": rulebook.id.digest,
-                "repository": rulebook.policy.repository,
-                "rules": rulebook.policy.rules.iter().map(|rule| &rule.name).collect::<Vec<_>>(),
+                "commit": id.as_ref().map(|id| id.commit),
+                "digest": id.as_ref().map(|id| &id.digest),
+                "repository": policy.repository,
+                "rules": policy.rules.iter().map(|rule| &rule.name).collect::<Vec<_>>(),
                 "warnings": warnings,
             });
             session.print(&format!("{found}\n"))?;
         } else {
-            let (policy, commit) = (&rulebook.policy, rulebook.id.commit);
+            let place = match id {
+                Some(id) => format!("read at {}", id.commit),
+                None => "read from the working tree, which is not committed".to_owned(),
+            };
             session.print(&format!(
-                "{}: {} people, {} rules, read at {commit}\n",
+                "{}: {} people, {} rules, {place}\n",
                 policy.repository,
-                rulebook.people.persons.len(),
+                people.persons.len(),
                 policy.rules.len(),
             ))?;
             for warning in &warnings {
@@ -54,9 +118,29 @@ impl Policy {
     }
 }
 
+/// Returns the top of the working tree where one of its two files is not what is committed there.
+fn changed(repo: &crate::git::Repo, session: &Session<'_>) -> Result<Option<PathBuf>, CliError> {
+    let Some(root) = worktree(session)? else {
+        return Ok(None);
+    };
+    let tip = repository::tip(repo, None).ok();
+    for path in [PEOPLE, POLICY] {
+        let Ok(here) = read(&root.join(path), MAX_FILE) else {
+            continue;
+        };
+        let there = match &tip {
+            Some(tip) => repository::file(repo, tip, path)?,
+            None => None,
+        };
+        if there.as_ref() != Some(&here) {
+            return Ok(Some(root));
+        }
+    }
+    Ok(None)
+}
+
 /// Returns what is allowed and still will not work.
-fn warnings(rulebook: &Rulebook, now: Timestamp) -> Vec<String> {
-    let Rulebook { policy, people, .. } = rulebook;
+fn warnings(policy: &Parsed, people: &People, now: Timestamp) -> Vec<String> {
     let mut warnings: Vec<_> = policy
         .unsatisfiable_at(people, now)
         .into_iter()

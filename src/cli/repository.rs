@@ -77,6 +77,8 @@ pub(super) fn unusable(error: RulebookError) -> CliError {
             CliError::words(Kind::Usage, error.rendered.trim_end().to_owned())
         }
         RulebookError::Git(error) => CliError::new(Kind::Undecided, error),
+        error @ RulebookError::Missing { .. } => CliError::new(Kind::Usage, error)
+            .hint(["countersign init, in a clone, proposes policy and people".to_owned()]),
         other => CliError::new(Kind::Usage, other),
     }
 }

@@ -18,6 +18,7 @@ use crate::report::reviews::{self, About};
 #[derive(Debug, Args)]
 pub(super) struct Reviews {
     /// The reviewed commit
+    #[arg(value_name = "commit")]
     commit: String,
     #[command(flatten)]
     place: Where,

@@ -32,6 +32,7 @@ const WALK: usize = 1_000_000;
 #[derive(Debug, Args)]
 pub(super) struct Sign {
     /// The reviewed commit
+    #[arg(value_name = "commit")]
     commit: String,
     #[command(flatten)]
     place: Where,

@@ -476,7 +476,7 @@ mod tests {
 
     use super::super::founding::Founder;
     use super::*;
-    use crate::people::PersonName;
+    use crate::people::{PersonKind, PersonName};
 
     const KEYS: [&str; 2] = [
         "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIB7jRpllicTB7b6Yh1wUDmeEc1Nsb0eHHKljo5Sg3VNG",
@@ -486,8 +486,10 @@ mod tests {
     fn founding() -> Founding {
         let founder = |(name, key): (&str, &str)| Founder {
             name: PersonName::new(name).unwrap(),
-            email: Some(format!("{name}@example.com")),
-            key: key.to_owned(),
+            kind: PersonKind::Human,
+            emails: vec![format!("{name}@example.com")],
+            keys: vec![key.to_owned()],
+            note: None,
         };
         Founding {
             founders: ["alice", "bob"]

@@ -1,12 +1,10 @@
 //! The first commit of policy and people, for a repository that has none.
 
-use std::fmt::Write as _;
-
 use jiff::Timestamp;
 
 use crate::gather::rulebook::FOLDER;
 use crate::git::{GitError, Repo};
-use crate::people::PersonName;
+use crate::people::{PersonKind, PersonName};
 use crate::wire::name::RefName;
 use crate::wire::object::ObjectKind;
 use crate::wire::oid::Oid;
@@ -17,10 +15,14 @@ use crate::wire::tree::FileMode;
 pub struct Founder {
     /// The name.
     pub name: PersonName,
-    /// Their e-mail, as in their commits.
-    pub email: Option<String>,
-    /// Their ssh public key, one line.
-    pub key: String,
+    /// What they are.
+    pub kind: PersonKind,
+    /// Their e-mails, as in their commits.
+    pub emails: Vec<String>,
+    /// Their ssh public keys, one line each.
+    pub keys: Vec<String>,
+    /// What a comment says of them: plain text, one line.
+    pub note: Option<String>,
 }
 
 /// What the first commit says.
@@ -34,42 +36,67 @@ pub struct Founding {
     pub author: (String, String),
 }
 
+/// The first rule: a second maintainer approves.
+pub const FIRST_RULE: &str = "[[rule]]\nname    = \"two people see every change\"\n\
+                              require = [\"1 of @maintainers\"]\n";
+
+/// Returns a `people.toml` with one team, `maintainers`.
+pub fn people<'a>(
+    founders: &[Founder],
+    maintainers: impl Iterator<Item = &'a PersonName>,
+) -> String {
+    let tables: String = founders.iter().map(Founder::table).collect();
+    let names = list(maintainers.map(PersonName::as_str));
+    format!("{tables}[teams]\nmaintainers = [{names}]\n")
+}
+
+/// Returns the head of a `policy.toml`, and the protection of these branches.
+pub fn protection(repository: &str, branches: &[String]) -> String {
+    format!(
+        "version          = 1\nrepository       = {}\napprovals_expire = \"30d\"\n\n\
+         [[ref]]\nmatch = [{}]\n\n",
+        quoted(repository),
+        list(branches.iter().map(String::as_str)),
+    )
+}
+
+impl Founder {
+    /// Returns the table.
+    fn table(&self) -> String {
+        let note = self.note.iter().map(|note| format!("# {note}\n"));
+        let note: String = note.collect();
+        let kind = match self.kind {
+            PersonKind::Human => "",
+            PersonKind::Bot => "kind   = \"bot\"\n",
+            PersonKind::Forge => "kind   = \"forge\"\n",
+        };
+        let keys = self.keys.iter();
+        let keys: Vec<_> = keys
+            .map(|key| format!("{{ ssh = {} }}", quoted(key.trim())))
+            .collect();
+        let keys = match keys.len() {
+            0 | 1 => keys.concat(),
+            _ => format!("\n  {},\n", keys.join(",\n  ")),
+        };
+        let emails = list(self.emails.iter().map(String::as_str));
+        let login = quoted(self.name.as_str());
+        format!(
+            "{note}[people.{}]\n{kind}emails = [{emails}]\nlogins = [{login}]\nkeys   = [{keys}]\n\n",
+            self.name,
+        )
+    }
+}
+
 impl Founding {
     /// Returns `people.toml`.
     pub fn people(&self) -> String {
-        let mut text = String::new();
-        for founder in &self.founders {
-            let emails = founder.email.iter().map(|email| quoted(email));
-            let emails: Vec<_> = emails.collect();
-            // Writing to a string cannot fail.
-            let _infallible = write!(
-                text,
-                "[people.{name}]\nemails = [{emails}]\nlogins = [{login}]\n\
-                 keys   = [{{ ssh = {key} }}]\n\n",
-                name = founder.name,
-                emails = emails.join(", "),
-                login = quoted(founder.name.as_str()),
-                key = quoted(founder.key.trim()),
-            );
-        }
-        let names = self
-            .founders
-            .iter()
-            .map(|founder| quoted(founder.name.as_str()));
-        let names: Vec<_> = names.collect();
-        text + &format!("[teams]\nmaintainers = [{}]\n", names.join(", "))
+        let names = self.founders.iter().map(|founder| &founder.name);
+        people(&self.founders, names)
     }
 
-    /// Returns `policy.toml`: one rule, one approval by a second maintainer.
+    /// Returns `policy.toml`: one rule.
     pub fn policy(&self, policy_ref: &RefName) -> String {
-        format!(
-            "version          = 1\nrepository       = {}\napprovals_expire = \"30d\"\n\n\
-             [[ref]]\nmatch = [{}]\n\n\
-             [[rule]]\nname    = \"two people see every change\"\n\
-             require = [\"1 of @maintainers\"]\n",
-            quoted(&self.repository),
-            quoted(&policy_ref.to_string()),
-        )
+        protection(&self.repository, &[policy_ref.to_string()]) + FIRST_RULE
     }
 
     /// Writes the commit on top of `parent` and returns its id; no ref moves.
@@ -139,9 +166,23 @@ fn tree(mut entries: Vec<(FileMode, Vec<u8>, Oid)>) -> Vec<u8> {
     bytes
 }
 
-/// A TOML string.
-fn quoted(text: &str) -> String {
-    toml::Value::String(text.to_owned()).to_string()
+/// Returns a TOML string on one line: what could end it or steer a terminal is escaped.
+pub fn quoted(text: &str) -> String {
+    let mut out = String::from("\"");
+    for letter in text.chars() {
+        match letter {
+            '"' | '\\' => out.extend(['\\', letter]),
+            ' '..='~' => out.push(letter),
+            _ if letter.is_alphanumeric() => out.push(letter),
+            _ => out.push_str(&format!("\\U{:08X}", u32::from(letter))),
+        }
+    }
+    out.push('"');
+    out
+}
+
+fn list<'a>(texts: impl Iterator<Item = &'a str>) -> String {
+    texts.map(quoted).collect::<Vec<_>>().join(", ")
 }
 
 /// Leaves out what would end a name or an address in a commit header.
@@ -151,4 +192,30 @@ fn plain(text: &str) -> String {
         .collect::<String>()
         .trim()
         .to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Whatever stands in a string, TOML reads the same again, and its text is one plain line.
+    #[test]
+    fn quotes() {
+        for text in [
+            "plain@example.com",
+            "a\"b\\c'd",
+            "'''\"\"\"",
+            "x\"]\n[people.mallory]\nkeys = [",
+            "\u{1b}[2J\u{9b}\r\u{7f}\0",
+            "\u{202e}\u{200b}\u{2028}\u{e0041}",
+            "Zo\u{eb} \u{96ea}",
+            "# no comment",
+        ] {
+            let line = quoted(text);
+            let steers = |c: char| c.is_control() || ('\u{200b}'..='\u{202e}').contains(&c);
+            assert!(!line.contains(steers), "{line}");
+            let table: toml::Table = format!("a = {line}").parse().unwrap();
+            assert_eq!(table.get("a").unwrap().as_str(), Some(text));
+        }
+    }
 }

@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use super::error::{ConfigError, ConfigFault, one_line, quote};
+use super::error::{ConfigError, ConfigFault, did_you_mean, one_line, quote};
 
 /// The largest configuration file that is read.
 pub const MAX_FILE: usize = 1 << 20;
@@ -82,7 +82,15 @@ impl<'s> Source<'s> {
     pub fn parse(&self) -> Result<Spanned<DeTable<'s>>, ConfigError> {
         DeTable::parse(self.text).map_err(|fault| {
             let span = fault.span().unwrap_or(0..0);
-            self.invalid(span, one_line(fault.message()))
+            let message = one_line(fault.message());
+            let more = match message.as_str() {
+                "duplicate key" => ": it stands further up already",
+                _ if message.starts_with("missing comma between array elements") => {
+                    "; or a list further up is not closed with `]`"
+                }
+                _ => "",
+            };
+            self.invalid(span, format!("{message}{more}"))
         })
     }
 
@@ -177,9 +185,10 @@ impl<'d> Table<'d> {
             }
             if !known.contains(&key.text) {
                 let message = format!(
-                    "unknown key {}; known here: {}",
+                    "unknown key {}; known here: {}{}",
                     quote(key.text),
-                    known.join(", ")
+                    known.join(", "),
+                    did_you_mean(key.text, known.iter().copied()),
                 );
                 return Err(self.source.invalid(key.span, message));
             }
@@ -247,6 +256,11 @@ impl<'d> Field<'d> {
         self.invalid(format!("`{}` must be {wanted}, found {found}", self.name))
     }
 
+    /// Returns whether it is a table.
+    pub fn is_table(&self) -> bool {
+        matches!(self.value.get_ref(), DeValue::Table(_))
+    }
+
     /// Returns a table.
     pub fn table(&self) -> Result<Table<'d>, ConfigError> {
         match self.value.get_ref() {
@@ -270,6 +284,16 @@ impl<'d> Field<'d> {
                     value,
                 })
                 .collect()),
+            DeValue::Table(_) => {
+                let name = self.name;
+                let more = format!("there may be several: double brackets, `[[{name}]]`");
+                Err(self.invalid(format!("`{name}` must be an array, found table; {more}")))
+            }
+            DeValue::String(_) => {
+                let name = self.name;
+                let more = "put it into brackets, as in [\"…\"]";
+                Err(self.invalid(format!("`{name}` must be an array, found string; {more}")))
+            }
             _ => Err(self.wrong("an array")),
         }
     }

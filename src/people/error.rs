@@ -6,6 +6,12 @@ use annotate_snippets::{AnnotationKind, Level, Renderer, Snippet};
 
 /// The width of the drawing: a refusal shows it behind `remote: `.
 const COLUMNS: usize = 72;
+/// The width of the message, which the command line shows behind its own name.
+const MESSAGE: usize = 66;
+/// The most bytes of a fault that are drawn.
+const MARKED: usize = 40;
+/// The longest text that something similar is looked for.
+const SIMILAR: usize = 64;
 /// The most characters of a source line that are shown.
 const SHOWN: usize = 512;
 
@@ -94,11 +100,21 @@ fn render(
         false => 0,
     };
     let end = floor(whole, cut.saturating_add(SHOWN));
-    let (from, to) = (from.min(end), to.min(end));
+    let (from, mut to, mut end) = (from.min(end), to.min(end), end);
+    let mut rest = "";
+    // Of a key the beginning will do.
+    if whole
+        .get(from..to)
+        .is_some_and(|marked| marked.chars().count() > MARKED)
+    {
+        to = floor(whole, from.saturating_add(MARKED));
+        end = to;
+        rest = "…";
+    }
     let part = |range: Range<usize>| steady(whole.get(range).unwrap_or_default());
     let (head, marked) = (part(cut..from), part(from..to));
     let span = head.len()..head.len().saturating_add(marked.len());
-    let shown = format!("{head}{marked}{}", part(to..end));
+    let shown = format!("{head}{marked}{}{rest}", part(to..end));
     let id = match kind {
         ConfigFault::Invalid => "policy-invalid",
         ConfigFault::Unsatisfiable => "unsatisfiable-rule",
@@ -113,9 +129,27 @@ fn render(
     // The renderer counts columns from the start of what it is shown; the place is ours.
     let gutter = " ".repeat(line.to_string().len());
     match drawn.split_once('\n') {
-        Some((title, rest)) => format!("{title}\n{gutter}--> {place}\n{rest}"),
-        None => format!("{drawn}\n{gutter}--> {place}"),
+        Some((title, rest)) => format!("{}\n{gutter}--> {place}\n{rest}", wrapped(title)),
+        None => format!("{}\n{gutter}--> {place}", wrapped(&drawn)),
     }
+}
+
+/// Breaks a message at blanks; what does not fit a line stands in one by itself.
+fn wrapped(message: &str) -> String {
+    let (mut text, mut used) = (String::new(), 0usize);
+    for word in message.split(' ') {
+        let width = word.chars().count().saturating_add(1);
+        if used > 0 && used.saturating_add(width) > MESSAGE {
+            text.push_str("\n ");
+            used = 1;
+        }
+        if !text.is_empty() {
+            text.push(' ');
+        }
+        text.push_str(word);
+        used = used.saturating_add(width);
+    }
+    text
 }
 
 /// Replaces what could steer a terminal and the renderer leaves as it is: the second block of
@@ -156,4 +190,68 @@ pub fn one_line(text: &str) -> String {
             false => c.escape_debug().collect(),
         })
         .collect()
+}
+
+/// Asks whether something that is known was meant: the end of a message, empty where nothing is near.
+pub fn did_you_mean<'k>(text: &str, known: impl Iterator<Item = &'k str>) -> String {
+    if text.len() > SIMILAR {
+        return String::new();
+    }
+    let near = known.map(|word| (distance(text, word), word)).min();
+    match near {
+        Some((edits, word)) if edits.saturating_mul(3) <= text.len() => {
+            format!("; did you mean `{}`?", one_line(word))
+        }
+        _ => String::new(),
+    }
+}
+
+/// Returns how many bytes must be put in, taken out or changed (Levenshtein).
+fn distance(one: &str, other: &str) -> usize {
+    let mut row: Vec<usize> = (0..=other.len()).collect();
+    for (at, byte) in one.bytes().enumerate() {
+        let (mut corner, mut left) = (at, at.saturating_add(1));
+        let mut next = vec![left];
+        for (other, above) in other.bytes().zip(row.iter().skip(1)) {
+            let changed = corner.saturating_add(usize::from(byte != other));
+            left = changed.min(left.min(*above).saturating_add(1));
+            corner = *above;
+            next.push(left);
+        }
+        row = next;
+    }
+    row.last().copied().unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What is near is proposed, what only shares a letter is not.
+    #[test]
+    fn similar() {
+        let known = ["bob", "maintainers", "alice"];
+        for (text, meant) in [
+            ("rob", "; did you mean `bob`?"),
+            ("maintainer", "; did you mean `maintainers`?"),
+            ("Alice", "; did you mean `alice`?"),
+            ("ob", ""),
+            ("carol", ""),
+            ("", ""),
+        ] {
+            assert_eq!(did_you_mean(text, known.into_iter()), meant, "{text}");
+        }
+        assert_eq!(did_you_mean(&"x".repeat(10_000), known.into_iter()), "");
+        assert_eq!(did_you_mean("bob", std::iter::empty()), "");
+    }
+
+    /// A message breaks at blanks, and nothing of it is lost.
+    #[test]
+    fn wraps() {
+        let message = format!("error: {} {}", "word ".repeat(30), "x".repeat(100));
+        let text = wrapped(&message);
+        assert!(text.lines().filter(|line| line.len() > MESSAGE).count() == 1);
+        assert_eq!(text.replace("\n ", ""), message);
+        assert_eq!(wrapped("short"), "short");
+    }
 }

@@ -198,6 +198,12 @@ impl<'a> Import<'a> {
         })
     }
 
+    /// Takes a key that somebody says is this person's, at any time.
+    pub fn key_of(&mut self, person: &PersonName, key: &KeyText) -> Result<(), ImportFault> {
+        self.person(person)?;
+        self.ssh(person, key, None)
+    }
+
     /// Takes a certificate: of the person that was named, else of whom its user ids name.
     ///
     /// One of nobody known is left out, `strict` or an error. `replace` lets another state of a
@@ -437,8 +443,8 @@ fn encoded(key: &KeyText) -> String {
         .map_or(text.clone(), |(_, data)| data.to_owned())
 }
 
-/// Makes a person's name of the first part of an address.
-fn named(text: &str) -> Option<PersonName> {
+/// Makes a person's name of the first part of an address, or of a name.
+pub fn named(text: &str) -> Option<PersonName> {
     let local = text.split('@').next().unwrap_or_default();
     let plain = |c: char| match c.to_ascii_lowercase() {
         c if c.is_ascii_lowercase() || c.is_ascii_digit() => c,

@@ -19,10 +19,10 @@ pub enum KeyMaterial {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum KeyError {
     /// Not `type base64 [comment]`, or the type is not the one in the base64.
-    #[error("not an ssh public key line: `<type> <base64> [comment]`")]
+    #[error("not an ssh public key line: `<type> <base64> [comment]`, as in a .pub file")]
     Line,
     /// A type this does not verify.
-    #[error("ssh key type {0} is not accepted")]
+    #[error("ssh key type {0} is not accepted: Ed25519, ECDSA, RSA and security keys are")]
     Kind(String),
     /// An ssh certificate.
     #[error("a certificate is no key: list the plain public key, or its CA under [[ca]]")]

@@ -6,7 +6,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::document::{Field, Source, Table, Text};
-use super::error::{ConfigError, one_line, quote};
+use super::error::{ConfigError, did_you_mean, one_line, quote};
+use super::import::named;
 use super::{KeyMaterial, People, Person, PersonKey, PersonKind, PersonName, Term, key};
 
 /// The file, from the root of the repository.
@@ -32,7 +33,28 @@ impl People {
         let source = Source::new(FILE, text)?;
         let parsed = source.parse()?;
         let root = Table::root(source, &parsed);
-        root.only(&["people", "teams", "ca"], &[])?;
+        let known = ["people", "teams", "ca"];
+        let mut tables = root.entries().into_iter();
+        let person = tables.find(|(key, field)| {
+            let table = field.table();
+            !known.contains(&key.text)
+                && table.is_ok_and(|table| {
+                    ["emails", "keys"]
+                        .iter()
+                        .any(|key| table.get(key).is_some())
+                })
+        });
+        if let Some((key, _)) = person {
+            let right =
+                named(key.text).map(|name| format!("; a person stands as `[people.{name}]`"));
+            let message = format!(
+                "unknown key {}{}",
+                quote(key.text),
+                right.unwrap_or_default()
+            );
+            return Err(source.invalid(key.span, message));
+        }
+        root.only(&known, &[])?;
         let mut reader = Reader {
             source,
             files,
@@ -87,9 +109,11 @@ impl Reader<'_> {
     fn name(&self, what: &str, text: &Text<'_>) -> Result<PersonName, ConfigError> {
         let refuse = |message| Err(self.source.invalid(text.span.clone(), message));
         let Some(name) = PersonName::new(text.text) else {
+            let would = named(text.text).map(|name| format!("; `{name}` would do"));
             return refuse(format!(
-                "a {what} is named [a-z0-9][a-z0-9-]{{0,38}}, found {}",
-                quote(text.text)
+                "a {what} is named [a-z0-9][a-z0-9-]{{0,38}}, found {}{}",
+                quote(text.text),
+                would.unwrap_or_default()
             ));
         };
         match name.as_str() {
@@ -99,7 +123,21 @@ impl Reader<'_> {
     }
 
     fn person(&mut self, name: &PersonName, table: &Table<'_>) -> Result<Person, ConfigError> {
-        table.only(&["kind", "emails", "accounts", "logins", "keys"], &[])?;
+        let known = ["kind", "emails", "accounts", "logins", "keys"];
+        let dotted = table.entries().into_iter();
+        let mut dotted =
+            dotted.filter(|(key, field)| !known.contains(&key.text) && field.is_table());
+        if let Some((key, _)) = dotted.next() {
+            let right = named(&format!("{name}-{}", key.text));
+            let right = right.map(|name| format!(", as in `[people.{name}]`"));
+            let message = format!(
+                "unknown key {}; no name has a dot in it{}",
+                quote(key.text),
+                right.unwrap_or_default()
+            );
+            return Err(self.source.invalid(key.span, message));
+        }
+        table.only(&known, &[])?;
         let kinds = [
             ("human", PersonKind::Human),
             ("bot", PersonKind::Bot),
@@ -132,6 +170,10 @@ impl Reader<'_> {
                 return Err(field.invalid(format!("{found} keys, at most {MAX_KEYS} are read")));
             }
             for item in items {
+                if !item.is_table() {
+                    let message = "a key is `{ ssh = \"…\" }` or `{ openpgp = \"…\" }`";
+                    return Err(item.invalid(message));
+                }
                 person.keys.push(self.key(name, &item.table()?)?);
             }
         }
@@ -334,7 +376,9 @@ impl Reader<'_> {
                 let known =
                     PersonName::new(text.text).filter(|name| people.persons.contains_key(name));
                 let Some(name) = known else {
-                    let message = format!("unknown person {}", quote(text.text));
+                    let names = people.persons.keys().map(PersonName::as_str);
+                    let meant = did_you_mean(text.text, names);
+                    let message = format!("unknown person {}{meant}", quote(text.text));
                     return Err(self.source.invalid(text.span, message));
                 };
                 members.insert(name);

@@ -98,11 +98,10 @@ impl SshKey {
             return Err(KeyError::Line);
         }
         let mut words = text.trim_matches(' ').splitn(3, ' ');
-        let kind = words.next().unwrap_or_default();
+        let (kind, data) = words.next().zip(words.next()).ok_or(KeyError::Line)?;
         if !kind_is_known(kind) {
             return Err(refused_kind(kind.as_bytes()));
         }
-        let data = words.next().ok_or(KeyError::Line)?;
         let blob = STANDARD.decode(data).map_err(|_| KeyError::Line)?;
         let key = Self::parse_blob(&blob)?;
         if key.kind() != kind {

@@ -290,7 +290,8 @@ fn unlisted(blob: &[u8], fingerprint: String) -> SignatureFault {
     }
 }
 
-fn issuer(signature: &DocumentSignature) -> String {
+/// Returns the fingerprint that a signature names as its maker's, else the key id.
+pub fn issuer(signature: &DocumentSignature) -> String {
     let named = |bytes: &[u8]| {
         let digits = bytes.iter().map(|byte| format!("{byte:02X}"));
         digits.collect::<String>()

@@ -384,6 +384,23 @@ pub(super) fn of(path: &RepoPath, added: &BTreeMap<Class, Vec<Pattern>>) -> Vec<
     classes
 }
 
+/// Returns the classes of a path by the built-in tables alone.
+pub fn built_in(path: &RepoPath) -> Vec<Class> {
+    of(path, &BTreeMap::new())
+}
+
+/// Returns whether a CI system reads the path by itself, rather than a build tool it runs.
+pub fn defines_pipeline(path: &RepoPath) -> bool {
+    static PARSED: LazyLock<Vec<Pattern>> = LazyLock::new(|| {
+        let patterns = DEFINITIONS.iter();
+        patterns
+            .filter_map(|text| Pattern::parse(text).ok())
+            .collect()
+    });
+    let folded = folded(path);
+    any_match(&PARSED, &Names::new(path.as_bstr(), &folded))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -8,8 +8,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::SignedDuration;
 
 use crate::people::document::{Field, Source, Table, Text};
-use crate::people::error::{ConfigError, quote};
-use crate::people::{People, Person, PersonKind};
+use crate::people::error::{ConfigError, did_you_mean, quote};
+use crate::people::{People, Person, PersonKind, PersonName};
 use crate::wire::name::RefName;
 
 use super::places::{self, MAX_PLACES, MAX_WANTED};
@@ -37,6 +37,9 @@ impl Policy {
         let source = Source::new(FILE, text)?;
         let parsed = source.parse()?;
         let root = Table::root(source, &parsed);
+        if root.get("version").is_none() {
+            return Err(source.invalid(0..0, "`version` is missing here: begin with `version = 1`"));
+        }
         let version = root.need("version")?;
         if version.integer()? != 1 {
             return Err(version.invalid("this version of countersign reads `version = 1` alone"));
@@ -84,13 +87,11 @@ fn repository(field: &Field<'_>) -> Result<String, ConfigError> {
 }
 
 fn duration(field: &Field<'_>) -> Result<SignedDuration, ConfigError> {
-    let text = field.text()?.text;
-    duration_of(text).ok_or_else(|| {
-        field.invalid(format!(
-            "a duration is a number and one of s, m, h, d, w, at most ten years, as in \"30d\"; found {}",
-            quote(text)
-        ))
-    })
+    let is = "a duration is a number and one of s, m, h, d, w, at most ten years, as in \"30d\"";
+    let other = |error: ConfigError| field.invalid(format!("{}: {is}", error.message));
+    let text = field.text().map_err(other)?.text;
+    let found = || field.invalid(format!("{is}; found {}", quote(text)));
+    duration_of(text).ok_or_else(found)
 }
 
 /// Reads `30d`, `72h`: a number from 1 and a unit.
@@ -316,7 +317,13 @@ impl Reader<'_> {
             Who::Any => Ok(()),
             Who::Team(team) => match self.people.team(team) {
                 Some(_) => Ok(()),
-                None => Err(format!("unknown team `@{team}`")),
+                None => {
+                    let teams = self.people.teams.keys().map(String::as_str);
+                    Err(format!(
+                        "unknown team `@{team}`{}",
+                        did_you_mean(team, teams)
+                    ))
+                }
             },
             Who::Person(name) => {
                 match self.people.person(name).map(|person: &Person| person.kind) {
@@ -327,7 +334,11 @@ impl Reader<'_> {
                     None if self.people.team(name.as_str()).is_some() => {
                         Err(format!("unknown person `{name}`; the team is `@{name}`"))
                     }
-                    None => Err(format!("unknown person `{name}`")),
+                    None => {
+                        let names = self.people.persons.keys().map(PersonName::as_str);
+                        let meant = did_you_mean(name.as_str(), names);
+                        Err(format!("unknown person `{name}`{meant}"))
+                    }
                 }
             }
         }
@@ -435,5 +446,7 @@ fn unknown_class(text: &str) -> String {
     )
 }
 
+#[cfg(test)]
+mod mistakes;
 #[cfg(test)]
 mod tests;

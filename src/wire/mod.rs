@@ -20,6 +20,7 @@ pub mod note;
 pub mod object;
 pub mod oid;
 pub mod openpgp;
+pub mod owners;
 pub mod pem;
 pub mod push;
 pub mod push_cert;

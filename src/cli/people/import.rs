@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use clap::{ArgGroup, Args};
 use serde_json::json;
 
-use crate::cli::git::{line_of, scrubbed};
+use crate::cli::git::worktree;
 use crate::cli::{CliError, Exit, Kind, Session, repository};
 use crate::git::Repo;
 use crate::host::place::place;
@@ -195,10 +195,8 @@ struct Before {
 
 impl Ground {
     fn of(session: &Session<'_>) -> Result<Self, CliError> {
-        let mut command = scrubbed(session)?;
-        command.args(["rev-parse", "--show-toplevel"]);
-        if let Ok(root) = line_of(command) {
-            return Ok(Self::Files(PathBuf::from(root)));
+        if let Some(root) = worktree(session)? {
+            return Ok(Self::Files(root));
         }
         let repo = repository::discover(session)?;
         let tip = repository::tip(&repo, None)?;
@@ -261,7 +259,7 @@ impl Ground {
 }
 
 /// Returns the keyring of a GnuPG home, else the key files of a folder; a file is itself.
-fn rings(path: &Path) -> Result<Vec<PathBuf>, CliError> {
+pub(in crate::cli) fn rings(path: &Path) -> Result<Vec<PathBuf>, CliError> {
     if !path.is_dir() {
         return Ok(vec![path.to_owned()]);
     }
@@ -282,7 +280,7 @@ fn rings(path: &Path) -> Result<Vec<PathBuf>, CliError> {
 }
 
 /// Returns what is in a folder, sorted; nothing where there is none.
-fn listed(folder: &Path) -> Result<Vec<PathBuf>, CliError> {
+pub(in crate::cli) fn listed(folder: &Path) -> Result<Vec<PathBuf>, CliError> {
     let entries = match fs::read_dir(folder) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
         entries => entries.map_err(|error| failed(folder, &error))?,
@@ -294,7 +292,7 @@ fn listed(folder: &Path) -> Result<Vec<PathBuf>, CliError> {
     Ok(paths)
 }
 
-fn read(path: &Path, limit: usize) -> Result<Vec<u8>, CliError> {
+pub(in crate::cli) fn read(path: &Path, limit: usize) -> Result<Vec<u8>, CliError> {
     let mut bytes = Vec::new();
     let size = File::open(path)
         .and_then(|file| file.take(limit as u64 + 1).read_to_end(&mut bytes))
@@ -332,7 +330,7 @@ fn person_name(text: &str) -> Result<PersonName, CliError> {
     })
 }
 
-fn not_imported(file: &Path, error: &ImportError) -> CliError {
+pub(in crate::cli) fn not_imported(file: &Path, error: &ImportError) -> CliError {
     let between = if error.line.is_some() { ":" } else { ": " };
     usage(plain(&format!("{}{between}{error}", file.display())))
 }

@@ -304,6 +304,9 @@ lists() {
     printf '%s\n%s\n' "$ed25519" "$rsa" | put allowed_signers keys
     printf 'a@x valid-after="20200101" %s\n' "$ed25519" | put allowed_signers local-time
     printf 'a"b"@x restrict %s\n' "$ed25519" | put allowed_signers refused
+    printf '# who\n* @alice bob@example.com\r\n/docs/ @org/docs # @nobody\n' | put owners github
+    printf '^[Docs][2] @docs\n*.md @@maintainer a@b@c\n' | put owners gitlab
+    printf '# @nobody\n/empty\n' | put owners nobody
     put keyring keybox <"$work/gpg/pubring.kbx"
     gpg --export | put keyring packets
     gpg --armor --export | put keyring armored

@@ -7,6 +7,7 @@ use countersign::people::{key, keyring};
 use countersign::wire::allowed_signers::{self, SignerLine};
 use countersign::wire::armor;
 use countersign::wire::keybox;
+use countersign::wire::owners as owners_file;
 
 use super::config::PEOPLE;
 
@@ -64,4 +65,17 @@ pub(crate) fn keyring(raw: &[u8]) -> bool {
         }
     }
     true
+}
+
+/// Names of an owners file are few and plain, and a file of them alone names the same.
+pub(crate) fn owners(raw: &[u8]) -> bool {
+    let names = owners_file::names(raw);
+    assert!(names.len() <= owners_file::MAX_NAMES);
+    for name in &names {
+        assert!(name.len() <= owners_file::MAX_NAME && name.bytes().all(|b| b.is_ascii_graphic()));
+    }
+    let words: Vec<&str> = names.iter().map(String::as_str).collect();
+    let again = owners_file::names(format!("* {}", words.join(" ")).as_bytes());
+    assert_eq!(names, again);
+    !names.is_empty()
 }

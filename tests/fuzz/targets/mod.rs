@@ -12,7 +12,7 @@ mod text;
 
 pub(crate) use attestations::{envelope, statement};
 pub(crate) use config::{pattern, people, place, policy};
-pub(crate) use lists::{allowed_signers, keyring};
+pub(crate) use lists::{allowed_signers, keyring, owners};
 pub(crate) use objects::{commit, hook_lines, ident, push_cert, ref_writes, tag, tree};
 pub(crate) use record::{entry, intent, log_proof, note};
 pub(crate) use signatures::{
@@ -44,6 +44,7 @@ pub(crate) const TARGETS: &[(&str, Target)] = &[
     ("note", note),
     ("openpgp_key", openpgp_key),
     ("openpgp_signature", openpgp_signature),
+    ("owners", owners),
     ("pattern", pattern),
     ("people", people),
     ("place", place),
