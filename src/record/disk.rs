@@ -242,16 +242,25 @@ impl Disk {
 }
 
 /// Appends to a file of lines without fsync, for what may be lost in a crash.
+///
+/// A last line that a crash or a full disk cut off is ended first, so that only it is lost.
 pub(crate) fn append_plain(path: &Path, line: &[u8]) -> Result<(), RecordError> {
-    let mut bytes = line.to_vec();
-    bytes.push(b'\n');
-    OpenOptions::new()
-        .append(true)
-        .create(true)
-        .mode(FILE_MODE)
-        .open(path)
-        .and_then(|mut file| file.write_all(&bytes))
-        .map_err(|error| at(path, error))
+    let append = || {
+        let mut file = OpenOptions::new()
+            .read(true)
+            .append(true)
+            .create(true)
+            .mode(FILE_MODE)
+            .open(path)?;
+        let mut bytes = Vec::new();
+        if !ends_whole(&mut file)? {
+            bytes.push(b'\n');
+        }
+        bytes.extend_from_slice(line);
+        bytes.push(b'\n');
+        file.write_all(&bytes)
+    };
+    append().map_err(|error| at(path, error))
 }
 
 /// Opens, or makes, the file that is locked.
@@ -292,6 +301,17 @@ pub(crate) fn at(path: &Path, source: io::Error) -> RecordError {
         path: path.to_owned(),
         source,
     }
+}
+
+/// Returns whether a file is empty, or its last line whole.
+fn ends_whole(file: &mut File) -> io::Result<bool> {
+    if file.metadata()?.len() == 0 {
+        return Ok(true);
+    }
+    let mut last = [0];
+    file.seek(SeekFrom::End(-1))?;
+    file.read_exact(&mut last)?;
+    Ok(last == *b"\n")
 }
 
 /// Returns where the last whole line ends.
@@ -340,6 +360,18 @@ mod tests {
         fs::write(&path, "torn").unwrap();
         disk.append_line(&path, b"two").unwrap();
         assert_eq!(fs::read_to_string(&path).unwrap(), "two\n");
+    }
+
+    /// A line cut off in the audit trail costs only itself, not the next refusal too.
+    #[test]
+    fn a_torn_line_spoils_no_other() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("lines");
+        append_plain(&path, b"one").unwrap();
+        fs::write(&path, "one\ntw").unwrap();
+        append_plain(&path, b"three").unwrap();
+        append_plain(&path, b"four").unwrap();
+        assert_eq!(fs::read_to_string(&path).unwrap(), "one\ntw\nthree\nfour\n");
     }
 
     /// Files and folders are for their owner alone.
