@@ -59,7 +59,7 @@ impl Audit {
         if self.record {
             mine(&folder)?;
         }
-        let record = Record::open(&folder);
+        let record = Record::open_of(repo.git_dir(), &folder);
         let noted = record.as_ref().ok().map(|record| Noted {
             repo: &repo,
             record,

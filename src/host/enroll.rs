@@ -157,6 +157,11 @@ impl EnrollError {
                 "git -C {} symbolic-ref --delete {name}",
                 hooks::quote(git_dir.as_os_str())
             )],
+            Self::Record(RecordError::Foreign { .. }) => vec![format!(
+                "give this repository a record of its own: another `dir` below [record] in {}, or \
+                 none",
+                Server::path(git_dir).display()
+            )],
             _ => Vec::new(),
         }
     }
@@ -331,7 +336,11 @@ impl Enrolment<'_> {
         if self.dry_run {
             let genesis = self.genesis(repo, policy_ref, rulebook, mode)?;
             done.extend(match exists {
-                true => vec![Done::RecordFound(Record::open(&dir)?.size())],
+                true => {
+                    let record = Record::open(&dir)?;
+                    record.is_claimed(repo.git_dir())?;
+                    vec![Done::RecordFound(record.size())]
+                }
                 false => vec![Done::RecordMade(dir, None), Done::Genesis(genesis.tips)],
             });
             return Ok(());
@@ -345,6 +354,7 @@ impl Enrolment<'_> {
             done.push(Done::RecordMade(dir, Some(record.vkey())));
         }
         let lock = record.lock()?;
+        record.claim(&lock, repo.git_dir())?;
         let server = Server::load(repo.git_dir(), self.system)?;
         let host = state(repo.git_dir(), self.binary, &user(), &server)?;
         if record.size() > 0 {

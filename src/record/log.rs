@@ -14,8 +14,10 @@
 
 use std::cell::OnceCell;
 use std::fs::File;
+use std::io;
 use std::ops::Range;
-use std::path::Path;
+use std::os::unix::fs::MetadataExt as _;
+use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -37,7 +39,23 @@ const MAX_CHECKPOINT: u64 = 64 * 1024;
 #[derive(Debug)]
 pub struct Lock {
     // Closing the file gives the lock back.
-    _file: File,
+    file: File,
+    path: PathBuf,
+}
+
+impl Lock {
+    /// Returns whether the locked file is still the one that others would lock.
+    ///
+    /// Where somebody deletes it, two processes can hold "the" lock.
+    fn is_the_one(&self) -> Result<bool, RecordError> {
+        let io = |error| disk::at(&self.path, error);
+        let held = self.file.metadata().map_err(io)?;
+        match std::fs::metadata(&self.path) {
+            Ok(there) => Ok((there.dev(), there.ino()) == (held.dev(), held.ino())),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+            Err(error) => Err(io(error)),
+        }
+    }
 }
 
 impl Record {
@@ -115,7 +133,7 @@ impl Record {
     /// several entries, so there may be more indices than entries were given. Where an error is
     /// returned, either nothing was appended or, if only the last fsync failed, everything was:
     /// reading again tells.
-    pub fn append(&self, _lock: &Lock, entries: &[Entry]) -> Result<Range<u64>, RecordError> {
+    pub fn append(&self, lock: &Lock, entries: &[Entry]) -> Result<Range<u64>, RecordError> {
         let old = self.checkpoint();
         let found = self.disk_checkpoint()?;
         if found != old {
@@ -147,6 +165,9 @@ impl Record {
             size: old.size.saturating_add(added),
             root: grown_root(&tiles, &leaves)?,
         };
+        if !lock.is_the_one()? {
+            return Err(RecordError::LockGone(lock.path.clone()));
+        }
         write_checkpoint(&self.disk, &self.dir, &new, &signer)?;
         let indices = old.size..new.size;
         self.checkpoint.replace(new);
@@ -341,12 +362,18 @@ fn write_checkpoint(
 
 fn take_lock(dir: &Path, patience: Duration) -> Result<Lock, RecordError> {
     let path = dir.join("lock");
-    let file = disk::open_lock(&path)?;
     let start = Instant::now();
     let mut pause = Duration::from_micros(200);
     loop {
+        let file = disk::open_lock(&path)?;
         match flock(&file, FlockOperation::NonBlockingLockExclusive) {
-            Ok(()) => return Ok(Lock { _file: file }),
+            Ok(()) => {
+                let path = path.clone();
+                let lock = Lock { file, path };
+                if lock.is_the_one()? {
+                    return Ok(lock);
+                }
+            }
             Err(rustix::io::Errno::WOULDBLOCK | rustix::io::Errno::INTR) => {}
             Err(error) => return Err(disk::at(&path, error.into())),
         }

@@ -9,6 +9,7 @@
 //!   evidence/<sha256>          what is too large for an entry
 //!   intents/<id>.json          accepted, not landed yet
 //!   received                   who first brought which commits, JSON lines
+//!   repository                 whose record it is, where it stands elsewhere
 //!   audit.jsonl                refusals, JSON lines
 //!   index.db, -wal, -shm       SQLite; rebuilt from `log/` and `received`: delete, never restore
 //!   lock                       held while anything above is written
@@ -16,6 +17,7 @@
 
 mod audit;
 mod checkpoint;
+mod claim;
 mod disk;
 pub mod entry;
 mod evidence;
@@ -159,6 +161,17 @@ pub enum RecordError {
         path: PathBuf,
         /// How long was waited.
         seconds: u64,
+    },
+    /// The lock file was deleted or replaced while it was locked.
+    #[error("{0}: deleted or replaced while it was locked; nothing was written")]
+    LockGone(PathBuf),
+    /// The record of another repository.
+    #[error("{dir}: the record of {owner}; two repositories cannot share one")]
+    Foreign {
+        /// The folder.
+        dir: PathBuf,
+        /// Whose it is.
+        owner: String,
     },
     /// The index; deleting `index.db` has it rebuilt.
     #[error("index.db (delete it, and it is rebuilt): {0}")]

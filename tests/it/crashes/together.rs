@@ -1,0 +1,125 @@
+//! Several servers at once on one directory, and several repositories.
+
+use std::fs;
+use std::thread;
+
+use super::scene::copy;
+use crate::support::{Checkout, MAIN, Outcome, Server, approved_topic, two_people};
+
+/// Of landings that start at once one wins; reviews that come at once are all on record.
+#[test]
+fn one_winner_each_step() {
+    let (server, alice, bob) = two_people();
+    let base = server.main();
+    let mut heads = Vec::new();
+    for n in 0..6 {
+        alice.onto(&base);
+        heads.push(alice.change(&format!("{n}.txt"), "x\n"));
+        alice.share(&heads[n]);
+    }
+    bob.fetch();
+    let message = crate::support::checkout::review_message("approve", MAIN, &[]);
+    let reviews: Vec<String> = heads
+        .iter()
+        .map(|head| {
+            let tag = bob.tag_review(head, &message);
+            format!("{tag}:refs/countersign/reviews/{head}/bob")
+        })
+        .collect();
+    let size = server.log_size();
+    let accepted = |outcomes: &[Outcome]| outcomes.iter().filter(|one| one.ok()).count();
+    assert_eq!(accepted(&at_once(&bob, &reviews)), 6);
+    assert_eq!(server.log_size(), size + 6);
+    let landings: Vec<String> = heads.iter().map(|head| format!("{head}:{MAIN}")).collect();
+    let outcomes = at_once(&alice, &landings);
+    assert_eq!(accepted(&outcomes), 1, "{outcomes:?}");
+    assert!(heads.contains(&server.main()));
+    server.cli(&["log", "reconcile"]).accepted();
+    assert_eq!(server.log_size(), size + 7);
+    server.cli(&["verify", "history"]).exits(0);
+    server.log_is_good();
+}
+
+/// Pushes each refspec from one checkout, all at the same time.
+fn at_once(from: &Checkout, refspecs: &[String]) -> Vec<Outcome> {
+    let commands: Vec<_> = refspecs
+        .iter()
+        .map(|refspec| {
+            let mut command = from.command("git");
+            command.args(["push", "-q", "origin", refspec]);
+            command
+        })
+        .collect();
+    thread::scope(|scope| {
+        let running: Vec<_> = commands
+            .into_iter()
+            .map(|mut command| scope.spawn(move || Outcome::of(&mut command, b"")))
+            .collect();
+        running.into_iter().map(|one| one.join().unwrap()).collect()
+    })
+}
+
+/// Tells a repository where its record is.
+fn record_in(server: &Server, dir: &std::path::Path) {
+    let path = server.record("server.toml");
+    let text = fs::read_to_string(&path).unwrap();
+    let text = text.split("[record]").next().unwrap().to_owned();
+    fs::write(&path, format!("{text}[record]\ndir = {dir:?}\n")).unwrap();
+}
+
+/// Two repositories that are given one folder for their records would take each other's reviews and
+/// intents for their own: the second is refused, by enrolment and by its hooks.
+#[test]
+fn one_record_for_two_repositories() {
+    let (first, alice, bob) = two_people();
+    let shared = first.folder().join("shared");
+    record_in(&first, &shared);
+    first.enroll(&[]).accepted();
+    let head = approved_topic(&alice, &bob, "a.txt");
+    // The same tips, so that nothing else would tell them apart.
+    let second = Server::bare(crate::support::Format::Sha1);
+    copy(first.repo(), second.repo());
+    let carol = second.checkout("alice");
+    carol.git(&["fetch", "-q", alice.dir().to_str().unwrap(), &head]);
+    let before = second.main();
+    carol.land(&head).refused(&[]).says("two repositories");
+    assert_eq!(second.main(), before);
+    for args in [
+        &["log", "reconcile"][..],
+        &["log", "verify"],
+        &["log", "show"],
+    ] {
+        second.cli(args).refused(&[]).says("the record of");
+    }
+    second.enroll(&[]).refused(&[]).says("a record of its own");
+    second.enroll(&["--dry-run"]).refused(&[]);
+    // Nor in the folder where the first has its own by default.
+    record_in(&second, &first.record(""));
+    second.enroll(&[]).refused(&[]);
+    // The first goes on.
+    alice.land(&head).accepted();
+    first.cli(&["verify", "history"]).exits(0);
+    // With a record of its own the second does too.
+    record_in(&second, &second.folder().join("own"));
+    second.enroll(&[]).accepted();
+    carol.land(&head).refused(&["missing-approvals"]);
+}
+
+/// A repository that was moved takes its record with it by being enrolled again.
+#[test]
+fn a_moved_repository_keeps_its_record() {
+    let (server, alice, bob) = two_people();
+    let shared = server.folder().join("shared");
+    record_in(&server, &shared);
+    server.enroll(&[]).accepted();
+    let head = approved_topic(&alice, &bob, "a.txt");
+    let moved = server.folder().join("moved.git");
+    fs::rename(server.repo(), &moved).unwrap();
+    alice.git(&["config", "remote.origin.url", moved.to_str().unwrap()]);
+    alice.land(&head).refused(&[]).says("enroll");
+    let enroll = server
+        .countersign(&["enroll", moved.to_str().unwrap()])
+        .output();
+    assert!(enroll.unwrap().status.success());
+    alice.land(&head).accepted();
+}
