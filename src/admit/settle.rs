@@ -238,8 +238,8 @@ pub(crate) fn overtaken(
     intent: &Intent,
     landed: &Landed,
 ) -> Result<bool, AdmitError> {
-    for index in intent.size..record.size() {
-        if replay::matters(&record.entry(index)?, landed, policy_ref) {
+    for entry in record.entries(intent.size..record.size()) {
+        if replay::matters(&entry?.1, landed, policy_ref) {
             return Ok(true);
         }
     }

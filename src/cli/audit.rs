@@ -59,7 +59,8 @@ impl Audit {
         if self.record {
             mine(&folder)?;
         }
-        let record = Record::open_of(repo.git_dir(), &folder);
+        let name = server.as_ref().ok().and_then(|server| server.shared_name());
+        let record = Record::open_of(repo.git_dir(), &folder, name);
         let noted = record.as_ref().ok().map(|record| Noted {
             repo: &repo,
             record,

@@ -121,7 +121,7 @@ impl Site {
         if !Record::exists(&server.record) {
             return Err(GateError::NoRecord(server.record));
         }
-        let record = Record::open_of(repo.git_dir(), &server.record)?;
+        let record = Record::open_of(repo.git_dir(), &server.record, server.shared_name())?;
         Ok(Self {
             repo,
             server,

@@ -10,14 +10,20 @@ use std::fs;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 
-use super::{Lock, Record, RecordError, disk};
+use super::shared::RepositoryName;
+use super::{Lock, REPOSITORIES, Record, RecordError, disk};
 
+const CLAIM: &str = "repository";
 const MAX_PATH: u64 = 64 * 1024;
 
 impl Record {
     /// Opens the record of the repository at `git_dir`; that of another is an error.
-    pub fn open_of(git_dir: &Path, dir: &Path) -> Result<Self, RecordError> {
-        let record = Self::open(dir)?;
+    pub fn open_of(
+        git_dir: &Path,
+        dir: &Path,
+        of: Option<&RepositoryName>,
+    ) -> Result<Self, RecordError> {
+        let record = Self::open_as(dir, of)?;
         let git_dir = canonical(git_dir)?;
         match record.owner(&git_dir)? {
             Some(owner) if owner == git_dir => Ok(record),
@@ -31,6 +37,7 @@ impl Record {
             return Ok(());
         }
         let git_dir = canonical(git_dir)?;
+        self.disk.create_dir(&self.own_dir().join("intents"))?;
         let line = [git_dir.as_os_str().as_bytes(), b"\n"].concat();
         self.disk.replace(&self.claim_path(), &line)
     }
@@ -49,8 +56,15 @@ impl Record {
     /// Returns the repository whose record this is; nothing where a folder of its own does not say.
     fn owner(&self, git_dir: &Path) -> Result<Option<PathBuf>, RecordError> {
         let dir = canonical(&self.dir)?;
-        if dir == git_dir.join("countersign") {
+        let (single, shared) = (self.dir.join(CLAIM), self.dir.join(REPOSITORIES));
+        if dir == git_dir.join("countersign") && self.of.is_none() && !shared.exists() {
             return Ok(Some(git_dir.to_owned()));
+        }
+        // A log of many is never taken for that of one, nor the other way round.
+        match &self.of {
+            None if shared.exists() => return Ok(Some(shared)),
+            Some(_) if single.exists() => return Ok(Some(single)),
+            _ => {}
         }
         // The host's settings of another repository stand here: so does its record.
         if let (true, Some(other)) = (dir.join("server.toml").exists(), dir.parent()) {
@@ -79,7 +93,7 @@ impl Record {
     }
 
     fn claim_path(&self) -> PathBuf {
-        self.dir.join("repository")
+        self.own_dir().join(CLAIM)
     }
 }
 

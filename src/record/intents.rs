@@ -52,7 +52,7 @@ impl Record {
     ///
     /// One that cannot be read is an error: what it accepted would be forgotten.
     pub fn open_intents(&self) -> Result<Vec<Intent>, RecordError> {
-        let dir = self.dir.join("intents");
+        let dir = self.own_dir().join("intents");
         let io = |error| disk::at(&dir, error);
         let mut intents = Vec::new();
         for file in fs::read_dir(&dir).map_err(io)? {
@@ -114,6 +114,6 @@ impl Record {
         if !is_id {
             return Err(RecordError::IntentId(id.to_owned()));
         }
-        Ok(self.dir.join("intents").join(format!("{id}.json")))
+        Ok(self.own_dir().join("intents").join(format!("{id}.json")))
     }
 }

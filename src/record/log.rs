@@ -27,6 +27,7 @@ use rustix::fs::{FlockOperation, flock};
 use super::disk::{self, Disk};
 use super::entry::Entry;
 use super::proof::{self, Hash, leaf_hash};
+use super::shared::{self, RepositoryName};
 use super::tiles::{self, Grown, TILE_WIDTH, Tiles, width_at};
 use super::{Checkpoint, CheckpointError, Record, RecordError, key};
 use crate::wire::note::{NoteKey, NoteSigner};
@@ -95,6 +96,14 @@ impl Record {
         Self::open_on(Disk::default(), dir)
     }
 
+    /// Opens what a log of many repositories says of one; without a name, the log of one.
+    pub fn open_as(dir: &Path, of: Option<&RepositoryName>) -> Result<Self, RecordError> {
+        Ok(Self {
+            of: of.cloned(),
+            ..Self::open(dir)?
+        })
+    }
+
     pub(crate) fn open_on(disk: Disk, dir: &Path) -> Result<Self, RecordError> {
         if !Self::exists(dir) {
             return Err(RecordError::Missing(dir.to_owned()));
@@ -103,6 +112,7 @@ impl Record {
         let checkpoint = read_checkpoint(dir, &key)?;
         Ok(Self {
             dir: dir.to_owned(),
+            of: None,
             disk,
             key,
             checkpoint: checkpoint.into(),
@@ -202,8 +212,7 @@ impl Record {
                 };
                 check_time(known, entry.at())?;
                 latest = latest.max(Some(entry.at()));
-                let bytes = entry
-                    .encode()
+                let bytes = shared::encode(self.of.as_ref(), &entry)
                     .map_err(|source| RecordError::Entry { index, source })?;
                 super::index::check(index, &entry)?;
                 encoded.push(bytes);
@@ -275,21 +284,25 @@ impl Record {
 
     /// Returns one entry, checked against its leaf hash.
     pub fn entry(&self, index: u64) -> Result<Entry, RecordError> {
+        if index >= self.size() {
+            return Err(RecordError::Beyond {
+                size: self.size(),
+                index,
+            });
+        }
         self.entries(index..index.saturating_add(1))
             .next()
-            .unwrap_or_else(|| {
-                Err(RecordError::Beyond {
-                    size: self.size(),
-                    index,
-                })
+            .map_or(Err(RecordError::Elsewhere { index }), |found| {
+                found.map(|(_, entry)| entry)
             })
     }
 
-    /// Returns entries in order, each checked against its leaf hash; none beyond the size.
+    /// Returns the repository's entries in order with their indices, each checked against its leaf
+    /// hash; none beyond the size.
     pub fn entries(
         &self,
         range: Range<u64>,
-    ) -> impl Iterator<Item = Result<Entry, RecordError>> + '_ {
+    ) -> impl Iterator<Item = Result<(u64, Entry), RecordError>> + '_ {
         let size = self.size();
         let range = range.start..range.end.min(size);
         let bundles = if range.is_empty() {
@@ -305,7 +318,13 @@ impl Record {
                 Ok(stored) => stored
                     .into_iter()
                     .filter(|stored| range.contains(&stored.index))
-                    .map(|stored| decode(stored.index, &stored.bytes))
+                    .filter_map(|stored| {
+                        let index = stored.index;
+                        match decode(self.of.as_ref(), index, &stored.bytes) {
+                            Ok((of, entry)) => (of == self.of).then_some(Ok((index, entry))),
+                            Err(error) => Some(Err(error)),
+                        }
+                    })
                     .collect(),
             };
             entries
@@ -313,8 +332,13 @@ impl Record {
     }
 }
 
-pub(crate) fn decode(index: u64, bytes: &[u8]) -> Result<Entry, RecordError> {
-    Entry::decode(bytes).map_err(|source| RecordError::Entry { index, source })
+/// Reads an entry, and whose it is in a log of many.
+pub(crate) fn decode(
+    of: Option<&RepositoryName>,
+    index: u64,
+    bytes: &[u8],
+) -> Result<(Option<RepositoryName>, Entry), RecordError> {
+    shared::decode(of, bytes).map_err(|source| RecordError::Entry { index, source })
 }
 
 /// Refuses a time before the known one; both are cut to seconds.

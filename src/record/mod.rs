@@ -30,6 +30,7 @@ mod process;
 pub mod proof;
 mod prove;
 mod received;
+pub mod shared;
 pub mod tiles;
 mod verify;
 mod view;
@@ -58,6 +59,10 @@ use rusqlite::Connection;
 
 use crate::wire::note::{NoteError, NoteKey};
 use disk::Disk;
+use shared::RepositoryName;
+
+/// Where a shared log has the folders of its repositories.
+const REPOSITORIES: &str = "repositories";
 
 /// The record of one repository, opened.
 ///
@@ -66,6 +71,8 @@ use disk::Disk;
 #[derive(Debug)]
 pub struct Record {
     dir: PathBuf,
+    /// In a log of many repositories: which one is asked about.
+    of: Option<RepositoryName>,
     disk: Disk,
     key: NoteKey,
     checkpoint: RefCell<Checkpoint>,
@@ -173,6 +180,12 @@ pub enum RecordError {
         /// Whose it is.
         owner: String,
     },
+    /// An entry of another repository in the same log.
+    #[error("entry {index} is of another repository")]
+    Elsewhere {
+        /// Its place in the log.
+        index: u64,
+    },
     /// The index; deleting `index.db` has it rebuilt.
     #[error("index.db (delete it, and it is rebuilt): {0}")]
     Index(#[from] rusqlite::Error),
@@ -235,6 +248,14 @@ impl Record {
 
     fn log_dir(&self) -> PathBuf {
         self.dir.join("log")
+    }
+
+    /// Returns the folder of what is one repository's alone.
+    fn own_dir(&self) -> PathBuf {
+        match &self.of {
+            None => self.dir.clone(),
+            Some(of) => self.dir.join(REPOSITORIES).join(of.as_str()),
+        }
     }
 }
 

@@ -7,6 +7,7 @@ mod index;
 mod log;
 mod notes;
 mod oracles;
+mod shared;
 mod views;
 
 use std::collections::BTreeMap;
