@@ -425,7 +425,10 @@ impl Enrolment<'_> {
             });
         }
         let lock = record.lock()?;
-        record.claim(&lock, repo.git_dir())?;
+        if !record.is_claimed(repo.git_dir())? {
+            is_its_record(repo, &record)?;
+            record.claim(&lock, repo.git_dir())?;
+        }
         let server = Server::load(repo.git_dir(), self.system)?;
         let host = state(repo.git_dir(), self.binary, &user(), &server)?;
         let is_known = match shared {
@@ -474,6 +477,21 @@ impl Enrolment<'_> {
             }
         }
         Ok(baseline(repo, rulebook, policy_ref, mode, self.now)?)
+    }
+}
+
+/// Fails where a record that nobody claims any more does not begin with commits of this repository:
+/// it was not moved here.
+fn is_its_record(repo: &Repo, record: &Record) -> Result<(), EnrollError> {
+    let genesis = record.view()?.genesis()?;
+    let mut tips = genesis.iter().flat_map(|genesis| genesis.tips.values());
+    match tips.all(|tip| repo.exists_outside_quarantine(tip)) {
+        true => Ok(()),
+        false => Err(RecordError::Foreign {
+            dir: record.dir().to_owned(),
+            owner: "a repository with other commits".to_owned(),
+        }
+        .into()),
     }
 }
 

@@ -1,6 +1,5 @@
 //! Intents: accepted, durable, not in the log yet.
 
-use std::fs;
 use std::path::PathBuf;
 
 use jiff::Timestamp;
@@ -53,12 +52,10 @@ impl Record {
     /// One that cannot be read is an error: what it accepted would be forgotten.
     pub fn open_intents(&self) -> Result<Vec<Intent>, RecordError> {
         let dir = self.own_dir().join("intents");
-        let io = |error| disk::at(&dir, error);
         let mut intents = Vec::new();
-        for file in fs::read_dir(&dir).map_err(io)? {
-            let name = file.map_err(io)?.file_name();
+        for name in disk::list(&dir)? {
             // Temporary files of a crash are no intents: nobody accepted on them.
-            let Some(id) = name.to_str().and_then(|name| name.strip_suffix(".json")) else {
+            let Some(id) = name.strip_suffix(".json") else {
                 continue;
             };
             let path = self.intent_path(id)?;

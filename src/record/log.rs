@@ -13,51 +13,24 @@
 //! them.
 
 use std::cell::OnceCell;
-use std::fs::File;
-use std::io;
 use std::ops::Range;
-use std::os::unix::fs::MetadataExt as _;
-use std::path::{Path, PathBuf};
-use std::thread;
-use std::time::{Duration, Instant};
+use std::path::Path;
+use std::time::Duration;
 
 use jiff::Timestamp;
-use rustix::fs::{FlockOperation, flock};
 
-use super::disk::{self, Disk};
+use super::disk::{self, Disk, Lock};
 use super::entry::Entry;
 use super::proof::{self, Hash, leaf_hash};
 use super::shared::{self, RepositoryName};
 use super::tiles::{self, Grown, TILE_WIDTH, Tiles, width_at};
 use super::{Checkpoint, CheckpointError, Record, RecordError, key};
-use crate::wire::note::{NoteKey, NoteSigner};
+use crate::wire::note::NoteKey;
 
 /// How long a lock is waited for: longer than any append, shorter than a client's patience.
 const PATIENCE: Duration = Duration::from_secs(30);
+const CHECKPOINT: &str = "log/checkpoint";
 const MAX_CHECKPOINT: u64 = 64 * 1024;
-
-/// The exclusive right to write to the record, until dropped.
-#[derive(Debug)]
-pub struct Lock {
-    // Closing the file gives the lock back.
-    file: File,
-    path: PathBuf,
-}
-
-impl Lock {
-    /// Returns whether the locked file is still the one that others would lock.
-    ///
-    /// Where somebody deletes it, two processes can hold "the" lock.
-    fn is_the_one(&self) -> Result<bool, RecordError> {
-        let io = |error| disk::at(&self.path, error);
-        let held = self.file.metadata().map_err(io)?;
-        match std::fs::metadata(&self.path) {
-            Ok(there) => Ok((there.dev(), there.ino()) == (held.dev(), held.ino())),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
-            Err(error) => Err(io(error)),
-        }
-    }
-}
 
 impl Record {
     /// Fails where the key could not sign the next checkpoint: what is accepted now must be
@@ -77,7 +50,7 @@ impl Record {
         for folder in ["log/tile", "evidence", "intents"] {
             disk.create_dir(&dir.join(folder))?;
         }
-        let _lock = take_lock(dir, PATIENCE)?;
+        let _lock = disk::lock(&dir.join("lock"), PATIENCE)?;
         if Self::exists(dir) {
             return Err(RecordError::Exists(dir.to_owned()));
         }
@@ -87,7 +60,8 @@ impl Record {
         }
         let vkey = format!("{}\n", signer.public());
         disk.replace(&dir.join("log/vkey"), vkey.as_bytes())?;
-        write_checkpoint(&disk, dir, &Checkpoint::empty(origin), &signer)?;
+        let note = Checkpoint::empty(origin).sign(&signer).to_string();
+        disk.replace(&dir.join(CHECKPOINT), note.as_bytes())?;
         Self::open_on(disk, dir)
     }
 
@@ -109,7 +83,7 @@ impl Record {
             return Err(RecordError::Missing(dir.to_owned()));
         }
         let key = key::public(dir)?;
-        let checkpoint = read_checkpoint(dir, &key)?;
+        let checkpoint = open_note(dir, &key, &read_note(dir)?)?;
         Ok(Self {
             dir: dir.to_owned(),
             of: None,
@@ -124,7 +98,7 @@ impl Record {
 
     /// Takes the lock and loads what others appended meanwhile.
     pub fn lock(&self) -> Result<Lock, RecordError> {
-        let lock = take_lock(&self.dir, PATIENCE)?;
+        let lock = disk::lock(&self.dir.join("lock"), PATIENCE)?;
         let found = self.disk_checkpoint()?;
         let loaded = self.size();
         if found.size < loaded {
@@ -145,12 +119,14 @@ impl Record {
     /// reading again tells.
     pub fn append(&self, lock: &Lock, entries: &[Entry]) -> Result<Range<u64>, RecordError> {
         let old = self.checkpoint();
-        let found = self.disk_checkpoint()?;
+        let before = read_note(&self.dir)?;
+        let found = open_note(&self.dir, &self.key, &before)?;
+        let moved = |found: u64| RecordError::Moved {
+            expected: old.size,
+            found,
+        };
         if found != old {
-            return Err(RecordError::Moved {
-                expected: old.size,
-                found: found.size,
-            });
+            return Err(moved(found.size));
         }
         let signer = key::private(&self.dir, &self.key)?;
         let log = self.log_dir();
@@ -175,10 +151,11 @@ impl Record {
             size: old.size.saturating_add(added),
             root: grown_root(&tiles, &leaves)?,
         };
-        if !lock.is_the_one()? {
-            return Err(RecordError::LockGone(lock.path.clone()));
+        let note = new.sign(&signer).to_string();
+        let path = self.dir.join(CHECKPOINT);
+        if !self.disk.swap(lock, &path, &before, note.as_bytes())? {
+            return Err(moved(self.disk_checkpoint()?.size));
         }
-        write_checkpoint(&self.disk, &self.dir, &new, &signer)?;
         let indices = old.size..new.size;
         self.checkpoint.replace(new);
         for tile in &grown {
@@ -236,15 +213,13 @@ impl Record {
 
     /// Reads the checkpoint on disk, whatever was loaded.
     pub(crate) fn disk_checkpoint(&self) -> Result<Checkpoint, RecordError> {
-        read_checkpoint(&self.dir, &self.key)
+        open_note(&self.dir, &self.key, &read_note(&self.dir)?)
     }
 
     /// Returns the checkpoint as signed.
     pub fn checkpoint_text(&self) -> Result<String, RecordError> {
-        let path = self.dir.join("log/checkpoint");
-        let bytes = disk::read(&path, MAX_CHECKPOINT)?
-            .ok_or_else(|| RecordError::Missing(self.dir.clone()))?;
-        String::from_utf8(bytes).map_err(|_| RecordError::damaged("log/checkpoint", "not UTF-8"))
+        String::from_utf8(read_note(&self.dir)?)
+            .map_err(|_| RecordError::damaged("log/checkpoint", "not UTF-8"))
     }
 
     /// Reads a checkpoint from elsewhere, which the key of this log must have signed.
@@ -366,48 +341,14 @@ fn grown_root(tiles: &Tiles<'_>, leaves: &[Hash]) -> Result<Hash, RecordError> {
     Ok(frontier.root())
 }
 
-fn read_checkpoint(dir: &Path, key: &NoteKey) -> Result<Checkpoint, RecordError> {
-    let path = dir.join("log/checkpoint");
-    let bytes =
-        disk::read(&path, MAX_CHECKPOINT)?.ok_or_else(|| RecordError::Missing(dir.to_owned()))?;
-    Checkpoint::open(&bytes, key)
-        .map_err(|source: CheckpointError| RecordError::Checkpoint { path, source })
+fn read_note(dir: &Path) -> Result<Vec<u8>, RecordError> {
+    disk::read(&dir.join(CHECKPOINT), MAX_CHECKPOINT)?
+        .ok_or_else(|| RecordError::Missing(dir.to_owned()))
 }
 
-fn write_checkpoint(
-    disk: &Disk,
-    dir: &Path,
-    checkpoint: &Checkpoint,
-    signer: &NoteSigner,
-) -> Result<(), RecordError> {
-    let note = checkpoint.sign(signer).to_string();
-    disk.replace(&dir.join("log/checkpoint"), note.as_bytes())
-}
-
-fn take_lock(dir: &Path, patience: Duration) -> Result<Lock, RecordError> {
-    let path = dir.join("lock");
-    let start = Instant::now();
-    let mut pause = Duration::from_micros(200);
-    loop {
-        let file = disk::open_lock(&path)?;
-        match flock(&file, FlockOperation::NonBlockingLockExclusive) {
-            Ok(()) => {
-                let path = path.clone();
-                let lock = Lock { file, path };
-                if lock.is_the_one()? {
-                    return Ok(lock);
-                }
-            }
-            Err(rustix::io::Errno::WOULDBLOCK | rustix::io::Errno::INTR) => {}
-            Err(error) => return Err(disk::at(&path, error.into())),
-        }
-        if start.elapsed() >= patience {
-            return Err(RecordError::Busy {
-                path,
-                seconds: patience.as_secs(),
-            });
-        }
-        thread::sleep(pause);
-        pause = pause.saturating_mul(2).min(Duration::from_millis(10));
-    }
+fn open_note(dir: &Path, key: &NoteKey, bytes: &[u8]) -> Result<Checkpoint, RecordError> {
+    Checkpoint::open(bytes, key).map_err(|source: CheckpointError| RecordError::Checkpoint {
+        path: dir.join(CHECKPOINT),
+        source,
+    })
 }

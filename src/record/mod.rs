@@ -39,10 +39,10 @@ mod view;
 mod tests;
 
 pub use checkpoint::{Checkpoint, CheckpointError};
+pub use disk::Lock;
 pub use incidents::{IncidentKey, OnRecord};
 pub use index::Door;
 pub use intents::Intent;
-pub use log::Lock;
 pub use process::Process;
 pub use prove::{ProofError, Proven, verify_proof};
 pub use verify::{Problem, Report};

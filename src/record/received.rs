@@ -4,8 +4,7 @@
 //! feed: it is ignored, and cut off before the next is written. Whoever brought a commit first
 //! keeps it.
 
-use std::fs::File;
-use std::io::{self, BufRead as _, BufReader, Seek as _, SeekFrom};
+use std::io::{BufRead as _, BufReader, Seek as _, SeekFrom};
 
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension as _, TransactionBehavior, params};
@@ -68,10 +67,8 @@ impl Record {
         let path = self.own_dir().join("received");
         let repo = self.repo();
         let io = |error| disk::at(&path, error);
-        let file = match File::open(&path) {
-            Ok(file) => file,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return forget(db, repo),
-            Err(error) => return Err(io(error)),
+        let Some(file) = disk::open(&path)? else {
+            return forget(db, repo);
         };
         let len = file.metadata().map_err(io)?.len();
         if offset(db, repo)? == len {

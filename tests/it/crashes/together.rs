@@ -242,6 +242,19 @@ fn a_moved_repository_keeps_its_record() {
     let head = approved_topic(&alice, &bob, "a.txt");
     let moved = server.folder().join("moved.git");
     fs::rename(server.repo(), &moved).unwrap();
+    // One that is made anew elsewhere does not get what the first left.
+    let other = Server::bare(Format::Sha1);
+    let files = [
+        (".countersign/policy.toml", &*policy(PLAIN_RULE)),
+        (".countersign/people.toml", &*People::new().text()),
+        ("another", "file"),
+    ];
+    other.seed(&files);
+    let dir = shared.to_str().unwrap();
+    other
+        .enroll(&["--record", dir])
+        .refused(&[])
+        .says("other commits");
     alice.git(&["config", "remote.origin.url", moved.to_str().unwrap()]);
     alice.land(&head).refused(&[]).says("enroll");
     let enroll = server
