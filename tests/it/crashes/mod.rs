@@ -77,8 +77,13 @@ fn each_write(scene: &Scene, faults: &[(&'static str, &[&'static str])]) -> Vec<
 fn try_all(scene: &Scene, all: &[Fault]) {
     let wanted = std::env::var("COUNTERSIGN_CRASHES").ok();
     let wanted: Option<usize> = wanted.map(|count| count.parse().unwrap());
-    // Half of the writes are the index's, which can be built again, and look alike.
-    let is_chosen = |fault: &&Fault| fault.call != "pwrite64" || fault.at % 6 == 1;
+    // Half of the writes are the index's, which can be built again, and look alike. A kill before a
+    // sync leaves what a kill before the next write does.
+    let is_chosen = |fault: &&Fault| match fault.call {
+        "pwrite64" => fault.at % 6 == 1,
+        "fsync" => fault.how != "signal=KILL",
+        _ => true,
+    };
     let few: Vec<&Fault> = all.iter().filter(is_chosen).collect();
     let tried: Vec<&Fault> = match wanted {
         Some(count) => all.iter().cycle().take(count).collect(),
