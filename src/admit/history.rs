@@ -128,17 +128,20 @@ impl<'a> Replay<'a> {
         progress: &mut dyn FnMut(u64),
     ) -> Result<History, AdmitError> {
         for entry in self.record.entries(0..range.start) {
-            if !self.is_founding_part(&entry?) {
+            if !self.is_founding_part(&entry?.1) {
                 break;
             }
         }
-        for (index, entry) in (range.start..).zip(self.record.entries(range)) {
-            let found = match &entry {
-                Ok(entry) => self.entry(index, entry).unwrap_or_else(failed),
-                Err(error) => Some(error.to_string()),
+        for entry in self.record.entries(range) {
+            let (index, found) = match &entry {
+                Ok((index, entry)) => (
+                    Some(*index),
+                    self.entry(*index, entry).unwrap_or_else(failed),
+                ),
+                Err(error) => (None, Some(error.to_string())),
             };
             self.history.entries += 1;
-            self.problem(Some(index), found);
+            self.problem(index, found);
             progress(self.history.entries);
         }
         Ok(self.history)
@@ -249,7 +252,7 @@ impl<'a> Replay<'a> {
             return stray();
         }
         let cause = view.entry(tip.index)?;
-        for index in tip.index.saturating_add(1)..view.size() {
+        for index in view.indices(tip.index.saturating_add(1)..view.size())? {
             let together = match (view.entry(index)?, &cause) {
                 (Entry::Genesis(_), _) => true,
                 (Entry::Landed(other), Entry::Landed(cause)) => other.intent == cause.intent,

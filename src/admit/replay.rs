@@ -291,14 +291,16 @@ fn overtaken(
     landed: &Landed,
 ) -> Result<Option<std::ops::Range<u64>>, AdmitError> {
     // One push is judged by one size of the log, whatever it does to the policy itself.
+    let mut between = before.indices(landed.size..before.size())?;
     let mut end = before.size();
-    while let Some(earlier) = end.checked_sub(1).filter(|index| *index >= landed.size) {
-        match before.entry(earlier)? {
-            Entry::Landed(other) if other.intent == landed.intent => end = earlier,
+    while let Some(earlier) = between.last() {
+        match before.entry(*earlier)? {
+            Entry::Landed(other) if other.intent == landed.intent => end = *earlier,
             _ => break,
         }
+        between.pop();
     }
-    for start in landed.size..end {
+    for start in between {
         if matters(&before.entry(start)?, landed, policy_ref) {
             return Ok(Some(start..end));
         }

@@ -224,11 +224,8 @@ pub(super) fn keep(repo: &Repo, oids: &BTreeSet<Oid>, tip: Option<&Oid>) -> Resu
         let is_reached = |tip: &Oid| {
             tip == oid || walk::is_ancestor(repo, oid, tip, WALK_LIMIT).unwrap_or(false)
         };
-        if repo.exists_outside_quarantine(oid)
-            && repo.reference(&name)?.is_none()
-            && !tip.is_some_and(is_reached)
-        {
-            repo.set_reference(&name, oid, None)?;
+        if repo.exists_outside_quarantine(oid) && !tip.is_some_and(is_reached) {
+            repo.pin_reference(&name, oid)?;
         }
     }
     Ok(())
@@ -241,8 +238,8 @@ pub(crate) fn overtaken(
     intent: &Intent,
     landed: &Landed,
 ) -> Result<bool, AdmitError> {
-    for index in intent.size..record.size() {
-        if replay::matters(&record.entry(index)?, landed, policy_ref) {
+    for entry in record.entries(intent.size..record.size()) {
+        if replay::matters(&entry?.1, landed, policy_ref) {
             return Ok(true);
         }
     }

@@ -217,8 +217,8 @@ impl Question<'_> {
             return Ok(None);
         }
         let mut seen = HashSet::new();
-        for (index, entry) in (0..).zip(self.record.entries(0..self.record.size())) {
-            let entry = entry?;
+        for entry in self.record.entries(0..self.record.size()) {
+            let (index, entry) = entry?;
             for (name, tip) in tips(&entry) {
                 if !self.concerns(name) || !self.reaches(&tip, &mut seen)? {
                     continue;

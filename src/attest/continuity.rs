@@ -24,7 +24,6 @@ use crate::judge::verdict::{Code, Role};
 use crate::people::{PersonKind, PersonName};
 use crate::policy::{Class, Mode, Place, Rule, Who};
 use crate::record::entry::{Decided, Entry, IncidentState, Landed};
-use crate::record::proof::{Frontier, leaf_hash};
 use crate::record::{IncidentKey, RecordError};
 use crate::wire::name::RefName;
 use crate::wire::oid::Oid;
@@ -82,21 +81,12 @@ pub(super) fn held(asked: &Asked<'_>, reviewed: &Reviewed) -> Result<Vec<Held>, 
         incidents: BTreeSet::new(),
     };
     // What is not under the checkpoint says nothing, nor does what was left out of it.
-    let (checkpoint, mut frontier) = (asked.record.checkpoint(), Frontier::default());
-    for (index, entry) in (0..).zip(asked.record.entries(0..checkpoint.size)) {
-        let entry = entry?;
-        frontier.push(leaf_hash(&serde_jcs::to_vec(&entry)?));
-        if index < reviewed.index {
-            run.before(index, &entry)?;
-        }
-    }
-    if frontier.root() != checkpoint.root {
-        return Err(RecordError::Damaged {
-            what: "log".to_owned(),
-            why: "the entries do not give the checkpoint's root".to_owned(),
-        }
-        .into());
-    }
+    asked
+        .record
+        .checked(|index, entry| match index < reviewed.index {
+            true => run.before(index, entry),
+            false => Ok(()),
+        })?;
     run.landed(reviewed.index, &reviewed.landed)?;
     let since = match asked.since {
         None => None,

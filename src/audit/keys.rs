@@ -37,8 +37,8 @@ type Held = BTreeMap<(Code, PersonName, String, String), Vec<Rests>>;
 
 fn landings(ground: &Ground<'_>, people: &People, held: &mut Held) -> Result<(), AdmitError> {
     let mut verified: BTreeMap<u64, Option<(Code, String)>> = BTreeMap::new();
-    for (index, entry) in (0..).zip(ground.record.entries(0..ground.view.size())) {
-        let Entry::Landed(landed) = entry? else {
+    for entry in ground.record.entries(0..ground.view.size()) {
+        let (index, Entry::Landed(landed)) = entry? else {
             continue;
         };
         if !is_reviewed(&landed) {

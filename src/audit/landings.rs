@@ -47,8 +47,9 @@ struct Reading<'a> {
 
 impl Reading<'_> {
     fn log(&mut self) -> Result<(), AdmitError> {
-        for (index, entry) in (0..).zip(self.ground.record.entries(0..self.ground.view.size())) {
-            match entry? {
+        for entry in self.ground.record.entries(0..self.ground.view.size()) {
+            let (index, entry) = entry?;
+            match entry {
                 Entry::Genesis(genesis) => {
                     self.need(genesis.policy.commit, index);
                     for (name, oid) in genesis.tips {

@@ -214,7 +214,7 @@ impl Audited {
             RecordError::Damaged { .. }
             | RecordError::Entry { .. }
             | RecordError::Checkpoint { .. }
-            | RecordError::Foreign(_)
+            | RecordError::OtherCheckpoint(_)
             | RecordError::Rotation { .. }
             | RecordError::KeyRetired { .. }
             | RecordError::KeySpent(_)

@@ -63,7 +63,9 @@ impl Audit {
         let keys = server
             .as_ref()
             .map_or_else(|_| KeyStores::default(), |server| server.keys.clone());
-        let record = Record::open(&folder).map(|record| record.signed_by(keys));
+        let name = server.as_ref().ok().and_then(|server| server.shared_name());
+        let record = Record::open_of(repo.git_dir(), &folder, name);
+        let record = record.map(|record| record.signed_by(keys));
         let noted = record.as_ref().ok().map(|record| Noted {
             repo: &repo,
             record,

@@ -14,7 +14,7 @@ use crate::host::config;
 use crate::host::enroll::{Done, EnrollError, Enrolment, remove};
 use crate::host::founding::{Founder, Founding};
 use crate::host::hooks::{Change, Hook};
-use crate::host::server::SYSTEM_FILE;
+use crate::host::server::{InitialRecord, SYSTEM_FILE};
 use crate::people::{PersonKind, PersonName};
 use crate::policy::Mode;
 use crate::record::RecordError;
@@ -45,6 +45,13 @@ pub(super) struct Enroll {
     /// like; a forced command's variable on a plain one)
     #[arg(long, value_name = "preset", value_parser = PusherSource::preset, conflicts_with = "remove")]
     pusher: Option<PusherSource>,
+    /// The directory of the record, outside the repository
+    #[arg(long, value_name = "dir", conflicts_with = "remove")]
+    record: Option<PathBuf>,
+    /// Let several repositories share the log in that directory; what the log is called, such as
+    /// git.example.com/log
+    #[arg(long, value_name = "log", requires = "record")]
+    shared: Option<String>,
     /// Take the hooks away and restore what was there; the record stays
     #[arg(long, conflicts_with = "mode")]
     remove: bool,
@@ -69,7 +76,10 @@ impl Enroll {
         let git_dir = repo.git_dir().to_owned();
         let done = match self.remove {
             true => remove(&git_dir, self.dry_run),
-            false => self.enrol(&repo, session.env("HOME").map(PathBuf::from).as_deref())?,
+            false => {
+                let home = session.env("HOME").map(PathBuf::from);
+                self.enrol(&repo, session.dir(), home.as_deref())?
+            }
         };
         let done = done.map_err(|error| failed(error, &git_dir))?;
         self.tell(&done, &git_dir, session)?;
@@ -79,6 +89,7 @@ impl Enroll {
     fn enrol(
         &self,
         repo: &Repo,
+        base: &Path,
         home: Option<&Path>,
     ) -> Result<Result<Vec<Done>, EnrollError>, CliError> {
         let binary = std::env::current_exe()
@@ -94,6 +105,11 @@ impl Enroll {
                 ModeArg::DryRun => Mode::DryRun,
             }),
             pusher: self.pusher.clone(),
+            record: InitialRecord {
+                dir: self.record.as_ref().map(|record| base.join(record)),
+                shared: self.shared.clone(),
+                name: None,
+            },
             founding: founding.as_ref(),
             dry_run: self.dry_run,
         };

@@ -5,7 +5,7 @@ use std::io::{self, Read};
 
 use clap::Args;
 
-use super::{CliError, Exit, Kind, Session};
+use super::{CliError, Exit, Kind, Session, site};
 use crate::admit::AdmitError;
 use crate::gate::{Answer, Call, GateError, MOST_INPUT, push, refs};
 use crate::git::GitError;
@@ -57,6 +57,7 @@ impl Hook {
             Ok(Answer::Accepted) => Ok(Exit::Fine),
             Ok(Answer::Refused) => Ok(Exit::Refused),
             Ok(Answer::Undecided) => Ok(Exit::Undecided),
+            Err(error) if hook == Some(Name::PostReceive) => Err(not_recorded(&error)),
             Err(error) => Err(no_answer(error)),
         }
     }
@@ -94,11 +95,33 @@ fn no_answer(error: GateError) -> CliError {
         _ => (Kind::Undecided, Some("undecidable")),
     };
     let code = code.map_or_else(String::new, |code| format!(" [{code}]"));
-    let error = CliError::words(kind, format!("refused: {error}{code}"));
+    let said = CliError::words(kind, format!("refused: {error}{code}"));
     match kind {
-        Kind::Undecided | Kind::Usage => error
-            .hint(["this is the server's fault, not the push's: tell whoever runs it".to_owned()]),
-        Kind::Refused => error,
+        Kind::Undecided | Kind::Usage => said
+            .hint(["this is the server's fault, not the push's: tell whoever runs it".to_owned()])
+            .hint(remedies(&error)),
+        Kind::Refused => said,
+    }
+}
+
+/// The refs have moved: nothing is refused any more, and nothing is lost.
+fn not_recorded(error: &GateError) -> CliError {
+    // Somebody else's hook, which runs after ours has recorded everything.
+    if let GateError::Previous(error) = error {
+        return CliError::words(Kind::Refused, error.to_string());
+    }
+    let said = format!("the push has taken effect, and is not on record yet: {error}");
+    CliError::words(Kind::Undecided, said)
+        .hint(["the next push records it; on the server, `countersign log reconcile`".to_owned()])
+        .hint(remedies(error))
+}
+
+fn remedies(error: &GateError) -> Vec<String> {
+    match error {
+        GateError::Record(error) | GateError::Admit(AdmitError::Record(error)) => {
+            site::remedies(error)
+        }
+        _ => Vec::new(),
     }
 }
 

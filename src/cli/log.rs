@@ -110,13 +110,8 @@ fn show(
     while end > 0 && !enough(last.len()) {
         let start = end.saturating_sub(1) / CHUNK * CHUNK;
         let entries: Result<Vec<_>, _> = site.record.entries(start..end).collect();
-        let entries = entries.map_err(site::record)?;
-        let indexed = (start..end)
-            .zip(entries)
-            .collect::<Vec<_>>()
-            .into_iter()
-            .rev();
-        last.extend(indexed.filter(|(_, entry)| concerns(entry, name.as_ref())));
+        let newest_first = entries.map_err(site::record)?.into_iter().rev();
+        last.extend(newest_first.filter(|(_, entry)| concerns(entry, name.as_ref())));
         end = start;
     }
     last.truncate(count.unwrap_or(usize::MAX));

@@ -1,5 +1,6 @@
 //! The enrolled repository that a command means.
 
+use std::io::ErrorKind;
 use std::path::Path;
 
 use super::{CliError, Kind, Session, prove, repository};
@@ -61,14 +62,49 @@ pub(super) fn record(error: RecordError) -> CliError {
         RecordError::Damaged { .. }
         | RecordError::Entry { .. }
         | RecordError::Checkpoint { .. }
-        | RecordError::Foreign(_)
+        | RecordError::OtherCheckpoint(_)
         | RecordError::Rotation { .. }
         | RecordError::KeyRetired { .. }
         | RecordError::KeySpent(_)
         | RecordError::Key { .. } => Kind::Refused,
         _ => Kind::Undecided,
     };
-    CliError::new(kind, error)
+    let remedies = remedies(&error);
+    CliError::new(kind, error).hint(remedies)
+}
+
+/// Returns what whoever runs the server does about it.
+pub(super) fn remedies(error: &RecordError) -> Vec<String> {
+    let remedy = match error {
+        RecordError::Io { source, .. } => match source.kind() {
+            ErrorKind::StorageFull | ErrorKind::QuotaExceeded => {
+                "make room there, then try again (df; df -i where only the inodes are used up)"
+            }
+            ErrorKind::ReadOnlyFilesystem => {
+                "the file system is read-only: see the kernel's log for why, mount it writable, \
+                 then try again"
+            }
+            ErrorKind::PermissionDenied => {
+                "the record belongs to the account that runs git: run this as that account, or \
+                 give it its files back"
+            }
+            _ => return Vec::new(),
+        },
+        RecordError::Damaged { .. } | RecordError::Checkpoint { .. } => {
+            "see what else is wrong with `countersign log verify`; put files of the record back \
+             from the newest backup, all of them together"
+        }
+        RecordError::Busy { .. } => {
+            "see who holds it (fuser -v <that file>), and let it end; do not delete the file: two \
+             could then write at once"
+        }
+        RecordError::ClockWentBack { .. } => "set the clock right, then try again",
+        RecordError::Foreign { .. } => {
+            "if the repository was moved from there: run `countersign enroll` on it again"
+        }
+        _ => return Vec::new(),
+    };
+    vec![remedy.to_owned()]
 }
 
 /// No answer.

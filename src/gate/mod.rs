@@ -121,7 +121,8 @@ impl Site {
         if !Record::exists(&server.record) {
             return Err(GateError::NoRecord(server.record));
         }
-        let record = Record::open(&server.record)?.signed_by(server.keys.clone());
+        let record = Record::open_of(repo.git_dir(), &server.record, server.shared_name())?
+            .signed_by(server.keys.clone());
         Ok(Self {
             repo,
             server,

@@ -1,16 +1,20 @@
 //! The push gate: `pre-receive` decides, `post-receive` records what took effect.
 //!
-//! What a crash after each step of `pre-receive` leaves:
+//! What a crash after each step of `pre-receive` leaves (`docs/crashes.md` has the whole push):
 //!
 //! 1. settle what earlier pushes left open — an entry, or an intent that the next run finds;
 //! 2. judge, without the lock — nothing;
-//! 3. take the lock; if the record moved meanwhile, judge again — nothing;
+//! 3. take the lock; if the repository's record moved meanwhile, judge again — nothing;
 //! 4. note who brought which commits — a note about objects that are not there: harmless;
 //! 5. append the reviews of the push — reviews on record whose refs never came to be: they were
 //!    signed, and count;
-//! 6. write the intent, durably — an intent whose process is gone: it lapses;
-//! 7. exit 0 — git asks the ref gate, where the intent answers, and moves the refs; if `post-receive`
+//! 6. keep the push certificate as evidence — a file that no entry names;
+//! 7. write the intent, durably — an intent whose process is gone: it lapses;
+//! 8. exit 0 — git asks the ref gate, where the intent answers, and moves the refs; if `post-receive`
 //!    never runs, the next hook closes the intent.
+//!
+//! `post-receive` appends the landing (from here on the intent is spent), writes keep refs, and removes
+//! the intent; whatever of it a crash leaves undone, the next run does.
 
 use std::time::Instant;
 
@@ -142,10 +146,15 @@ impl Door<'_> {
         let lock = record.lock()?;
         let mut now = now;
         if record.size() != judged_at {
-            now = self::now(&record.view()?)?;
-            admission = self.judge(record.view()?, now)?;
-            if !admission.verdict.admits() {
-                return self.refused(admission);
+            let view = record.view()?;
+            let later = self::now(&view)?;
+            // What other repositories append to the same log decides nothing here.
+            if later != now || !view.indices(judged_at..view.size())?.is_empty() {
+                now = later;
+                admission = self.judge(view, now)?;
+                if !admission.verdict.admits() {
+                    return self.refused(admission);
+                }
             }
         }
         self.record(&lock, &admission, commits, now)?;

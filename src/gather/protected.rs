@@ -218,10 +218,8 @@ fn recorded_or(desk: &Desk<'_>, name: &RefName, to: &Oid) -> Result<Option<Move>
 
 /// Returns whether a baseline is enrolment's, which may have taken several entries.
 fn of_enrolment(desk: &Desk<'_>, index: u64) -> Result<bool, GatherError> {
-    Ok(match (desk.view.entry(0)?, desk.view.entry(index)?) {
-        (Entry::Genesis(first), Entry::Genesis(this)) => {
-            (first.at, first.policy) == (this.at, this.policy)
-        }
+    Ok(match (desk.view.genesis()?, desk.view.entry(index)?) {
+        (Some(first), Entry::Genesis(this)) => (first.at, first.policy) == (this.at, this.policy),
         _ => false,
     })
 }

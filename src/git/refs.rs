@@ -1,5 +1,11 @@
 //! Refs by their exact full names, loose and packed.
 
+use std::error::Error;
+use std::ffi::OsStr;
+use std::fs::{self, File};
+use std::io;
+use std::os::unix::ffi::OsStrExt as _;
+
 use gix::lock::acquire::Fail;
 use gix::refs::transaction::{Change, LogChange, PreviousValue, RefEdit};
 use gix::refs::{FullName, Target};
@@ -90,9 +96,52 @@ impl Repo {
                 LOCK_WAIT,
             )
             .and_then(|prepared| prepared.commit(None))
-            .map_err(|error| fault(name, error))?;
+            .map_err(|error| fault(name, whole(&error)))?;
         Ok(())
     }
+
+    /// Sets a ref to the one object that it ever holds, durably.
+    ///
+    /// For refs that nobody else sets: what a crash left of an earlier try (a lock that nobody holds,
+    /// a ref that is empty) is taken away. git, which locks such a ref only to pack it, loses nothing
+    /// by that but this one packing.
+    pub fn pin_reference(&self, name: &RefName, oid: &Oid) -> Result<(), GitError> {
+        let path = self.git_dir().join(OsStr::from_bytes(name.as_bstr()));
+        if matches!(self.reference(name), Ok(Some(RefValue::Oid(found))) if found == *oid) {
+            return Ok(());
+        }
+        if self.set_reference(name, oid, None).is_err() {
+            let lock = path.with_added_extension("lock");
+            for left in [lock, path.clone()] {
+                match fs::remove_file(&left) {
+                    Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                        return Err(fault(name, format!("{}: {error}", left.display())));
+                    }
+                    _ => {}
+                }
+            }
+            self.set_reference(name, oid, None)?;
+        }
+        for written in [Some(path.as_path()), path.parent()].into_iter().flatten() {
+            match File::open(written).and_then(|file| file.sync_all()) {
+                // Packed meanwhile.
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                other => other.map_err(|error| fault(name, error))?,
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Returns an error with what caused it.
+fn whole(error: &dyn Error) -> String {
+    let mut words = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        words = format!("{words}: {error}");
+        cause = error.source();
+    }
+    words
 }
 
 fn full_name(name: &RefName) -> Result<FullName, GitError> {
@@ -223,6 +272,38 @@ mod tests {
             let alias = RefName::from("refs/countersign/alias");
             repo.set_reference(&alias, &a, Some(&b)).unwrap_err();
             assert_eq!(show(), hex(b));
+        }
+    }
+
+    /// A pinned ref is there after whatever a crash left in its place, and is never another's.
+    #[test]
+    fn pins() {
+        for format in BOTH {
+            let scratch = Scratch::new(format);
+            let (a, b) = commits(&scratch);
+            let repo = &scratch.repo;
+            let name = RefName::from(format!("refs/countersign/keep/{a}").as_str());
+            let path = repo.git_dir().join(name.to_string());
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            let lock = path.with_added_extension("lock");
+            let held = || Ok(Some(RefValue::Oid(a)));
+            let left: [(&std::path::Path, &str); 5] = [
+                (&lock, ""),
+                (&lock, "torn"),
+                (&path, ""),
+                (&path, "\0\0\0\0"),
+                (&path, &format!("{b}\n")),
+            ];
+            for (left, text) in left {
+                std::fs::remove_file(&path).ok();
+                std::fs::write(left, text).unwrap();
+                repo.pin_reference(&name, &a).unwrap();
+                assert_eq!(repo.reference(&name).map_err(|_| ()), held(), "{text:?}");
+                assert!(!lock.exists());
+            }
+            scratch.git(&["pack-refs", "--all"]);
+            repo.pin_reference(&name, &a).unwrap();
+            assert!(!path.exists(), "it was packed");
         }
     }
 }

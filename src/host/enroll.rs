@@ -23,7 +23,7 @@ use super::founding::Founding;
 use super::hooks::{self, Change, Hook, Hooks, HooksError};
 use super::ownership::{OwnershipError, check_ownership};
 use super::pusher::PusherSource;
-use super::server::{Initial, Server, ServerError};
+use super::server::{Initial, InitialRecord, Server, ServerError, SharedLog};
 use super::state::{StateError, state};
 use super::user::user;
 use crate::admit::baseline::baseline;
@@ -32,6 +32,7 @@ use crate::git::{GitError, RefValue, Repo};
 use crate::policy::Mode;
 use crate::record::entry::{Admin, AdminAct, Entry, Genesis, HostState};
 use crate::record::key::KeyStores;
+use crate::record::shared::RepositoryName;
 use crate::record::{Intent, Record, RecordError};
 use crate::wire::name::RefName;
 use crate::wire::oid::Oid;
@@ -49,6 +50,8 @@ pub struct Enrolment<'a> {
     pub mode: Option<Mode>,
     /// `pusher` for `server.toml`; as it is, or what the host looks like, unless given.
     pub pusher: Option<PusherSource>,
+    /// `[record]` for a new `server.toml`; where there is one, it must say the same.
+    pub record: InitialRecord,
     /// What to write where there is no policy.
     pub founding: Option<&'a Founding>,
     /// Only look, and say what would be done.
@@ -116,6 +119,22 @@ pub enum EnrollError {
     /// The hooks.
     #[error(transparent)]
     Hooks(#[from] HooksError),
+    /// A record stays where it is.
+    #[error("{}: says another record than was asked for; a record is not moved by enrolment", .0.display())]
+    OtherRecord(PathBuf),
+    /// The repository's directory gives no name for the shared log.
+    #[error("{}: gives no name for the shared log (`[a-z0-9][a-z0-9._-]*`)", .0.display())]
+    NoName(PathBuf),
+    /// The log in that folder is not the one that was named.
+    #[error("{}: is the log {found}, not {wanted}", dir.display())]
+    OtherLog {
+        /// The folder.
+        dir: PathBuf,
+        /// Its name.
+        found: String,
+        /// The name in the settings.
+        wanted: String,
+    },
     /// `server.toml`.
     #[error(transparent)]
     Server(#[from] ServerError),
@@ -157,6 +176,11 @@ impl EnrollError {
             Self::Symbolic { name, .. } => vec![format!(
                 "git -C {} symbolic-ref --delete {name}",
                 hooks::quote(git_dir.as_os_str())
+            )],
+            Self::Record(RecordError::Foreign { .. }) => vec![format!(
+                "give this repository a record of its own: another `dir` below [record] in {}, or \
+                 none",
+                Server::path(git_dir).display()
             )],
             _ => Vec::new(),
         }
@@ -262,11 +286,44 @@ impl Enrolment<'_> {
             },
             mode: self.mode,
             policy_ref: None,
+            record: match existing {
+                true => InitialRecord::default(),
+                false => self.new_record(git_dir)?,
+            },
         };
         if Server::write_initial(git_dir, &initial)? {
             done.push(Done::Settings(path));
         }
         Ok(())
+    }
+
+    /// Returns where the record of a repository is to be that has no settings yet.
+    fn new_record(&self, git_dir: &Path) -> Result<InitialRecord, EnrollError> {
+        let mut record = self.record.clone();
+        let is_shared = match &record.dir {
+            Some(_) => record.shared.is_some(),
+            None => Server::system_log(self.system)?.is_some(),
+        };
+        if is_shared && record.name.is_none() {
+            let folder = git_dir.file_name().unwrap_or_default().to_string_lossy();
+            let name = folder.strip_suffix(".git").unwrap_or(&folder);
+            let name = RepositoryName::new(&name.to_ascii_lowercase());
+            record.name = Some(name.ok_or_else(|| EnrollError::NoName(git_dir.to_owned()))?);
+        }
+        Ok(record)
+    }
+
+    /// Fails where existing settings have the record elsewhere than was asked for.
+    fn check_record(&self, git_dir: &Path, server: &Server) -> Result<(), EnrollError> {
+        let InitialRecord { dir, shared, name } = &self.record;
+        let other = dir.as_ref().is_some_and(|dir| *dir != server.record)
+            || (dir.is_some()
+                && *shared != server.shared.as_ref().map(|shared| shared.log.clone()))
+            || (name.is_some() && name.as_ref() != server.shared_name());
+        match other {
+            true => Err(EnrollError::OtherRecord(Server::path(git_dir))),
+            false => Ok(()),
+        }
     }
 
     fn hooks(&self, git_dir: &Path, done: &mut Vec<Done>) -> Result<(), EnrollError> {
@@ -320,36 +377,67 @@ impl Enrolment<'_> {
         rulebook: &Rulebook,
         done: &mut Vec<Done>,
     ) -> Result<(), EnrollError> {
-        let (dir, mode, keys) = match Server::load(repo.git_dir(), self.system) {
-            Ok(server) => (server.record, self.mode.unwrap_or(server.mode), server.keys),
-            Err(ServerError::NotEnrolled(_)) if self.dry_run => (
-                repo.git_dir().join("countersign"),
-                self.mode.unwrap_or_default(),
-                KeyStores::default(),
-            ),
+        let (dir, shared, mode, keys) = match Server::load(repo.git_dir(), self.system) {
+            Ok(server) => {
+                self.check_record(repo.git_dir(), &server)?;
+                let mode = self.mode.unwrap_or(server.mode);
+                (server.record, server.shared, mode, server.keys)
+            }
+            Err(ServerError::NotEnrolled(_)) if self.dry_run => {
+                let usual = || repo.git_dir().join("countersign");
+                let dir = self.record.dir.clone().unwrap_or_else(usual);
+                let mode = self.mode.unwrap_or_default();
+                (dir, None, mode, KeyStores::default())
+            }
             Err(error) => return Err(error.into()),
         };
         let exists = Record::exists(&dir);
+        let name = shared.as_ref().map(|shared| &shared.name);
         if self.dry_run {
             let genesis = self.genesis(repo, policy_ref, rulebook, mode)?;
             done.extend(match exists {
-                true => vec![Done::RecordFound(Record::open(&dir)?.size())],
+                true => {
+                    let record = Record::open_as(&dir, name)?;
+                    record.is_claimed(repo.git_dir())?;
+                    vec![Done::RecordFound(record.size())]
+                }
                 false => vec![Done::RecordMade(dir, None), Done::Genesis(genesis.tips)],
             });
             return Ok(());
         }
         private_folder(&dir)?;
-        let record = match exists {
-            true => Record::open(&dir)?.signed_by(keys),
-            false => Record::create_with(&dir, &rulebook.policy.repository, keys)?,
-        };
         if !exists {
-            done.push(Done::RecordMade(dir, Some(record.vkey())));
+            let log = shared.as_ref().map(|shared| &shared.log);
+            let origin = log.unwrap_or(&rulebook.policy.repository);
+            match Record::create_with(&dir, origin, keys.clone()) {
+                Ok(record) => done.push(Done::RecordMade(dir.clone(), Some(record.vkey()))),
+                // Another repository of a shared log made it meanwhile.
+                Err(RecordError::Exists(_)) if shared.is_some() => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        let record = Record::open_as(&dir, name)?.signed_by(keys);
+        if let Some(SharedLog { log, .. }) = &shared
+            && record.checkpoint().origin != *log
+        {
+            return Err(EnrollError::OtherLog {
+                dir,
+                found: record.checkpoint().origin,
+                wanted: log.clone(),
+            });
         }
         let lock = record.lock()?;
+        if !record.is_claimed(repo.git_dir())? {
+            is_its_record(repo, &record)?;
+            record.claim(&lock, repo.git_dir())?;
+        }
         let server = Server::load(repo.git_dir(), self.system)?;
         let host = state(repo.git_dir(), self.binary, &user(), &server)?;
-        if record.size() > 0 {
+        let is_known = match shared {
+            None => record.size() > 0,
+            Some(_) => record.view()?.genesis()?.is_some(),
+        };
+        if is_known {
             done.push(Done::RecordFound(record.size()));
             let known = record.view()?.host()?.map(|known| known.what);
             // Whoever runs it again changes nothing by that.
@@ -391,6 +479,21 @@ impl Enrolment<'_> {
             }
         }
         Ok(baseline(repo, rulebook, policy_ref, mode, self.now)?)
+    }
+}
+
+/// Fails where a record that nobody claims any more does not begin with commits of this repository:
+/// it was not moved here.
+fn is_its_record(repo: &Repo, record: &Record) -> Result<(), EnrollError> {
+    let genesis = record.view()?.genesis()?;
+    let mut tips = genesis.iter().flat_map(|genesis| genesis.tips.values());
+    match tips.all(|tip| repo.exists_outside_quarantine(tip)) {
+        true => Ok(()),
+        false => Err(RecordError::Foreign {
+            dir: record.dir().to_owned(),
+            owner: "a repository with other commits".to_owned(),
+        }
+        .into()),
     }
 }
 
@@ -526,6 +629,7 @@ mod tests {
             mode: None,
             pusher: None,
             founding,
+            record: InitialRecord::default(),
             dry_run: false,
         };
         enrolment.run(&Repo::open(dir, None).unwrap())

@@ -10,11 +10,12 @@ use std::path::{Path, PathBuf};
 
 use super::place::place;
 use super::pusher::PusherSource;
-use super::settings::Settings;
+use super::settings::{RecordSettings, Settings};
 use crate::gather::Limits;
 use crate::people::ConfigError;
 use crate::policy::Mode;
 use crate::record::key::{KeyStore, KeyStores};
+use crate::record::shared::RepositoryName;
 use crate::wire::name::RefName;
 
 /// Where the system-wide file stands.
@@ -36,10 +37,21 @@ pub struct Server {
     pub record: PathBuf,
     /// Where the key that signs the record is kept.
     pub keys: KeyStores,
+    /// The log that it shares with other repositories, if it does.
+    pub shared: Option<SharedLog>,
     /// Bounds of one judgement.
     pub limits: Limits,
     /// Where a refused pusher finds help; printed in refusals.
     pub help: Option<String>,
+}
+
+/// A log of many repositories, and which of them this is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SharedLog {
+    /// The name that its checkpoints bear.
+    pub log: String,
+    /// What the repository is called in it.
+    pub name: RepositoryName,
 }
 
 /// Why the settings cannot be used.
@@ -65,6 +77,9 @@ pub enum ServerError {
     /// Neither file says who tells who pushes.
     #[error("{}: `pusher` is missing, and no system-wide file gives it", .0.display())]
     NoPusher(PathBuf),
+    /// A name in a log that neither file gives.
+    #[error("{}: `record.name` is there, and no system-wide file gives the shared log", .0.display())]
+    NoSharedLog(PathBuf),
 }
 
 /// What `enroll` decides; a setting that is `None` stays as it is in an existing file.
@@ -76,6 +91,19 @@ pub struct Initial {
     pub pusher: Option<PusherSource>,
     /// `mode`, enforce unless given.
     pub mode: Option<Mode>,
+    /// `[record]`, for a new file alone.
+    pub record: InitialRecord,
+}
+
+/// Where a new record is to be; by default in the repository.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct InitialRecord {
+    /// `dir`.
+    pub dir: Option<PathBuf>,
+    /// `shared`: the name of the log.
+    pub shared: Option<String>,
+    /// `name`: the repository's in it.
+    pub name: Option<RepositoryName>,
 }
 
 impl Server {
@@ -93,18 +121,33 @@ impl Server {
             Some(text) => Settings::parse_system(system, &text)?,
             None => Settings::default(),
         };
+        let (record, shared) = place_of(&path, git_dir, &own.record, &defaults.record)?;
         let all = own.over(defaults);
         Ok(Self {
             policy_ref: all.policy_ref.unwrap_or_else(default_policy_ref),
             pusher: all.pusher.ok_or(ServerError::NoPusher(path))?,
             mode: all.mode.unwrap_or_default(),
-            record: all.record.unwrap_or_else(|| git_dir.join("countersign")),
+            record,
+            shared,
             keys: KeyStores {
-                key: all.key.unwrap_or_default(),
-                next: all.next,
+                key: all.record.key.unwrap_or_default(),
+                next: all.record.next,
             },
             limits: all.limits.over(Limits::default()),
             help: all.help,
+        })
+    }
+
+    /// Returns what the repository is called in the log that it shares.
+    pub fn shared_name(&self) -> Option<&RepositoryName> {
+        self.shared.as_ref().map(|shared| &shared.name)
+    }
+
+    /// Returns the log that the system-wide file has new repositories share.
+    pub fn system_log(system: &Path) -> Result<Option<String>, ServerError> {
+        Ok(match read(system)? {
+            Some(text) => Settings::parse_system(system, &text)?.record.shared,
+            None => None,
         })
     }
 
@@ -124,6 +167,10 @@ impl Server {
         }
         if let Some(next) = &self.keys.next {
             names.insert("record.next".to_owned(), next.to_string());
+        }
+        if let Some(shared) = &self.shared {
+            names.insert("record.shared".to_owned(), shared.log.clone());
+            names.insert("record.name".to_owned(), shared.name.as_str().to_owned());
         }
         for (name, limit) in self.limits.by_name() {
             names.insert(format!("limits.{name}"), limit.to_string());
@@ -163,14 +210,29 @@ impl Initial {
     fn starter(&self) -> String {
         let env = PusherSource::Env("COUNTERSIGN_PUSHER".to_owned());
         let policy_ref = self.policy_ref.clone().unwrap_or_else(default_policy_ref);
-        format!(
+        let mut text = format!(
             "# Countersign: settings of this repository's host. Nothing pushed changes them.\n\
              policy_ref = \"{policy_ref}\"\n\
              pusher     = {}\n\
              mode       = \"{}\"\n",
             self.pusher.as_ref().unwrap_or(&env).spelled(),
             spelled(self.mode.unwrap_or_default()),
-        )
+        );
+        let InitialRecord { dir, shared, name } = &self.record;
+        let lines = [
+            ("dir", dir.as_ref().map(|dir| dir.display().to_string())),
+            ("shared", shared.clone()),
+            ("name", name.as_ref().map(|name| name.as_str().to_owned())),
+        ];
+        if self.record != InitialRecord::default() {
+            text.push_str("\n[record]\n");
+        }
+        for (key, value) in lines {
+            if let Some(value) = value {
+                text.push_str(&format!("{key} = {}\n", toml::Value::String(value)));
+            }
+        }
+        text
     }
 
     /// Replaces the values of the given keys in place; a key that is not there goes on top.
@@ -215,6 +277,28 @@ impl From<ConfigError> for ServerError {
 fn drawing(error: &ConfigError) -> String {
     let lines: Vec<_> = error.rendered.trim_end().lines().skip(2).collect();
     lines.join("\n")
+}
+
+/// Returns where the record is, by the repository's own file and the system-wide one.
+///
+/// A repository takes part in the system-wide log only if its own file says by which name.
+fn place_of(
+    path: &Path,
+    git_dir: &Path,
+    own: &RecordSettings,
+    system: &RecordSettings,
+) -> Result<(PathBuf, Option<SharedLog>), ServerError> {
+    let (dir, log) = match (&own.dir, &own.name) {
+        (Some(dir), _) => (dir, &own.shared),
+        (None, None) => return Ok((git_dir.join("countersign"), None)),
+        (None, Some(_)) => match &system.dir {
+            Some(dir) => (dir, &system.shared),
+            None => return Err(ServerError::NoSharedLog(path.to_owned())),
+        },
+    };
+    let shared = log.clone().zip(own.name.clone());
+    let shared = shared.map(|(log, name)| SharedLog { log, name });
+    Ok((dir.clone(), shared))
 }
 
 fn default_policy_ref() -> RefName {
@@ -281,6 +365,7 @@ mod tests {
             mode: Mode::Enforce,
             record: dir.path().join("countersign"),
             keys: KeyStores::default(),
+            shared: None,
             limits: Limits::default(),
             help: None,
         };
@@ -305,6 +390,64 @@ mod tests {
         );
         let error = load(own, Some("nonsense = 1\n")).unwrap_err();
         assert!(error.to_string().contains("system.toml:1:1"), "{error}");
+    }
+
+    /// A system-wide log is shared by those whose own file says by which name, and by no other.
+    #[test]
+    fn shared_logs() {
+        let system =
+            "pusher = \"http\"\n[record]\ndir = \"/srv/log\"\nshared = \"example.com/log\"\n";
+        let named = |server: Server| {
+            let shared = server
+                .shared
+                .map(|shared| (shared.log, String::from(shared.name)));
+            (server.record.display().to_string(), shared)
+        };
+        let in_log = |dir: &str, log: &str, name: &str| {
+            (dir.to_owned(), Some((log.to_owned(), name.to_owned())))
+        };
+        let own = load("[record]\nname = \"a\"\n", Some(system)).unwrap();
+        assert_eq!(named(own), in_log("/srv/log", "example.com/log", "a"));
+        let none = load("", Some(system)).unwrap();
+        assert_eq!(none.shared, None);
+        assert!(none.record.ends_with("countersign"));
+        let elsewhere = load("[record]\ndir = \"/srv/own\"\n", Some(system)).unwrap();
+        assert_eq!(named(elsewhere), ("/srv/own".to_owned(), None));
+        let another = "[record]\ndir = \"/srv/b\"\nshared = \"b\"\nname = \"b\"\n";
+        let another = load(another, Some(system)).unwrap();
+        assert_eq!(named(another), in_log("/srv/b", "b", "b"));
+        for (own, system, word) in [
+            (
+                "[record]\nname = \"a\"\n",
+                "pusher = \"http\"\n",
+                "no system-wide file",
+            ),
+            (
+                "[record]\ndir = \"/a\"\nshared = \"b\"\n",
+                "",
+                "`name` is missing",
+            ),
+            (
+                "[record]\nshared = \"b\"\nname = \"a\"\n",
+                "",
+                "needs its `dir`",
+            ),
+            ("[record]\ndir = \"/a\"\nname = \"a\"\n", "", "share alone"),
+            ("[record]\nname = \"../a\"\n", "", "no name in a log"),
+            (
+                "[record]\ndir = \"/a\"\nshared = \"a b\"\nname = \"a\"\n",
+                "",
+                "no name of a log",
+            ),
+            (
+                "",
+                "[record]\ndir = \"/a\"\nshared = \"a\"\nname = \"a\"\n",
+                "own file",
+            ),
+        ] {
+            let error = load(own, Some(system)).unwrap_err().to_string();
+            assert!(error.contains(word), "{own:?}, {system:?}: {error}");
+        }
     }
 
     /// Each fault is named with its line and column.
@@ -482,7 +625,7 @@ mod tests {
         let initial = Initial {
             pusher: Some(PusherSource::Gitolite),
             mode: Some(Mode::DryRun),
-            policy_ref: None,
+            ..Initial::default()
         };
         assert!(Server::write_initial(dir.path(), &initial).unwrap());
         let want = "mode = \"dry-run\"\n# mine\npusher = \"gitolite\" # why\n[limits]\nrefs = 9\n";

@@ -11,11 +11,9 @@ use crate::people::ConfigError;
 use crate::people::document::{Field, Source, Table};
 use crate::policy::Mode;
 use crate::record::key::KeyStore;
+use crate::record::shared::RepositoryName;
 use crate::wire::name::RefName;
 use crate::wire::refname;
-
-/// The keys of `[record]`.
-const RECORD: &[&str] = &["dir", "key", "next"];
 
 /// One file, checked; what it does not say is `None`.
 #[derive(Debug, Default)]
@@ -23,13 +21,25 @@ pub(super) struct Settings {
     pub(super) policy_ref: Option<RefName>,
     pub(super) pusher: Option<PusherSource>,
     pub(super) mode: Option<Mode>,
-    pub(super) record: Option<PathBuf>,
-    pub(super) key: Option<KeyStore>,
-    pub(super) next: Option<KeyStore>,
+    pub(super) record: RecordSettings,
     pub(super) limits: SomeLimits,
     pub(super) help: Option<String>,
     /// Where the values of top-level keys stand, in bytes.
     pub(super) spans: BTreeMap<String, Range<usize>>,
+}
+
+/// Where the record is, as far as one file says.
+#[derive(Debug, Default)]
+pub(super) struct RecordSettings {
+    pub(super) dir: Option<PathBuf>,
+    /// The name of the log that many repositories share.
+    pub(super) shared: Option<String>,
+    /// What the repository is called in it.
+    pub(super) name: Option<RepositoryName>,
+    /// Where its key is kept.
+    pub(super) key: Option<KeyStore>,
+    /// Where the key is kept that it goes over to.
+    pub(super) next: Option<KeyStore>,
 }
 
 /// The limits that a file gives, by name.
@@ -39,23 +49,18 @@ pub(super) struct SomeLimits(BTreeMap<String, u64>);
 impl Settings {
     /// Reads a repository's own file.
     pub(super) fn parse(path: &Path, bytes: &[u8]) -> Result<Self, ConfigError> {
-        Self::read(path, bytes, record_dir)
+        Self::read(path, bytes, RecordSettings::own)
     }
 
-    /// Reads the system-wide file, which cannot give one record to many repositories.
+    /// Reads the system-wide file, which gives one record to many repositories only as a shared log.
     pub(super) fn parse_system(path: &Path, bytes: &[u8]) -> Result<Self, ConfigError> {
-        Self::read(path, bytes, |field| {
-            Err(field.invalid(
-                "`record.dir` belongs into a repository's own file: two repositories cannot \
-                 share a record",
-            ))
-        })
+        Self::read(path, bytes, RecordSettings::of_system)
     }
 
     fn read(
         path: &Path,
         bytes: &[u8],
-        dir: impl Fn(&Field<'_>) -> Result<PathBuf, ConfigError>,
+        record: impl Fn(&Table<'_>) -> Result<RecordSettings, ConfigError>,
     ) -> Result<Self, ConfigError> {
         let file = path.display().to_string();
         let source = Source::new(&file, bytes)?;
@@ -89,9 +94,10 @@ impl Settings {
                 .get("mode")
                 .map(|field| field.choice(&modes))
                 .transpose()?,
-            record: inner(&root, "record", RECORD, "dir", dir)?,
-            key: inner(&root, "record", RECORD, "key", stores::store)?,
-            next: inner(&root, "record", RECORD, "next", stores::store)?,
+            record: match root.get("record") {
+                Some(field) => record(&field.table()?)?,
+                None => RecordSettings::default(),
+            },
             limits: SomeLimits::read(&root)?,
             help: inner(&root, "help", &["url"], "url", url)?,
             spans: root
@@ -110,9 +116,11 @@ impl Settings {
             policy_ref: self.policy_ref.or(below.policy_ref),
             pusher: self.pusher.or(below.pusher),
             mode: self.mode.or(below.mode),
-            record: self.record.or(below.record),
-            key: self.key.or(below.key),
-            next: self.next.or(below.next),
+            record: RecordSettings {
+                key: self.record.key.or(below.record.key),
+                next: self.record.next.or(below.record.next),
+                ..self.record
+            },
             limits: SomeLimits(limits),
             help: self.help.or(below.help),
             spans: self.spans,
@@ -184,6 +192,81 @@ fn pusher(field: &Field<'_>) -> Result<PusherSource, ConfigError> {
     table.only(&["env"], &[])?;
     let name = table.need("env")?;
     PusherSource::variable_of_choice(name.text()?.text).map_err(|message| name.invalid(message))
+}
+
+impl RecordSettings {
+    fn read(table: &Table<'_>) -> Result<Self, ConfigError> {
+        table.only(&["dir", "shared", "name", "key", "next"], &[])?;
+        let store = |name: &'static str| {
+            let field = table.get(name);
+            field.map(|field| stores::store(&field)).transpose()
+        };
+        let record = Self {
+            dir: table
+                .get("dir")
+                .map(|field| record_dir(&field))
+                .transpose()?,
+            shared: table
+                .get("shared")
+                .map(|field| log_name(&field))
+                .transpose()?,
+            name: table
+                .get("name")
+                .map(|field| repository_name(&field))
+                .transpose()?,
+            key: store("key")?,
+            next: store("next")?,
+        };
+        match (table.get("shared"), &record.dir) {
+            (Some(shared), None) => Err(shared.invalid("a shared log needs its `dir` beside it")),
+            _ => Ok(record),
+        }
+    }
+
+    fn own(table: &Table<'_>) -> Result<Self, ConfigError> {
+        let record = Self::read(table)?;
+        match (table.get("shared"), table.get("name")) {
+            (Some(shared), None) => Err(shared.invalid(
+                "`name` is missing beside it: what this repository is called in the shared log",
+            )),
+            (None, Some(name)) if record.dir.is_some() => {
+                Err(name.invalid("repositories have names in a log that they share alone"))
+            }
+            _ => Ok(record),
+        }
+    }
+
+    fn of_system(table: &Table<'_>) -> Result<Self, ConfigError> {
+        let record = Self::read(table)?;
+        match (table.get("name"), table.get("dir"), &record.shared) {
+            (Some(name), _, _) => {
+                Err(name.invalid("`record.name` belongs into a repository's own file"))
+            }
+            (None, Some(dir), None) => Err(dir.invalid(
+                "without `shared`, `record.dir` belongs into a repository's own file: two \
+                 repositories cannot share a record",
+            )),
+            _ => Ok(record),
+        }
+    }
+}
+
+/// Takes what may name a log in its checkpoints, on one line and without a plus sign.
+fn log_name(field: &Field<'_>) -> Result<String, ConfigError> {
+    let text = field.text()?.text;
+    let is_name = (1..=255).contains(&text.len())
+        && text
+            .bytes()
+            .all(|byte| byte.is_ascii_graphic() && !b"+\"\\".contains(&byte));
+    match is_name {
+        true => Ok(text.to_owned()),
+        false => Err(field.invalid("no name of a log, such as `git.example.com/log`")),
+    }
+}
+
+fn repository_name(field: &Field<'_>) -> Result<RepositoryName, ConfigError> {
+    RepositoryName::new(field.text()?.text)
+        .ok_or_else(|| field.invalid("no name in a log: `[a-z0-9][a-z0-9._-]*`, at most 100 bytes"))
 }
 
 fn record_dir(field: &Field<'_>) -> Result<PathBuf, ConfigError> {

@@ -6,6 +6,6 @@ impl Record {
     /// Adds a line to `audit.jsonl`.
     pub fn audit(&self, event: &serde_json::Value) -> Result<(), RecordError> {
         let line = serde_jcs::to_vec(event)?;
-        disk::append_plain(&self.dir.join("audit.jsonl"), &line)
+        disk::append_plain(&self.own_dir().join("audit.jsonl"), &line)
     }
 }

@@ -1,4 +1,10 @@
-//! Durable writes: every file of the record but the index is written here.
+//! The storage: every file of the record but the index is read and written here, and nowhere else.
+//!
+//! What is asked of it: whole objects by name, put one at a time or several at once, read whole or in
+//! part, and listed by folder; lines added to an object; one lock; and the checkpoint replaced only
+//! if it is still what was read ([`Disk::swap`]). Another storage has these to offer, and the
+//! promise that what is written is durable on return. The index, which can be built again, and the
+//! private key stay on the host.
 //!
 //! A file is replaced by writing a temporary one beside it, fsync, rename and fsync of the
 //! folder, so a reader sees the old bytes or the new ones. Each of these is a *step*; tests
@@ -7,10 +13,14 @@
 use std::collections::BTreeSet;
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
-use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::os::unix::fs::{DirBuilderExt as _, FileExt as _, MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use rustix::fs::{FlockOperation, flock};
 
 use super::RecordError;
 
@@ -135,6 +145,26 @@ impl Disk {
         folders.iter().try_for_each(|dir| self.sync_dir(dir))
     }
 
+    /// Replaces a file durably if it still holds `before` and the lock is still the one; returns
+    /// whether it did.
+    pub(crate) fn swap(
+        &self,
+        lock: &Lock,
+        path: &Path,
+        before: &[u8],
+        after: &[u8],
+    ) -> Result<bool, RecordError> {
+        if !lock.is_the_one()? {
+            return Err(RecordError::LockGone(lock.path.clone()));
+        }
+        let limit = u64::try_from(before.len()).unwrap_or(u64::MAX);
+        if !read(path, limit).is_ok_and(|found| found.as_deref() == Some(before)) {
+            return Ok(false);
+        }
+        self.replace(path, after)?;
+        Ok(true)
+    }
+
     /// Puts a whole file, synced, in the place of another; its name is not durable yet.
     fn place(&self, path: &Path, bytes: &[u8]) -> Result<(), RecordError> {
         let temporary = temporary(path);
@@ -161,6 +191,11 @@ impl Disk {
     /// Removes what nobody needs; failing, or being undone by a crash, does no harm.
     pub(crate) fn discard(&self, path: &Path) {
         self.step(|| fs::remove_file(path)).ok();
+    }
+
+    /// Removes a folder that is empty.
+    pub(crate) fn discard_dir(&self, path: &Path) {
+        self.step(|| fs::remove_dir(path)).ok();
     }
 
     /// Appends a line to a file of lines, durably if asked, making the file if need be.
@@ -242,16 +277,76 @@ impl Disk {
 }
 
 /// Appends to a file of lines without fsync, for what may be lost in a crash.
+///
+/// A last line that a crash or a full disk cut off is ended first, so that only it is lost.
 pub(crate) fn append_plain(path: &Path, line: &[u8]) -> Result<(), RecordError> {
-    let mut bytes = line.to_vec();
-    bytes.push(b'\n');
-    OpenOptions::new()
-        .append(true)
-        .create(true)
-        .mode(FILE_MODE)
-        .open(path)
-        .and_then(|mut file| file.write_all(&bytes))
-        .map_err(|error| at(path, error))
+    let append = || {
+        let mut file = OpenOptions::new()
+            .read(true)
+            .append(true)
+            .create(true)
+            .mode(FILE_MODE)
+            .open(path)?;
+        let mut bytes = Vec::new();
+        if !ends_whole(&mut file)? {
+            bytes.push(b'\n');
+        }
+        bytes.extend_from_slice(line);
+        bytes.push(b'\n');
+        file.write_all(&bytes)
+    };
+    append().map_err(|error| at(path, error))
+}
+
+/// The exclusive right to write to the record, until dropped.
+#[derive(Debug)]
+pub(crate) struct Lock {
+    // Closing the file gives the lock back.
+    file: File,
+    path: PathBuf,
+}
+
+impl Lock {
+    /// Returns whether the locked file is still the one that others would lock.
+    ///
+    /// Where somebody deletes it, two processes can hold "the" lock.
+    fn is_the_one(&self) -> Result<bool, RecordError> {
+        let io = |error| at(&self.path, error);
+        let held = self.file.metadata().map_err(io)?;
+        match fs::metadata(&self.path) {
+            Ok(there) => Ok((there.dev(), there.ino()) == (held.dev(), held.ino())),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+            Err(error) => Err(io(error)),
+        }
+    }
+}
+
+/// Takes the lock of a file, which is made if need be, waiting for whoever has it.
+pub(crate) fn lock(path: &Path, patience: Duration) -> Result<Lock, RecordError> {
+    let start = Instant::now();
+    let mut pause = Duration::from_micros(200);
+    loop {
+        let file = open_lock(path)?;
+        match flock(&file, FlockOperation::NonBlockingLockExclusive) {
+            Ok(()) => {
+                let path = path.to_owned();
+                let lock = Lock { file, path };
+                if lock.is_the_one()? {
+                    return Ok(lock);
+                }
+            }
+            Err(rustix::io::Errno::WOULDBLOCK | rustix::io::Errno::INTR) => {}
+            Err(error) => return Err(at(path, error.into())),
+        }
+        if start.elapsed() >= patience {
+            return Err(RecordError::Busy {
+                path: path.to_owned(),
+                seconds: patience.as_secs(),
+            });
+        }
+        thread::sleep(pause);
+        pause = pause.saturating_mul(2).min(Duration::from_millis(10));
+    }
 }
 
 /// Opens, or makes, the file that is locked.
@@ -268,10 +363,8 @@ pub(crate) fn open_lock(path: &Path) -> Result<File, RecordError> {
 
 /// Reads a file of at most `limit` bytes; nothing where there is none.
 pub(crate) fn read(path: &Path, limit: u64) -> Result<Option<Vec<u8>>, RecordError> {
-    let file = match File::open(path) {
-        Ok(file) => file,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-        Err(error) => return Err(at(path, error)),
+    let Some(file) = open(path)? else {
+        return Ok(None);
     };
     let mut bytes = Vec::new();
     file.take(limit.saturating_add(1))
@@ -286,12 +379,58 @@ pub(crate) fn read(path: &Path, limit: u64) -> Result<Option<Vec<u8>>, RecordErr
     Ok(Some(bytes))
 }
 
+/// Reads so many bytes of a file from `offset` on; nothing where there is no file.
+pub(crate) fn read_at(
+    path: &Path,
+    offset: u64,
+    len: usize,
+) -> Result<Option<Vec<u8>>, RecordError> {
+    let Some(file) = open(path)? else {
+        return Ok(None);
+    };
+    let mut bytes = vec![0; len];
+    file.read_exact_at(&mut bytes, offset)
+        .map_err(|error| at(path, error))?;
+    Ok(Some(bytes))
+}
+
+/// Opens a file for reading; nothing where there is none.
+pub(crate) fn open(path: &Path) -> Result<Option<File>, RecordError> {
+    match File::open(path) {
+        Ok(file) => Ok(Some(file)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(at(path, error)),
+    }
+}
+
+/// Lists the names in a folder, sorted; those that are no text are left out.
+pub(crate) fn list(dir: &Path) -> Result<Vec<String>, RecordError> {
+    let mut names = Vec::new();
+    for file in fs::read_dir(dir).map_err(|error| at(dir, error))? {
+        let name = file.map_err(|error| at(dir, error))?.file_name();
+        names.extend(name.into_string());
+    }
+    names.sort();
+    Ok(names)
+}
+
 /// Returns the error with the path it is about.
 pub(crate) fn at(path: &Path, source: io::Error) -> RecordError {
     RecordError::Io {
         path: path.to_owned(),
         source,
     }
+}
+
+/// Returns whether a file is empty, or its last line whole.
+fn ends_whole(file: &mut File) -> io::Result<bool> {
+    if file.metadata()?.len() == 0 {
+        return Ok(true);
+    }
+    let mut last = [0];
+    file.seek(SeekFrom::End(-1))?;
+    file.read_exact(&mut last)?;
+    Ok(last == *b"\n")
 }
 
 /// Returns where the last whole line ends.
@@ -340,6 +479,18 @@ mod tests {
         fs::write(&path, "torn").unwrap();
         disk.append_line(&path, b"two").unwrap();
         assert_eq!(fs::read_to_string(&path).unwrap(), "two\n");
+    }
+
+    /// A line cut off in the audit trail costs only itself, not the next refusal too.
+    #[test]
+    fn a_torn_line_spoils_no_other() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("lines");
+        append_plain(&path, b"one").unwrap();
+        fs::write(&path, "one\ntw").unwrap();
+        append_plain(&path, b"three").unwrap();
+        append_plain(&path, b"four").unwrap();
+        assert_eq!(fs::read_to_string(&path).unwrap(), "one\ntw\nthree\nfour\n");
     }
 
     /// Files and folders are for their owner alone.

@@ -3,7 +3,7 @@
 use sha2::{Digest as _, Sha256};
 
 use super::entry::{Decided, DecisionId, Entry, EntryError, Genesis, Landed};
-use super::{Record, RecordError, disk, hex};
+use super::{Record, RecordError, disk, hex, shared};
 
 /// The most bytes a piece of evidence may have.
 const MAX_EVIDENCE: usize = 256 * 1024 * 1024;
@@ -62,7 +62,7 @@ impl Record {
     /// A landing's decision goes beside the log; a baseline becomes several with the same head;
     /// anything else too large is an error.
     pub(crate) fn fit(&self, entry: &Entry) -> Result<Vec<Entry>, RecordError> {
-        match (entry.encode(), entry) {
+        match (shared::encode(self.of.as_ref(), entry), entry) {
             (Err(EntryError::TooLarge { .. }), Entry::Landed(landed)) => {
                 let DecisionId::Inline(decided) = &landed.decision else {
                     return Ok(vec![entry.clone()]);

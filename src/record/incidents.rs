@@ -74,7 +74,7 @@ impl View {
         Ok(None)
     }
 
-    fn of_kind(&self, kind: &str) -> Result<Vec<u64>, RecordError> {
+    pub(super) fn of_kind(&self, kind: &str) -> Result<Vec<u64>, RecordError> {
         self.all(
             "SELECT idx FROM entry WHERE kind = ?1 AND idx < ?2 ORDER BY idx",
             &[&kind],

@@ -18,6 +18,7 @@ use rusqlite::{Connection, ErrorCode, OptionalExtension as _, TransactionBehavio
 
 use super::entry::{Decided, Entry, Landed, Review};
 use super::proof::{Frontier, Hash, leaf_hash};
+use super::shared::RepositoryName;
 use super::tiles::{TILE_WIDTH, Tiles};
 use super::{Checkpoint, Record, RecordError, disk, hex, log};
 use crate::judge::verdict::Decision;
@@ -31,34 +32,51 @@ use crate::wire::tag::Tag;
 const PASSING: &str = "index.db";
 
 /// Changes whenever the tables, or what is put in them, do.
-const VERSION: i64 = 1;
+const VERSION: i64 = 2;
 
+/// What stands in the tables is asked for by the views of [`scope`].
 const SCHEMA: &str = "
-CREATE TABLE meta (size INTEGER NOT NULL, root TEXT NOT NULL, received INTEGER NOT NULL);
-CREATE TABLE entry (idx INTEGER PRIMARY KEY, kind TEXT NOT NULL, latest TEXT NOT NULL,
-    start INTEGER NOT NULL, len INTEGER NOT NULL);
-CREATE INDEX entry_kind ON entry (kind, idx);
-CREATE TABLE tip (ref TEXT NOT NULL, idx INTEGER NOT NULL, oid TEXT, how TEXT NOT NULL,
-    mode TEXT NOT NULL, accepted INTEGER NOT NULL, PRIMARY KEY (ref, idx)) WITHOUT ROWID;
-CREATE INDEX tip_oid ON tip (oid, ref, idx);
-CREATE TABLE review (idx INTEGER PRIMARY KEY, target TEXT NOT NULL, person TEXT NOT NULL,
-    head TEXT NOT NULL, tag TEXT NOT NULL, verb TEXT NOT NULL);
-CREATE INDEX review_person ON review (target, person, idx);
-CREATE INDEX review_head ON review (target, head, idx);
-CREATE INDEX review_verb ON review (target, verb, idx);
-CREATE INDEX review_tag ON review (tag, idx);
-CREATE TABLE landed (idx INTEGER PRIMARY KEY, ref TEXT NOT NULL, new TEXT, intent TEXT NOT NULL);
-CREATE INDEX landed_new ON landed (new, idx);
-CREATE INDEX landed_intent ON landed (intent, ref, idx);
-CREATE TABLE counted (ref TEXT NOT NULL, idx INTEGER NOT NULL, place INTEGER NOT NULL,
-    head TEXT NOT NULL, PRIMARY KEY (ref, idx, place)) WITHOUT ROWID;
-CREATE TABLE spent (ref TEXT NOT NULL, oid TEXT NOT NULL, idx INTEGER NOT NULL,
-    PRIMARY KEY (ref, oid, idx)) WITHOUT ROWID;
-CREATE TABLE received (oid TEXT PRIMARY KEY, pusher TEXT, at TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE main.meta (size INTEGER NOT NULL, root TEXT NOT NULL);
+CREATE TABLE main.notes (repo TEXT PRIMARY KEY, received INTEGER NOT NULL) WITHOUT ROWID;
+CREATE TABLE main.entry (idx INTEGER PRIMARY KEY, repo TEXT NOT NULL, kind TEXT NOT NULL,
+    latest TEXT NOT NULL, start INTEGER NOT NULL, len INTEGER NOT NULL);
+CREATE INDEX main.entry_kind ON entry (repo, kind, idx);
+CREATE INDEX main.entry_repo ON entry (repo, idx);
+CREATE TABLE main.tip (repo TEXT NOT NULL, ref TEXT NOT NULL, idx INTEGER NOT NULL, oid TEXT,
+    how TEXT NOT NULL, mode TEXT NOT NULL, accepted INTEGER NOT NULL,
+    PRIMARY KEY (repo, ref, idx)) WITHOUT ROWID;
+CREATE INDEX main.tip_oid ON tip (repo, oid, ref, idx);
+CREATE TABLE main.review (idx INTEGER PRIMARY KEY, repo TEXT NOT NULL, target TEXT NOT NULL,
+    person TEXT NOT NULL, head TEXT NOT NULL, tag TEXT NOT NULL, verb TEXT NOT NULL);
+CREATE INDEX main.review_person ON review (repo, target, person, idx);
+CREATE INDEX main.review_head ON review (repo, target, head, idx);
+CREATE INDEX main.review_verb ON review (repo, target, verb, idx);
+CREATE INDEX main.review_tag ON review (repo, tag, idx);
+CREATE TABLE main.landed (idx INTEGER PRIMARY KEY, repo TEXT NOT NULL, ref TEXT NOT NULL, new TEXT,
+    intent TEXT NOT NULL);
+CREATE INDEX main.landed_new ON landed (repo, new, idx);
+CREATE INDEX main.landed_intent ON landed (repo, intent, ref, idx);
+CREATE TABLE main.counted (repo TEXT NOT NULL, ref TEXT NOT NULL, idx INTEGER NOT NULL,
+    place INTEGER NOT NULL, head TEXT NOT NULL, PRIMARY KEY (repo, ref, idx, place)) WITHOUT ROWID;
+CREATE TABLE main.spent (repo TEXT NOT NULL, ref TEXT NOT NULL, oid TEXT NOT NULL,
+    idx INTEGER NOT NULL, PRIMARY KEY (repo, ref, oid, idx)) WITHOUT ROWID;
+CREATE TABLE main.received (repo TEXT NOT NULL, oid TEXT NOT NULL, pusher TEXT, at TEXT NOT NULL,
+    PRIMARY KEY (repo, oid)) WITHOUT ROWID;
 ";
 
-const TABLES: [&str; 8] = [
-    "meta", "entry", "tip", "review", "landed", "counted", "spent", "received",
+const TABLES: [&str; 9] = [
+    "meta", "notes", "entry", "tip", "review", "landed", "counted", "spent", "received",
+];
+
+/// The tables that are asked, and what of them.
+const VIEWS: [(&str, &str); 7] = [
+    ("entry", "idx, kind, latest, start, len"),
+    ("tip", "ref, idx, oid, how, mode, accepted"),
+    ("review", "idx, target, person, head, tag, verb"),
+    ("landed", "idx, ref, new, intent"),
+    ("counted", "ref, idx, place, head"),
+    ("spent", "ref, oid, idx"),
+    ("received", "oid, pusher, at"),
 ];
 
 impl Record {
@@ -67,7 +85,9 @@ impl Record {
         let db = match self.index.get() {
             Some(db) => Rc::clone(db),
             None => {
-                let db = Rc::new(connect(&self.dir)?);
+                let db = connect(&self.dir)?;
+                scope(&db, self.repo())?;
+                let db = Rc::new(db);
                 self.index.get_or_init(|| db).clone()
             }
         };
@@ -78,6 +98,11 @@ impl Record {
             self.bring_up(&db)?;
         }
         Ok(db)
+    }
+
+    /// Returns what the index calls this repository.
+    pub(super) fn repo(&self) -> &str {
+        self.of.as_ref().map_or("", RepositoryName::as_str)
     }
 
     /// Returns how many entries `index.db` was built from, as it is; nothing where it is not there or
@@ -119,6 +144,7 @@ impl Record {
             tempfile::tempdir_in(&temporary).map_err(|error| disk::at(&temporary, error))?;
         let db = passing(&folder.path().join(PASSING))?;
         reset(&db)?;
+        scope(&db, self.repo())?;
         let fresh = Rc::new(db);
         let used = Rc::clone(self.index.get_or_init(|| Rc::clone(&fresh)));
         match Rc::ptr_eq(&used, &fresh) && self.passing.set(folder).is_ok() {
@@ -131,6 +157,7 @@ impl Record {
     pub fn door(&self) -> Door {
         Door {
             dir: self.dir.clone(),
+            of: self.of.clone(),
             checkpoint: self.checkpoint(),
             index: self.passing.get().map(|folder| folder.path().join(PASSING)),
         }
@@ -174,7 +201,8 @@ impl Record {
                     continue;
                 }
                 edge.push(leaf_hash(&stored.bytes));
-                let entry = log::decode(stored.index, &stored.bytes)?;
+                let (of, entry) = log::decode(self.of.as_ref(), stored.index, &stored.bytes)?;
+                let repo = of.as_ref().map_or("", RepositoryName::as_str);
                 let decided = match &entry {
                     Entry::Landed(landed) => Some(self.decided(landed)?),
                     Entry::Genesis(_)
@@ -185,7 +213,12 @@ impl Record {
                 };
                 latest = latest.max(Some(entry.at()));
                 let place = (stored.offset, stored.bytes.len());
-                Ingest { db: &tx, latest }.entry(stored.index, &entry, decided.as_ref(), place)?;
+                let ingest = Ingest {
+                    db: &tx,
+                    repo,
+                    latest,
+                };
+                ingest.entry(stored.index, &entry, decided.as_ref(), place)?;
             }
         }
         if edge.root() != target.root {
@@ -196,7 +229,7 @@ impl Record {
         }
         let (size, root) = at(&target);
         tx.execute(
-            "UPDATE meta SET size = ?1, root = ?2",
+            "UPDATE main.meta SET size = ?1, root = ?2",
             params![int(size), root],
         )?;
         tx.commit()?;
@@ -208,6 +241,7 @@ impl Record {
 #[derive(Clone, Debug)]
 pub struct Door {
     dir: PathBuf,
+    of: Option<RepositoryName>,
     checkpoint: Checkpoint,
     index: Option<PathBuf>,
 }
@@ -215,7 +249,7 @@ pub struct Door {
 impl Door {
     /// Opens it, at the same checkpoint.
     pub fn open(&self) -> Result<Record, RecordError> {
-        let record = Record::open(&self.dir)?;
+        let record = Record::open_as(&self.dir, self.of.as_ref())?;
         if record.size() < self.checkpoint.size {
             return Err(RecordError::Moved {
                 expected: self.checkpoint.size,
@@ -225,6 +259,7 @@ impl Door {
         record.checkpoint.replace(self.checkpoint.clone());
         if let Some(path) = &self.index {
             let db = passing(path)?;
+            scope(&db, record.repo())?;
             if state(&db)? == Some(at(&self.checkpoint)) {
                 // Nobody writes to it any more: one lock for all that is asked.
                 db.execute_batch("BEGIN")?;
@@ -303,7 +338,7 @@ fn state(db: &Connection) -> Result<Option<(u64, String)>, RecordError> {
         return Ok(None);
     }
     let state = db
-        .prepare_cached("SELECT size, root FROM meta")?
+        .prepare_cached("SELECT size, root FROM main.meta")?
         .query_row([], |row| Ok((unsigned(row.get(0)?), row.get(1)?)))
         .optional()?;
     Ok(state)
@@ -314,7 +349,22 @@ pub(crate) fn in_memory() -> Result<Connection, RecordError> {
     let db = Connection::open_in_memory()?;
     keep_plans(&db)?;
     reset(&db)?;
+    scope(&db, "")?;
     Ok(db)
+}
+
+/// Has whatever is asked of the tables be asked of one repository's rows alone.
+///
+/// Views of this connection stand in front of the tables and have their names.
+fn scope(db: &Connection, repo: &str) -> Result<(), RecordError> {
+    db.execute_batch("PRAGMA temp_store = MEMORY")?;
+    for (table, columns) in VIEWS {
+        // A name has no quotation marks.
+        db.execute_batch(&format!(
+            "CREATE TEMP VIEW {table} AS SELECT {columns} FROM main.{table} WHERE repo = '{repo}'"
+        ))?;
+    }
+    Ok(())
 }
 
 /// Has SQLite plan each statement once. With its statistics compiled in, it would do so again
@@ -327,11 +377,11 @@ fn keep_plans(db: &Connection) -> Result<(), RecordError> {
 /// Makes the tables anew, empty.
 pub(crate) fn reset(db: &Connection) -> Result<(), RecordError> {
     for table in TABLES {
-        db.execute_batch(&format!("DROP TABLE IF EXISTS {table}"))?;
+        db.execute_batch(&format!("DROP TABLE IF EXISTS main.{table}"))?;
     }
     db.execute_batch(SCHEMA)?;
     let root = hex(&super::proof::empty_root());
-    db.execute("INSERT INTO meta VALUES (0, ?1, 0)", [root])?;
+    db.execute("INSERT INTO main.meta VALUES (0, ?1)", [root])?;
     db.pragma_update(None, "user_version", VERSION)?;
     Ok(())
 }
@@ -339,7 +389,7 @@ pub(crate) fn reset(db: &Connection) -> Result<(), RecordError> {
 /// Returns the latest time among the first `size` entries.
 pub(crate) fn latest(db: &Connection, size: u64) -> Result<Option<Timestamp>, RecordError> {
     let text: Option<String> = db
-        .prepare_cached("SELECT latest FROM entry WHERE idx < ?1 ORDER BY idx DESC LIMIT 1")?
+        .prepare_cached("SELECT latest FROM main.entry WHERE idx < ?1 ORDER BY idx DESC LIMIT 1")?
         .query_row([int(size)], |row| row.get(0))
         .optional()?;
     text.map(|text| parse(&text)).transpose()
@@ -348,6 +398,8 @@ pub(crate) fn latest(db: &Connection, size: u64) -> Result<Option<Timestamp>, Re
 /// Puts entries into the tables.
 pub(crate) struct Ingest<'a> {
     pub(crate) db: &'a Connection,
+    /// Whose entries they are.
+    pub(crate) repo: &'a str,
     /// The latest time up to and with the entry.
     pub(crate) latest: Option<Timestamp>,
 }
@@ -364,9 +416,10 @@ impl Ingest<'_> {
         let latest = self.latest.unwrap_or_else(|| entry.at()).to_string();
         let len = u64::try_from(len).unwrap_or(u64::MAX);
         self.db
-            .prepare_cached("INSERT INTO entry VALUES (?1, ?2, ?3, ?4, ?5)")?
+            .prepare_cached("INSERT INTO main.entry VALUES (?1, ?2, ?3, ?4, ?5, ?6)")?
             .execute(params![
                 int(index),
+                self.repo,
                 entry.kind(),
                 latest,
                 int(start),
@@ -413,8 +466,9 @@ impl Ingest<'_> {
             Mode::DryRun => "dry-run",
         };
         self.db
-            .prepare_cached("INSERT INTO tip VALUES (?1, ?2, ?3, ?4, ?5, ?6)")?
+            .prepare_cached("INSERT INTO main.tip VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)")?
             .execute(params![
+                self.repo,
                 name.to_string(),
                 int(index),
                 oid.map(Oid::to_string),
@@ -428,9 +482,10 @@ impl Ingest<'_> {
     fn review(&self, index: u64, review: &Review) -> Result<(), RecordError> {
         let verb = verb(index, review)?;
         self.db
-            .prepare_cached("INSERT INTO review VALUES (?1, ?2, ?3, ?4, ?5, ?6)")?
+            .prepare_cached("INSERT INTO main.review VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)")?
             .execute(params![
                 int(index),
+                self.repo,
                 review.target.to_string(),
                 review.person.as_str(),
                 review.head.to_string(),
@@ -452,9 +507,10 @@ impl Ingest<'_> {
         self.tip(index, &landed.name, new, "landed", landed.mode, accepted)?;
         let name = landed.name.to_string();
         self.db
-            .prepare_cached("INSERT INTO landed VALUES (?1, ?2, ?3, ?4)")?
+            .prepare_cached("INSERT INTO main.landed VALUES (?1, ?2, ?3, ?4, ?5)")?
             .execute(params![
                 int(index),
+                self.repo,
                 name,
                 new.map(Oid::to_string),
                 landed.intent
@@ -465,15 +521,15 @@ impl Ingest<'_> {
         for (place, counted) in (0i64..).zip(&decided.counted) {
             let head = counted.head.to_string();
             self.db
-                .prepare_cached("INSERT INTO counted VALUES (?1, ?2, ?3, ?4)")?
-                .execute(params![name, int(index), place, head])?;
+                .prepare_cached("INSERT INTO main.counted VALUES (?1, ?2, ?3, ?4, ?5)")?
+                .execute(params![self.repo, name, int(index), place, head])?;
             if !accepted {
                 continue;
             }
             for oid in std::iter::once(&counted.head).chain(&counted.spent) {
                 self.db
-                    .prepare_cached("INSERT OR IGNORE INTO spent VALUES (?1, ?2, ?3)")?
-                    .execute(params![name, oid.to_string(), int(index)])?;
+                    .prepare_cached("INSERT OR IGNORE INTO main.spent VALUES (?1, ?2, ?3, ?4)")?
+                    .execute(params![self.repo, name, oid.to_string(), int(index)])?;
             }
         }
         Ok(())

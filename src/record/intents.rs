@@ -1,6 +1,5 @@
 //! Intents: accepted, durable, not in the log yet.
 
-use std::fs;
 use std::path::PathBuf;
 
 use jiff::Timestamp;
@@ -52,13 +51,11 @@ impl Record {
     ///
     /// One that cannot be read is an error: what it accepted would be forgotten.
     pub fn open_intents(&self) -> Result<Vec<Intent>, RecordError> {
-        let dir = self.dir.join("intents");
-        let io = |error| disk::at(&dir, error);
+        let dir = self.own_dir().join("intents");
         let mut intents = Vec::new();
-        for file in fs::read_dir(&dir).map_err(io)? {
-            let name = file.map_err(io)?.file_name();
+        for name in disk::list(&dir)? {
             // Temporary files of a crash are no intents: nobody accepted on them.
-            let Some(id) = name.to_str().and_then(|name| name.strip_suffix(".json")) else {
+            let Some(id) = name.strip_suffix(".json") else {
                 continue;
             };
             let path = self.intent_path(id)?;
@@ -114,6 +111,6 @@ impl Record {
         if !is_id {
             return Err(RecordError::IntentId(id.to_owned()));
         }
-        Ok(self.dir.join("intents").join(format!("{id}.json")))
+        Ok(self.own_dir().join("intents").join(format!("{id}.json")))
     }
 }

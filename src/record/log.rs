@@ -14,33 +14,31 @@
 //! them.
 
 use std::cell::OnceCell;
-use std::fs::File;
 use std::ops::Range;
 use std::path::Path;
-use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use jiff::Timestamp;
-use rustix::fs::{FlockOperation, flock};
 
 use super::disk::{self, Disk};
 use super::entry::Entry;
 use super::key::KeyStores;
 use super::proof::{self, Hash, leaf_hash};
 use super::rotation::Rotation;
+use super::shared::{self, RepositoryName};
 use super::tiles::{self, Grown, TILE_WIDTH, Tiles, width_at};
 use super::{Checkpoint, CheckpointError, Record, RecordError, key};
 use crate::wire::note::{Note, NoteKey, NoteSignature};
 
 /// How long a lock is waited for: longer than any append, shorter than a client's patience.
 const PATIENCE: Duration = Duration::from_secs(30);
+const CHECKPOINT: &str = "log/checkpoint";
 const MAX_CHECKPOINT: u64 = 64 * 1024;
 
 /// The exclusive right to write to the record, until dropped.
 #[derive(Debug)]
 pub struct Lock {
-    // Closing the file gives the lock back.
-    _file: File,
+    held: disk::Lock,
     /// What was cut off and has been finished now.
     pub(super) finished: Option<Rotation>,
 }
@@ -75,7 +73,7 @@ impl Record {
         for folder in ["log/tile", "evidence", "intents"] {
             disk.create_dir(&dir.join(folder))?;
         }
-        let _lock = take_lock(dir, PATIENCE)?;
+        let _lock = disk::lock(&dir.join("lock"), PATIENCE)?;
         if Self::exists(dir) {
             return Err(RecordError::Exists(dir.to_owned()));
         }
@@ -83,7 +81,8 @@ impl Record {
         let text = Checkpoint::empty(origin).text();
         let signatures = vec![keys.key.sign(dir, &public, &text)?];
         key::publish(&disk, dir, &public)?;
-        write_checkpoint(&disk, dir, &Note { text, signatures })?;
+        let note = Note { text, signatures }.to_string();
+        disk.replace(&dir.join(CHECKPOINT), note.as_bytes())?;
         Ok(Self::open_on(disk, dir)?.signed_by(keys))
     }
 
@@ -92,13 +91,24 @@ impl Record {
         Self::open_on(Disk::default(), dir)
     }
 
+    /// Opens what a log of many repositories says of one; without a name, the log of one.
+    pub fn open_as(dir: &Path, of: Option<&RepositoryName>) -> Result<Self, RecordError> {
+        Ok(Self {
+            of: of.cloned(),
+            ..Self::open(dir)?
+        })
+    }
+
     pub(crate) fn open_on(disk: Disk, dir: &Path) -> Result<Self, RecordError> {
         if !Self::exists(dir) {
             return Err(RecordError::Missing(dir.to_owned()));
         }
-        let (key, checkpoint, _) = current(dir, key::public(dir)?)?;
+        let Current {
+            key, checkpoint, ..
+        } = current(dir, key::public(dir)?)?;
         Ok(Self {
             dir: dir.to_owned(),
+            of: None,
             disk,
             key: key.into(),
             keys: KeyStores::default(),
@@ -111,8 +121,12 @@ impl Record {
 
     /// Takes the lock and loads what others appended meanwhile.
     pub fn lock(&self) -> Result<Lock, RecordError> {
-        let mut lock = take_lock(&self.dir, PATIENCE)?;
-        let (found, note) = self.disk_note()?;
+        let held = disk::lock(&self.dir.join("lock"), PATIENCE)?;
+        let Current {
+            checkpoint: found,
+            note,
+            ..
+        } = self.current()?;
         let loaded = self.size();
         if found.size < loaded {
             return Err(RecordError::Moved {
@@ -121,9 +135,9 @@ impl Record {
             });
         }
         self.checkpoint.replace(found);
-        lock.finished = self.finish_rotation(&note)?;
+        let finished = self.finish_rotation(&note)?;
         self.check_rotations()?;
-        Ok(lock)
+        Ok(Lock { held, finished })
     }
 
     /// Appends entries durably and returns their indices.
@@ -133,28 +147,29 @@ impl Record {
     /// returned, either nothing was appended or, if only the last fsync failed, everything was:
     /// reading again tells.
     pub fn append(&self, lock: &Lock, entries: &[Entry]) -> Result<Range<u64>, RecordError> {
-        let (found, note) = self.disk_note()?;
+        let now = self.current()?;
         // A rotation whose last steps failed in this very process.
-        self.finish_rotation(&note)?;
-        self.append_signed(lock, &found, entries, &|text| {
+        self.finish_rotation(&now.note)?;
+        self.append_signed(lock, &now, entries, &|text| {
             Ok(vec![self.keys.sign(&self.dir, &self.key(), text)?])
         })
     }
 
-    /// Appends entries to the log `found` on disk, under a checkpoint with these signature lines.
+    /// Appends entries to the log as it is on disk `now`, under a checkpoint with these signature lines.
     pub(super) fn append_signed(
         &self,
-        _lock: &Lock,
-        found: &Checkpoint,
+        lock: &Lock,
+        now: &Current,
         entries: &[Entry],
         sign: &dyn Fn(&str) -> Result<Vec<NoteSignature>, RecordError>,
     ) -> Result<Range<u64>, RecordError> {
         let old = self.checkpoint();
-        if *found != old {
-            return Err(RecordError::Moved {
-                expected: old.size,
-                found: found.size,
-            });
+        let moved = |found: u64| RecordError::Moved {
+            expected: old.size,
+            found,
+        };
+        if now.checkpoint != old {
+            return Err(moved(now.checkpoint.size));
         }
         let log = self.log_dir();
         let tiles = Tiles {
@@ -181,7 +196,12 @@ impl Record {
         // As late as can be: what is signed and never published is a tree the log may contradict.
         let text = new.text();
         let signatures = sign(&text)?;
-        write_checkpoint(&self.disk, &self.dir, &Note { text, signatures })?;
+        let note = Note { text, signatures }.to_string();
+        let path = self.dir.join(CHECKPOINT);
+        let disk = &self.disk;
+        if !disk.swap(&lock.held, &path, &now.bytes, note.as_bytes())? {
+            return Err(moved(self.disk_checkpoint()?.size));
+        }
         let indices = old.size..new.size;
         self.checkpoint.replace(new);
         for tile in &grown {
@@ -215,8 +235,7 @@ impl Record {
                 };
                 check_time(known, entry.at())?;
                 latest = latest.max(Some(entry.at()));
-                let bytes = entry
-                    .encode()
+                let bytes = shared::encode(self.of.as_ref(), &entry)
                     .map_err(|source| RecordError::Entry { index, source })?;
                 super::index::check(index, &entry)?;
                 encoded.push(bytes);
@@ -240,21 +259,20 @@ impl Record {
 
     /// Reads the checkpoint on disk, whatever was loaded.
     pub(crate) fn disk_checkpoint(&self) -> Result<Checkpoint, RecordError> {
-        self.disk_note().map(|(checkpoint, _)| checkpoint)
+        self.current().map(|now| now.checkpoint)
     }
 
-    fn disk_note(&self) -> Result<(Checkpoint, Note), RecordError> {
-        let (key, checkpoint, note) = current(&self.dir, self.key())?;
-        self.key.replace(key);
-        Ok((checkpoint, note))
+    /// Reads the checkpoint on disk, and goes over to the key that the log has gone over to.
+    pub(super) fn current(&self) -> Result<Current, RecordError> {
+        let now = current(&self.dir, self.key())?;
+        self.key.replace(now.key.clone());
+        Ok(now)
     }
 
     /// Returns the checkpoint as signed.
     pub fn checkpoint_text(&self) -> Result<String, RecordError> {
-        let path = self.dir.join("log/checkpoint");
-        let bytes = disk::read(&path, MAX_CHECKPOINT)?
-            .ok_or_else(|| RecordError::Missing(self.dir.clone()))?;
-        String::from_utf8(bytes).map_err(|_| RecordError::damaged("log/checkpoint", "not UTF-8"))
+        String::from_utf8(read_note(&self.dir)?)
+            .map_err(|_| RecordError::damaged("log/checkpoint", "not UTF-8"))
     }
 
     /// Returns the proof that entry `index` is in the log of `size` entries (RFC 6962 2.1.1).
@@ -289,21 +307,58 @@ impl Record {
 
     /// Returns one entry, checked against its leaf hash.
     pub fn entry(&self, index: u64) -> Result<Entry, RecordError> {
+        if index >= self.size() {
+            return Err(RecordError::Beyond {
+                size: self.size(),
+                index,
+            });
+        }
         self.entries(index..index.saturating_add(1))
             .next()
-            .unwrap_or_else(|| {
-                Err(RecordError::Beyond {
-                    size: self.size(),
-                    index,
-                })
+            .map_or(Err(RecordError::Elsewhere { index }), |found| {
+                found.map(|(_, entry)| entry)
             })
     }
 
-    /// Returns entries in order, each checked against its leaf hash; none beyond the size.
+    /// Returns one entry, also one of another repository, checked against its leaf hash.
+    pub(super) fn any_entry(&self, index: u64) -> Result<Entry, RecordError> {
+        let log = self.log_dir();
+        let bundle = self.tiles(&log).bundle(index / TILE_WIDTH)?;
+        let mut stored = bundle.iter().filter(|stored| stored.index == index);
+        let stored = stored.next().ok_or(RecordError::Elsewhere { index })?;
+        decode(self.of.as_ref(), index, &stored.bytes).map(|(_, entry)| entry)
+    }
+
+    /// Shows the repository's entries in order; what was seen holds where all entries give the root of
+    /// the checkpoint, else this fails.
+    pub fn checked<E: From<RecordError>>(
+        &self,
+        mut see: impl FnMut(u64, &Entry) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let (checkpoint, log) = (self.checkpoint(), self.log_dir());
+        let tiles = self.tiles(&log);
+        let mut frontier = proof::Frontier::default();
+        for number in 0..checkpoint.size.div_ceil(TILE_WIDTH) {
+            for stored in tiles.bundle(number)? {
+                frontier.push(leaf_hash(&stored.bytes));
+                let (of, entry) = decode(self.of.as_ref(), stored.index, &stored.bytes)?;
+                if of == self.of {
+                    see(stored.index, &entry)?;
+                }
+            }
+        }
+        match frontier.root() == checkpoint.root {
+            true => Ok(()),
+            false => Err(RecordError::damaged("log", "its entries are not of its root").into()),
+        }
+    }
+
+    /// Returns the repository's entries in order with their indices, each checked against its leaf
+    /// hash; none beyond the size.
     pub fn entries(
         &self,
         range: Range<u64>,
-    ) -> impl Iterator<Item = Result<Entry, RecordError>> + '_ {
+    ) -> impl Iterator<Item = Result<(u64, Entry), RecordError>> + '_ {
         let size = self.size();
         let range = range.start..range.end.min(size);
         let bundles = if range.is_empty() {
@@ -319,7 +374,13 @@ impl Record {
                 Ok(stored) => stored
                     .into_iter()
                     .filter(|stored| range.contains(&stored.index))
-                    .map(|stored| decode(stored.index, &stored.bytes))
+                    .filter_map(|stored| {
+                        let index = stored.index;
+                        match decode(self.of.as_ref(), index, &stored.bytes) {
+                            Ok((of, entry)) => (of == self.of).then_some(Ok((index, entry))),
+                            Err(error) => Some(Err(error)),
+                        }
+                    })
                     .collect(),
             };
             entries
@@ -327,8 +388,13 @@ impl Record {
     }
 }
 
-pub(crate) fn decode(index: u64, bytes: &[u8]) -> Result<Entry, RecordError> {
-    Entry::decode(bytes).map_err(|source| RecordError::Entry { index, source })
+/// Reads an entry, and whose it is in a log of many.
+pub(crate) fn decode(
+    of: Option<&RepositoryName>,
+    index: u64,
+    bytes: &[u8],
+) -> Result<(Option<RepositoryName>, Entry), RecordError> {
+    shared::decode(of, bytes).map_err(|source| RecordError::Entry { index, source })
 }
 
 /// Refuses a time before the known one; both are cut to seconds.
@@ -356,62 +422,43 @@ fn grown_root(tiles: &Tiles<'_>, leaves: &[Hash]) -> Result<Hash, RecordError> {
     Ok(frontier.root())
 }
 
+fn read_note(dir: &Path) -> Result<Vec<u8>, RecordError> {
+    disk::read(&dir.join(CHECKPOINT), MAX_CHECKPOINT)?
+        .ok_or_else(|| RecordError::Missing(dir.to_owned()))
+}
+
+/// The checkpoint on disk.
+pub(super) struct Current {
+    key: NoteKey,
+    pub(super) checkpoint: Checkpoint,
+    note: Note,
+    /// Its very bytes.
+    bytes: Vec<u8>,
+}
+
 /// Reads the checkpoint with the key that signs it: the known one, or the one the log has gone over
 /// to since that was read.
-fn current(dir: &Path, known: NoteKey) -> Result<(NoteKey, Checkpoint, Note), RecordError> {
-    let path = dir.join("log/checkpoint");
-    let open = |key: &NoteKey| {
-        let bytes = disk::read(&path, MAX_CHECKPOINT)?
-            .ok_or_else(|| RecordError::Missing(dir.to_owned()))?;
+fn current(dir: &Path, known: NoteKey) -> Result<Current, RecordError> {
+    let open = |key: NoteKey| {
+        let bytes = read_note(dir)?;
         let open = |bytes: &[u8]| {
             let note = Note::parse(bytes)?;
-            Ok((Checkpoint::of_note(&note, key)?, note))
+            Ok((Checkpoint::of_note(&note, &key)?, note))
         };
-        open(&bytes).map_err(|source: CheckpointError| RecordError::Checkpoint {
-            path: path.clone(),
-            source,
+        let (checkpoint, note) =
+            open(&bytes).map_err(|source: CheckpointError| RecordError::Checkpoint {
+                path: dir.join(CHECKPOINT),
+                source,
+            })?;
+        Ok(Current {
+            key,
+            checkpoint,
+            note,
+            bytes,
         })
     };
-    match open(&known) {
-        Ok((checkpoint, note)) => Ok((known, checkpoint, note)),
-        Err(error) => {
-            let key = key::public(dir)?;
-            if key == known {
-                return Err(error);
-            }
-            let (checkpoint, note) = open(&key)?;
-            Ok((key, checkpoint, note))
-        }
-    }
-}
-
-fn write_checkpoint(disk: &Disk, dir: &Path, note: &Note) -> Result<(), RecordError> {
-    disk.replace(&dir.join("log/checkpoint"), note.to_string().as_bytes())
-}
-
-fn take_lock(dir: &Path, patience: Duration) -> Result<Lock, RecordError> {
-    let path = dir.join("lock");
-    let file = disk::open_lock(&path)?;
-    let start = Instant::now();
-    let mut pause = Duration::from_micros(200);
-    loop {
-        match flock(&file, FlockOperation::NonBlockingLockExclusive) {
-            Ok(()) => {
-                return Ok(Lock {
-                    _file: file,
-                    finished: None,
-                });
-            }
-            Err(rustix::io::Errno::WOULDBLOCK | rustix::io::Errno::INTR) => {}
-            Err(error) => return Err(disk::at(&path, error.into())),
-        }
-        if start.elapsed() >= patience {
-            return Err(RecordError::Busy {
-                path,
-                seconds: patience.as_secs(),
-            });
-        }
-        thread::sleep(pause);
-        pause = pause.saturating_mul(2).min(Duration::from_millis(10));
-    }
+    open(known.clone()).or_else(|error| match key::public(dir)? {
+        key if key == known => Err(error),
+        key => open(key),
+    })
 }

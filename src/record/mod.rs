@@ -12,6 +12,7 @@
 //!   evidence/<sha256>          what is too large for an entry
 //!   intents/<id>.json          accepted, not landed yet
 //!   received                   who first brought which commits, JSON lines
+//!   repository                 whose record it is, where it stands elsewhere
 //!   audit.jsonl                refusals, JSON lines
 //!   index.db, -wal, -shm       SQLite; rebuilt from `log/` and `received`: delete, never restore
 //!   lock                       held while anything above is written
@@ -20,6 +21,7 @@
 mod attestation;
 mod audit;
 mod checkpoint;
+mod claim;
 mod disk;
 pub mod entry;
 mod evidence;
@@ -34,6 +36,7 @@ pub mod proof;
 mod prove;
 mod received;
 mod rotation;
+pub mod shared;
 pub mod tiles;
 mod verify;
 mod view;
@@ -64,6 +67,10 @@ use rusqlite::Connection;
 use crate::wire::note::{NoteError, NoteKey};
 use disk::Disk;
 use key::{KeyStores, StoreError};
+use shared::RepositoryName;
+
+/// Where a shared log has the folders of its repositories.
+const REPOSITORIES: &str = "repositories";
 
 /// The record of one repository, opened.
 ///
@@ -72,6 +79,8 @@ use key::{KeyStores, StoreError};
 #[derive(Debug)]
 pub struct Record {
     dir: PathBuf,
+    /// In a log of many repositories: which one is asked about.
+    of: Option<RepositoryName>,
     disk: Disk,
     key: RefCell<NoteKey>,
     keys: KeyStores,
@@ -193,7 +202,7 @@ pub enum RecordError {
     },
     /// A checkpoint that nobody of this log signed.
     #[error(transparent)]
-    Foreign(#[from] CheckpointError),
+    OtherCheckpoint(#[from] CheckpointError),
     /// What says that the log went over to another key.
     #[error("{path}: {source}")]
     Rotation {
@@ -209,6 +218,23 @@ pub enum RecordError {
         path: PathBuf,
         /// How long was waited.
         seconds: u64,
+    },
+    /// The lock file was deleted or replaced while it was locked.
+    #[error("{0}: deleted or replaced while it was locked; nothing was written")]
+    LockGone(PathBuf),
+    /// The record of another repository.
+    #[error("{dir}: the record of {owner}; two repositories cannot share one")]
+    Foreign {
+        /// The folder.
+        dir: PathBuf,
+        /// Whose it is.
+        owner: String,
+    },
+    /// An entry of another repository in the same log.
+    #[error("entry {index} is of another repository")]
+    Elsewhere {
+        /// Its place in the log.
+        index: u64,
     },
     /// The index; deleting `index.db` has it rebuilt.
     #[error("index.db (delete it, and it is rebuilt): {0}")]
@@ -282,6 +308,14 @@ impl Record {
 
     fn log_dir(&self) -> PathBuf {
         self.dir.join("log")
+    }
+
+    /// Returns the folder of what is one repository's alone.
+    fn own_dir(&self) -> PathBuf {
+        match &self.of {
+            None => self.dir.clone(),
+            Some(of) => self.dir.join(REPOSITORIES).join(of.as_str()),
+        }
     }
 }
 

@@ -2,6 +2,7 @@
 
 use super::entry::{Entry, EntryError};
 use super::proof::{self, leaf_hash};
+use super::shared::{RepositoryName, SharedEntry};
 use super::tiles::{TILE_WIDTH, Tiles};
 use super::{Checkpoint, CheckpointError, Record, RecordError};
 use crate::wire::log_proof::{LogProof, LogProofError};
@@ -16,6 +17,8 @@ pub struct Proven {
     pub index: u64,
     /// The entry.
     pub entry: Entry,
+    /// Whose it is, in a log of many repositories.
+    pub of: Option<RepositoryName>,
     /// The tree it is in.
     pub checkpoint: Checkpoint,
 }
@@ -103,9 +106,15 @@ pub fn verify_proof(
     if !proof::verify_inclusion(&leaf, index, size, &proof.path, &checkpoint.root) {
         return Err(ProofError::NotIncluded { index, size });
     }
+    // An entry of the one kind of log is none of the other.
+    let (of, entry) = match SharedEntry::decode(bytes) {
+        Ok(shared) => (Some(shared.of), shared.entry),
+        Err(_) => (None, Entry::decode(bytes)?),
+    };
     Ok(Proven {
         index,
-        entry: Entry::decode(bytes)?,
+        entry,
+        of,
         checkpoint,
     })
 }

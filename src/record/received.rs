@@ -4,8 +4,7 @@
 //! feed: it is ignored, and cut off before the next is written. Whoever brought a commit first
 //! keeps it.
 
-use std::fs::File;
-use std::io::{self, BufRead as _, BufReader, Seek as _, SeekFrom};
+use std::io::{BufRead as _, BufReader, Seek as _, SeekFrom};
 
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension as _, TransactionBehavior, params};
@@ -22,7 +21,7 @@ impl Record {
         if note.commits.is_empty() {
             return Ok(());
         }
-        let path = self.dir.join("received");
+        let path = self.own_dir().join("received");
         self.disk.append_line(&path, &serde_jcs::to_vec(note)?)
     }
 
@@ -65,23 +64,22 @@ impl Record {
 
     /// Puts lines into the index that were added since it last looked.
     fn read_notes(&self, db: &Connection) -> Result<(), RecordError> {
-        let path = self.dir.join("received");
+        let path = self.own_dir().join("received");
+        let repo = self.repo();
         let io = |error| disk::at(&path, error);
-        let file = match File::open(&path) {
-            Ok(file) => file,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return forget(db),
-            Err(error) => return Err(io(error)),
+        let Some(file) = disk::open(&path)? else {
+            return forget(db, repo);
         };
         let len = file.metadata().map_err(io)?.len();
-        if offset(db)? == len {
+        if offset(db, repo)? == len {
             return Ok(());
         }
         let tx = rusqlite::Transaction::new_unchecked(db, TransactionBehavior::Immediate)?;
         // Shorter than what was read: an older copy was put back.
-        if offset(&tx)? > len {
-            forget(&tx)?;
+        if offset(&tx, repo)? > len {
+            forget(&tx, repo)?;
         }
-        let mut at = offset(&tx)?;
+        let mut at = offset(&tx, repo)?;
         let mut lines = BufReader::new(file);
         lines.seek(SeekFrom::Start(at)).map_err(io)?;
         loop {
@@ -90,35 +88,42 @@ impl Record {
             if line.pop() != Some(b'\n') {
                 break;
             }
-            insert(&tx, at, &line)?;
+            insert(&tx, repo, at, &line)?;
             at = at.saturating_add(u64::try_from(read).unwrap_or(0));
         }
-        tx.execute("UPDATE meta SET received = ?1", [int(at)])?;
+        tx.execute(
+            "INSERT OR REPLACE INTO main.notes VALUES (?1, ?2)",
+            params![repo, int(at)],
+        )?;
         tx.commit()?;
         Ok(())
     }
 }
 
-fn offset(db: &Connection) -> Result<u64, RecordError> {
+fn offset(db: &Connection, repo: &str) -> Result<u64, RecordError> {
     let offset = db
-        .prepare_cached("SELECT received FROM meta")?
-        .query_row([], |row| row.get(0))?;
-    Ok(unsigned(offset))
+        .prepare_cached("SELECT received FROM main.notes WHERE repo = ?1")?
+        .query_row([repo], |row| row.get(0))
+        .optional()?;
+    Ok(offset.map_or(0, unsigned))
 }
 
-fn forget(db: &Connection) -> Result<(), RecordError> {
-    if offset(db)? > 0 {
-        db.execute_batch("DELETE FROM received; UPDATE meta SET received = 0")?;
+fn forget(db: &Connection, repo: &str) -> Result<(), RecordError> {
+    if offset(db, repo)? > 0 {
+        db.execute("DELETE FROM main.received WHERE repo = ?1", [repo])?;
+        db.execute("DELETE FROM main.notes WHERE repo = ?1", [repo])?;
     }
     Ok(())
 }
 
-fn insert(db: &Connection, offset: u64, line: &[u8]) -> Result<(), RecordError> {
+fn insert(db: &Connection, repo: &str, offset: u64, line: &[u8]) -> Result<(), RecordError> {
     let note: Received = serde_json::from_slice(line)
         .map_err(|error| RecordError::damaged(format_args!("received, byte {offset}"), error))?;
-    let mut insert = db.prepare_cached("INSERT OR IGNORE INTO received VALUES (?1, ?2, ?3)")?;
+    let mut insert =
+        db.prepare_cached("INSERT OR IGNORE INTO main.received VALUES (?1, ?2, ?3, ?4)")?;
     for commit in &note.commits {
         insert.execute(params![
+            repo,
             commit.to_string(),
             note.pusher.as_ref().map(PersonName::as_str),
             note.at.to_string()

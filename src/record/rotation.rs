@@ -181,8 +181,8 @@ impl Record {
                 reason: rotating.reason.to_owned(),
             }),
         });
-        let found = self.disk_checkpoint()?;
-        self.append_signed(lock, &found, &[entry], &|text| {
+        let now = self.current()?;
+        self.append_signed(lock, &now, &[entry], &|text| {
             Ok(vec![
                 self.keys.key.sign(&self.dir, &old, text)?,
                 next.sign(&self.dir, &new, text)?,
@@ -203,7 +203,7 @@ impl Record {
         let Some(index) = self.size().checked_sub(1) else {
             return Ok(None);
         };
-        let entry = self.entry(index)?;
+        let entry = self.any_entry(index)?;
         let Some(rotated) = rotated(&entry) else {
             return Ok(None);
         };
@@ -300,7 +300,7 @@ impl Record {
             return Ok(None);
         };
         let is_kept = last.is_some_and(|last| last.size == size);
-        if is_kept || rotated(&self.entry(index)?).is_none() {
+        if is_kept || rotated(&self.any_entry(index)?).is_none() {
             return Ok(None);
         }
         let link = self.prove(index)?.to_string();

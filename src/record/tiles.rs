@@ -12,7 +12,6 @@
 //! Source: C2SP tlog-tiles v0.1.0, <https://c2sp.org/tlog-tiles>.
 
 use std::collections::BTreeMap;
-use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::RecordError;
@@ -153,18 +152,7 @@ impl Tiles<'_> {
         offset: u64,
         len: usize,
     ) -> Result<Vec<u8>, RecordError> {
-        use std::os::unix::fs::FileExt as _;
-        self.with_file(row, number, |path| {
-            let file = match fs::File::open(path) {
-                Ok(file) => file,
-                Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-                Err(error) => return Err(disk::at(path, error)),
-            };
-            let mut bytes = vec![0; len];
-            file.read_exact_at(&mut bytes, offset)
-                .map_err(|error| disk::at(path, error))?;
-            Ok(Some(bytes))
-        })
+        self.with_file(row, number, |path| disk::read_at(path, offset, len))
     }
 
     /// Tries the exact width, the full tile and then wider partial ones.
@@ -227,7 +215,7 @@ impl Tiles<'_> {
             }
         }
         if is_full {
-            fs::remove_dir(self.partial_dir(row, number)).ok();
+            disk.discard_dir(&self.partial_dir(row, number));
         }
     }
 }
@@ -375,15 +363,12 @@ fn push_entry(bundle: &mut Vec<u8>, entry: &[u8]) {
 }
 
 fn partial_files(dir: &Path) -> Vec<(String, PathBuf)> {
-    let Ok(files) = fs::read_dir(dir) else {
-        return Vec::new();
+    let names = disk::list(dir).unwrap_or_default();
+    let with_path = |name: String| {
+        let path = dir.join(&name);
+        (name, path)
     };
-    let mut found: Vec<_> = files
-        .flatten()
-        .map(|file| (file.file_name().to_string_lossy().into_owned(), file.path()))
-        .collect();
-    found.sort();
-    found
+    names.into_iter().map(with_path).collect()
 }
 
 fn wrong_leaf(index: u64) -> RecordError {
@@ -399,6 +384,8 @@ fn to_u64(len: usize) -> u64 {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
     use crate::record::proof::{self, Frontier};
 

@@ -8,7 +8,7 @@ use super::entry::{DecisionId, Entry};
 use super::proof::{self, Frontier, Hash, leaf_hash};
 use super::rotation::{Rotation, rotated};
 use super::tiles::{Stored, TILE_WIDTH, Tiles, complete, row_len};
-use super::{Checkpoint, Record, RecordError, index, log};
+use super::{Checkpoint, Record, RecordError, index, log, shared};
 
 /// Problems beyond this many are counted, not listed.
 const MAX_PROBLEMS: usize = 100;
@@ -116,8 +116,7 @@ impl Record {
 impl Record {
     /// Returns whether these are the bytes of entry `index` under the checkpoint's root.
     pub fn is_included(&self, index: u64, entry: &Entry) -> Result<bool, RecordError> {
-        let bytes = entry
-            .encode()
+        let bytes = shared::encode(self.of.as_ref(), entry)
             .map_err(|source| RecordError::Entry { index, source })?;
         let Checkpoint { size, root, .. } = self.checkpoint();
         let proof = self.inclusion(index, size)?;
@@ -186,7 +185,7 @@ impl Check<'_> {
         let mut latest = None;
         for stored in self.tiles.bundle(last / TILE_WIDTH)? {
             if stored.index < size {
-                let entry = log::decode(stored.index, &stored.bytes)?;
+                let (_, entry) = log::decode(self.record.of.as_ref(), stored.index, &stored.bytes)?;
                 latest = latest.max(Some(entry.at()));
             }
         }
@@ -208,8 +207,8 @@ impl Check<'_> {
         self.frontier.push(leaf);
         self.hash(leaf);
         let known = self.latest.last().copied().or(self.earlier);
-        match log::decode(stored.index, &stored.bytes) {
-            Ok(entry) => {
+        match log::decode(self.record.of.as_ref(), stored.index, &stored.bytes) {
+            Ok((_, entry)) => {
                 let latest = known.map_or(entry.at(), |known| known.max(entry.at()));
                 self.contents(stored.index, &entry, known);
                 self.latest.push(latest);

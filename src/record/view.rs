@@ -2,15 +2,17 @@
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::ops::Range;
 use std::path::PathBuf;
 use std::rc::Rc;
 
 use jiff::Timestamp;
 use rusqlite::types::ToSql;
-use rusqlite::{Connection, Row};
+use rusqlite::{Connection, OptionalExtension as _, Row};
 
 use super::entry::{Decided, DecisionId, Entry, Genesis, Landed, Review};
 use super::index::{self, Ingest, int, parse, unsigned};
+use super::shared::RepositoryName;
 use super::tiles::Tiles;
 use super::{Record, RecordError, log};
 use crate::people::PersonName;
@@ -41,8 +43,8 @@ struct Layer {
 
 #[derive(Clone, Debug)]
 enum Bodies {
-    /// The folder of the log, and what was read there.
-    Log(PathBuf, Rc<RefCell<Recent>>),
+    /// The folder of the log, whose entries are asked for, and what was read there.
+    Log(PathBuf, Option<RepositoryName>, Rc<RefCell<Recent>>),
     /// From `first` on.
     Memory(Vec<Entry>),
 }
@@ -110,7 +112,7 @@ impl Record {
                 db: self.index()?,
                 first: 0,
                 end: size,
-                bodies: Bodies::Log(self.log_dir(), Rc::clone(&self.recent)),
+                bodies: Bodies::Log(self.log_dir(), self.of.clone(), Rc::clone(&self.recent)),
             }],
         })
     }
@@ -353,9 +355,9 @@ impl View {
     /// Returns the baseline of enrolment, put together again where it took several entries.
     pub fn genesis(&self) -> Result<Option<Genesis>, RecordError> {
         let mut whole: Option<Genesis> = None;
-        for index in 0..self.size() {
+        for index in self.of_kind("genesis")? {
             let Entry::Genesis(part) = self.entry(index)? else {
-                break;
+                return Err(not_there(index));
             };
             match &mut whole {
                 None => whole = Some(part),
@@ -368,6 +370,15 @@ impl View {
             }
         }
         Ok(whole)
+    }
+
+    /// Returns the indices of the repository's entries in a range; others' count as well.
+    pub fn indices(&self, range: Range<u64>) -> Result<Vec<u64>, RecordError> {
+        self.all(
+            "SELECT idx FROM entry WHERE idx >= ?1 AND idx < ?2 AND idx < ?3 ORDER BY idx",
+            &[&int(range.start), &int(range.end)],
+            read_index,
+        )
     }
 
     fn reviews(&self, indices: Vec<u64>) -> Result<Vec<(u64, Review)>, RecordError> {
@@ -433,7 +444,11 @@ impl Layer {
         let mut end = first;
         for entry in &entries {
             latest = latest.max(Some(entry.at()));
-            let ingest = Ingest { db: &db, latest };
+            let ingest = Ingest {
+                db: &db,
+                repo: "",
+                latest,
+            };
             ingest.entry(end, entry, inline(entry), (0, 0))?;
             end = end.saturating_add(1);
         }
@@ -452,14 +467,16 @@ impl Layer {
                 .and_then(|place| entries.get(place))
                 .cloned()
                 .ok_or_else(|| not_there(index)),
-            Bodies::Log(dir, recent) => {
+            Bodies::Log(dir, of, recent) => {
                 if let Some(entry) = recent.borrow().entries.get(&index) {
                     return Ok(entry.clone());
                 }
                 let (start, len): (i64, i64) = self
                     .db
                     .prepare_cached("SELECT start, len FROM entry WHERE idx = ?1")?
-                    .query_row([int(index)], |row| Ok((row.get(0)?, row.get(1)?)))?;
+                    .query_row([int(index)], |row| Ok((row.get(0)?, row.get(1)?)))
+                    .optional()?
+                    .ok_or(RecordError::Elsewhere { index })?;
                 let tiles = Tiles {
                     dir,
                     size: self.end,
@@ -468,7 +485,12 @@ impl Layer {
                     .ok()
                     .filter(|len| *len <= super::entry::MAX_ENTRY)
                     .ok_or_else(|| not_there(index))?;
-                let entry = log::decode(index, &tiles.entry_at(index, unsigned(start), len)?)?;
+                let bytes = tiles.entry_at(index, unsigned(start), len)?;
+                let (whose, entry) = log::decode(of.as_ref(), index, &bytes)?;
+                // Whatever the index says.
+                if whose != *of {
+                    return Err(RecordError::Elsewhere { index });
+                }
                 recent.borrow_mut().keep(index, &entry, len);
                 Ok(entry)
             }

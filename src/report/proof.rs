@@ -35,6 +35,8 @@ pub fn table(proven: &Proven) -> String {
         ("time", proven.entry.at().to_string()),
         ("kind", proven.entry.kind().to_owned()),
     ];
+    let of = proven.of.iter();
+    rows.extend(of.map(|of| ("called in the log", of.as_str().to_owned())));
     rows.extend(facts(&proven.entry));
     rows.push(("state", state(&proven.entry).to_owned()));
     let mut table = blank(&["", ""]);
@@ -142,6 +144,7 @@ pub fn json(proven: &Proven) -> Result<Value, serde_json::Error> {
         "size": proven.checkpoint.size,
         "root": root,
         "index": proven.index,
+        "of": proven.of,
         "state": state(&proven.entry),
         "reviewed": reviewed,
         "reviewers": people,

@@ -498,7 +498,7 @@ fn record_on_disk() {
                 let entry = record
                     .entries(0..record.size())
                     .find_map(|entry| match entry {
-                        Ok(Entry::Landed(landed)) => Some(landed),
+                        Ok((_, Entry::Landed(landed))) => Some(landed),
                         _ => None,
                     });
                 let mut landed = entry.unwrap();

@@ -322,6 +322,10 @@ fn move_record(server: &Server, there: &Path) {
         .collect();
     text += &format!("\n[record]\ndir = \"{}\"\n", there.display());
     fs::write(settings, text).unwrap();
+    // Until it is enrolled again, nothing says whose record that is.
+    let hook = server.hook("pre-receive", b"");
+    assert!(hook.refused(&[]).stderr.contains("enroll"));
+    server.enroll(&[]).accepted();
 }
 
 /// A small file system until it is dropped.

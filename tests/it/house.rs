@@ -62,6 +62,20 @@ fn requests_leave_by_one_door() {
     assert_words_stay_out(&["ureq"], &|path| path != "src/record/http.rs");
 }
 
+/// Only the storage touches the files of the record; the index, the key's mode and `/proc` aside.
+#[test]
+fn storage_stays_in_disk() {
+    let others = ["disk", "index", "key", "claim", "process"];
+    let others = others.map(|name| format!("src/record/{name}.rs"));
+    assert_words_stay_out(&["std::fs", "fs::read", "File::open", "flock"], &|path| {
+        path.starts_with("src/record/")
+            && !path.starts_with("src/record/tests/")
+            && !others.iter().any(|other| other == path)
+            // Its unit tests write tiles.
+            && path != "src/record/tiles.rs"
+    });
+}
+
 /// What decides and what parses has no files, environment, processes or clock.
 #[test]
 fn the_judge_is_pure() {

@@ -20,6 +20,7 @@ mod bad_input;
 mod cli;
 mod contributors;
 mod coverage;
+mod crashes;
 mod diff;
 mod evasions;
 mod every_commit;

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::record::disk::{Disk, Fault, Faults};
-use crate::record::{Intent, Process};
+use crate::record::{Intent, Process, RecordError};
 
 pub(super) const ALL: [Fault; 4] = [Fault::Before, Fault::After, Fault::Torn, Fault::Full];
 
@@ -216,4 +216,100 @@ fn a_note_is_whole() {
         assert!(failed || first == time(1));
     };
     at_every_step(&start, &ALL, act, check);
+}
+
+/// SHA-256 of `certificate`.
+const CERTIFICATE: &str = "03d66dd08835c1ca3f128cceacd1f31ac94163096b20f445ae84285bc0832d72";
+
+/// A push, write by write: an accept rests on a durable intent, what is acknowledged stays, and the
+/// next run can tell how the push ended.
+#[test]
+fn a_push_is_accounted_for() {
+    let id = "0".repeat(32);
+    let mut proposed = landed(2, 2, 1, 2);
+    proposed.intent.clone_from(&id);
+    proposed.certificate = Some(CERTIFICATE.to_owned());
+    let intent = Intent {
+        size: 2,
+        landed: vec![proposed.clone()],
+        ..intent(&id)
+    };
+    let start = scratch();
+    let start = start.path().join("countersign");
+    let record = Record::create(&start, ORIGIN).unwrap();
+    let main = [(MAIN, 1)];
+    append(&record, &[Entry::Genesis(genesis(0, &main))]);
+    let before = record.checkpoint();
+    drop(record);
+    // What was acknowledged when the power went.
+    let reached = std::cell::Cell::new("");
+    let push = |disk: Disk, dir: &Path| -> Result<(), RecordError> {
+        reached.set("");
+        let record = Record::open_on(disk, dir)?;
+        let lock = record.lock()?;
+        record.note_received(
+            &lock,
+            &Received {
+                at: time(1),
+                pusher: Some(person("alice")),
+                commits: vec![oid(2)],
+            },
+        )?;
+        reached.set("noted");
+        record.append(&lock, &[Entry::Review(review(1, "approve", "bob", 2))])?;
+        reached.set("reviewed");
+        assert_eq!(record.put_evidence(b"certificate")?, CERTIFICATE);
+        record.write_intent(&intent)?;
+        reached.set("accepted");
+        record.append(&lock, &[Entry::Landed(proposed.clone())])?;
+        reached.set("recorded");
+        record.remove_intent(&id)
+    };
+    let order = ["", "noted", "reviewed", "accepted", "recorded"];
+    let check = |dir: &Path, failed: bool| {
+        let reached = order
+            .iter()
+            .position(|step| *step == reached.get())
+            .unwrap();
+        let record = Record::open(dir).unwrap();
+        let report = record.verify_from(&before).unwrap();
+        assert!(report.ok(), "{:?}", report.problems);
+        let view = record.view().unwrap();
+        assert!(reached < 1 || record.bringer(&oid(2)).unwrap().is_some());
+        assert!(reached < 2 || view.reviews_of_head(&MAIN.into(), &oid(2)).unwrap().len() == 1);
+        let open = record.open_intents().unwrap();
+        let recorded = view.intent_spent(&id, &MAIN.into()).unwrap();
+        assert!(reached < 3 || recorded || open == [intent.clone()]);
+        assert!(reached < 4 || recorded);
+        assert!(reached < 3 || record.evidence(CERTIFICATE).is_ok());
+        // Nothing is recorded that was not accepted, and nothing twice: the next run does the rest.
+        assert!(!recorded || reached >= 3);
+        assert!(failed || recorded && open.is_empty());
+        if !recorded && !open.is_empty() {
+            append(&record, &[Entry::Landed(proposed.clone())]);
+            record.remove_intent(&id).unwrap();
+        }
+        assert!(record.open_intents().unwrap().is_empty() || recorded);
+        drop(record);
+        assert_sound(dir);
+    };
+    at_every_step(&start, &ALL, |disk, dir| push(disk, dir).is_err(), check);
+}
+
+/// Whoever deletes the lock lets two in: the one whose lock is gone writes nothing.
+#[test]
+fn a_deleted_lock_writes_nothing() {
+    let (_dir, record) = new_record();
+    append(&record, &[small(0)]);
+    let lock = record.lock().unwrap();
+    std::fs::remove_file(record.dir().join("lock")).unwrap();
+    let other = Record::open(record.dir()).unwrap();
+    let others = other.lock().unwrap();
+    let refused = record.append(&lock, &[small(1)]);
+    assert!(
+        matches!(refused, Err(RecordError::LockGone(_))),
+        "{refused:?}"
+    );
+    assert_eq!(other.append(&others, &[small(1)]).unwrap(), 1..2);
+    assert_sound(record.dir());
 }

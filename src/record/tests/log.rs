@@ -23,7 +23,10 @@ fn reads_back() {
     assert_eq!(append(&record, &sample()[4..]), 4..10);
     for record in [record, Record::open(&dir).unwrap()] {
         assert_eq!(record.size(), 10);
-        let read: Vec<_> = record.entries(0..99).map(Result::unwrap).collect();
+        let read: Vec<_> = record
+            .entries(0..99)
+            .map(|entry| entry.unwrap().1)
+            .collect();
         assert_eq!(read, sample());
         assert_eq!(record.entries(2..3).count(), 1);
         assert_eq!(record.entries(10..12).count(), 0);
@@ -106,7 +109,10 @@ fn old_readers_go_on() {
         append(&record, &[small(20)]);
     }
     assert_eq!(reader.size(), 5);
-    let read: Vec<_> = reader.entries(0..99).map(Result::unwrap).collect();
+    let read: Vec<_> = reader
+        .entries(0..99)
+        .map(|entry| entry.unwrap().1)
+        .collect();
     assert_eq!(read, sample()[..5]);
     let view = reader.view().unwrap();
     assert_eq!(view.size(), 5);
@@ -371,7 +377,7 @@ fn takes_many_writers() {
     assert_sound(&dir);
     let mut seen = std::collections::BTreeSet::new();
     for entry in record.entries(0..400) {
-        let Entry::Adopted(entry) = entry.unwrap() else {
+        let Entry::Adopted(entry) = entry.unwrap().1 else {
             panic!("not adopted")
         };
         assert!(seen.insert((entry.old, entry.new)));

@@ -8,6 +8,7 @@ mod log;
 mod notes;
 mod oracles;
 mod rotations;
+mod shared;
 mod views;
 
 use std::collections::BTreeMap;

@@ -206,7 +206,7 @@ fn a_spent_key_does_not_come_back() {
     let now = stolen(&dir);
     let lock = record.lock().unwrap();
     let both = |text: &str| Ok([&now, &first].map(|key| key.sign(text).signatures).concat());
-    let found = record.checkpoint();
+    let found = record.current().unwrap();
     record.append_signed(&lock, &found, &[back], &both).unwrap();
     assert!(problems(&dir).contains("does not become it again"));
 }

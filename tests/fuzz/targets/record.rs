@@ -3,12 +3,19 @@
 use bstr::ByteSlice;
 use countersign::record::entry::Entry;
 use countersign::record::proof::leaf_hash;
+use countersign::record::shared::SharedEntry;
 use countersign::record::{Checkpoint, Intent, ProofError, verify_proof, verify_rotation};
 use countersign::wire::log_proof::{LogProof, MAX_PATH};
 use countersign::wire::note::{Note, NoteKey, NoteSigner};
 
-/// An entry that is read is written as the same bytes.
+/// An entry that is read is written as the same bytes; one of a shared log is none of another.
 pub(crate) fn entry(raw: &[u8]) -> bool {
+    if let Ok(shared) = SharedEntry::decode(raw) {
+        let again = shared.encode().expect("what was read can be written");
+        assert_eq!(again.as_bstr(), raw.as_bstr());
+        assert!(Entry::decode(raw).is_err());
+        return true;
+    }
     let Ok(entry) = Entry::decode(raw) else {
         return false;
     };

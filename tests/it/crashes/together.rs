@@ -1,0 +1,265 @@
+//! Several servers at once on one directory, and several repositories.
+
+use std::fs;
+use std::thread;
+
+use super::scene::copy;
+use crate::support::config::PLAIN_RULE;
+use crate::support::{
+    Checkout, Format, MAIN, Outcome, People, Server, approved_topic, policy, two_people,
+};
+
+/// Of landings that start at once one wins; reviews that come at once are all on record.
+#[test]
+fn one_winner_each_step() {
+    let (server, alice, bob) = two_people();
+    let base = server.main();
+    let mut heads = Vec::new();
+    for n in 0..6 {
+        alice.onto(&base);
+        heads.push(alice.change(&format!("{n}.txt"), "x\n"));
+        alice.share(&heads[n]);
+    }
+    bob.fetch();
+    let message = crate::support::checkout::review_message("approve", MAIN, &[]);
+    let reviews: Vec<String> = heads
+        .iter()
+        .map(|head| {
+            let tag = bob.tag_review(head, &message);
+            format!("{tag}:refs/countersign/reviews/{head}/bob")
+        })
+        .collect();
+    let size = server.log_size();
+    let accepted = |outcomes: &[Outcome]| outcomes.iter().filter(|one| one.ok()).count();
+    assert_eq!(accepted(&at_once(&bob, &reviews)), 6);
+    assert_eq!(server.log_size(), size + 6);
+    let landings: Vec<String> = heads.iter().map(|head| format!("{head}:{MAIN}")).collect();
+    let outcomes = at_once(&alice, &landings);
+    assert_eq!(accepted(&outcomes), 1, "{outcomes:?}");
+    assert!(heads.contains(&server.main()));
+    server.cli(&["log", "reconcile"]).accepted();
+    assert_eq!(server.log_size(), size + 7);
+    server.cli(&["verify", "history"]).exits(0);
+    server.log_is_good();
+}
+
+/// Pushes each refspec from one checkout, all at the same time.
+fn at_once(from: &Checkout, refspecs: &[String]) -> Vec<Outcome> {
+    let commands: Vec<_> = refspecs
+        .iter()
+        .map(|refspec| {
+            let mut command = from.command("git");
+            command.args(["push", "-q", "origin", refspec]);
+            command
+        })
+        .collect();
+    thread::scope(|scope| {
+        let running: Vec<_> = commands
+            .into_iter()
+            .map(|mut command| scope.spawn(move || Outcome::of(&mut command, b"")))
+            .collect();
+        running.into_iter().map(|one| one.join().unwrap()).collect()
+    })
+}
+
+/// Tells a repository where its record is.
+fn record_in(server: &Server, dir: &std::path::Path) {
+    let path = server.record("server.toml");
+    let text = fs::read_to_string(&path).unwrap();
+    let text = text.split("[record]").next().unwrap().to_owned();
+    fs::write(&path, format!("{text}[record]\ndir = {dir:?}\n")).unwrap();
+}
+
+/// Two repositories that are given one folder for their records would take each other's reviews and
+/// intents for their own: the second is refused, by enrolment and by its hooks.
+#[test]
+fn one_record_for_two_repositories() {
+    let (first, alice, bob) = two_people();
+    let shared = first.folder().join("shared");
+    record_in(&first, &shared);
+    first.enroll(&[]).accepted();
+    let head = approved_topic(&alice, &bob, "a.txt");
+    // The same tips, so that nothing else would tell them apart.
+    let second = Server::bare(Format::Sha1);
+    copy(first.repo(), second.repo());
+    let carol = second.checkout("alice");
+    carol.git(&["fetch", "-q", alice.dir().to_str().unwrap(), &head]);
+    let before = second.main();
+    carol.land(&head).refused(&[]).says("two repositories");
+    assert_eq!(second.main(), before);
+    for args in [
+        &["log", "reconcile"][..],
+        &["log", "verify"],
+        &["log", "show"],
+    ] {
+        second.cli(args).refused(&[]).says("the record of");
+    }
+    second.enroll(&[]).refused(&[]).says("a record of its own");
+    second.enroll(&["--dry-run"]).refused(&[]);
+    // Nor in the folder where the first has its own by default.
+    record_in(&second, &first.record(""));
+    second.enroll(&[]).refused(&[]);
+    // The first goes on.
+    alice.land(&head).accepted();
+    first.cli(&["verify", "history"]).exits(0);
+    // With a record of its own the second does too.
+    record_in(&second, &second.folder().join("own"));
+    second.enroll(&[]).accepted();
+    carol.land(&head).refused(&["missing-approvals"]);
+}
+
+/// A repository in the log of many that stands in `dir`; all have the same policy, name and tips.
+fn sharing(dir: &std::path::Path) -> Server {
+    let server = Server::bare(Format::Sha1);
+    server.seed(&[
+        (".countersign/policy.toml", &policy(PLAIN_RULE)),
+        (".countersign/people.toml", &People::new().text()),
+    ]);
+    let dir = dir.to_str().unwrap();
+    server
+        .enroll(&["--record", dir, "--shared", "example.com/log"])
+        .either();
+    server
+}
+
+/// What `server.toml` calls a repository in its log is changed.
+fn rename(server: &Server, name: &str) {
+    let path = server.record("server.toml");
+    let text = fs::read_to_string(&path).unwrap();
+    let start = text.find("name = ").unwrap();
+    let end = start + text[start..].find('\n').unwrap();
+    fs::write(
+        &path,
+        text.replace(&text[start..end], &format!("name = \"{name}\"")),
+    )
+    .unwrap();
+}
+
+/// In one log of two repositories, which have the same tips and call themselves the same, nothing
+/// that one has counts in the other, and each is decided again by its own entries.
+#[test]
+fn one_log_for_two_repositories() {
+    let folder = tempfile::tempdir().unwrap();
+    let log = folder.path().join("log");
+    let first = sharing(&log);
+    let second = sharing(&log);
+    assert_eq!(first.main(), second.main());
+    // Both folders are called `payments.git`, and the first was first.
+    second.enroll(&[]).refused(&[]).says("a record of its own");
+    let alice = second.checkout("alice");
+    let change = alice.change("x.txt", "x\n");
+    alice.land(&change).refused(&[]).says("the record of");
+    rename(&second, "second");
+    second.enroll(&[]).accepted().says("begins with");
+    second.enroll(&[]).accepted().says("nothing to do");
+
+    let (there, bob) = (first.checkout("alice"), first.checkout("bob"));
+    let head = approved_topic(&there, &bob, "a.txt");
+    alice.git(&["fetch", "-q", there.dir().to_str().unwrap(), &head]);
+    alice.land(&head).refused(&["missing-approvals"]);
+    there.land(&head).accepted();
+    // Nor is it a recorded commit, a known tip, or reviewed.
+    alice
+        .push(&[&format!("{head}:refs/heads/release/1")])
+        .refused(&["missing-approvals"]);
+    second.cli(&["verify", "commit", &head]).exits(1);
+    first.cli(&["verify", "commit", &head]).exits(0);
+    let carol = second.checkout("bob");
+    let own = approved_topic(&alice, &carol, "b.txt");
+    alice.land(&own).accepted();
+    for (server, commit, other) in [(&first, &head, &own), (&second, &own, &head)] {
+        server.cli(&["verify", "history"]).exits(0);
+        server.cli(&["verify", "commit", commit]).exits(0);
+        let shown = server.cli(&["log", "show"]).accepted().stdout;
+        assert!(
+            shown.contains(commit.as_str()) && !shown.contains(other.as_str()),
+            "{shown}"
+        );
+        let verified = server.cli(&["log", "verify", "--json"]).json();
+        assert_eq!(
+            (&verified["ok"], &verified["kinds"]["landed"]),
+            (&true.into(), &2.into())
+        );
+        server.cli(&["audit"]).exits(0);
+    }
+    // Another's name is not to be had by saying so.
+    let own = approved_topic(&alice, &carol, "c.txt");
+    rename(&second, "payments");
+    alice.land(&own).refused(&[]).says("the record of");
+    second.enroll(&[]).refused(&[]);
+    second.cli(&["verify", "history"]).refused(&[]);
+    rename(&second, "second");
+    second.cli(&["verify", "history"]).exits(0);
+    // Nor is a log of many that of one.
+    record_in(&second, &log);
+    second.enroll(&[]).refused(&[]);
+    alice.land(&own).refused(&[]);
+}
+
+/// Repositories that append to one log at once lose nothing.
+#[test]
+fn one_log_at_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let log = folder.path().join("log");
+    let servers = [sharing(&log), sharing(&log), sharing(&log)];
+    let mut pushes = Vec::new();
+    for (number, server) in servers.iter().enumerate() {
+        rename(server, &format!("number-{number}"));
+        // The first has the name of its folder already, and is given another: it begins anew.
+        server.enroll(&[]).accepted();
+        let (alice, bob) = (server.checkout("alice"), server.checkout("bob"));
+        let head = approved_topic(&alice, &bob, "a.txt");
+        pushes.push((alice, head));
+    }
+    let outcomes = thread::scope(|scope| {
+        let running: Vec<_> = pushes
+            .iter()
+            .map(|(alice, head)| {
+                let mut command = alice.command("git");
+                command.args(["push", "-q", "origin", &format!("{head}:{MAIN}")]);
+                scope.spawn(move || Outcome::of(&mut command, b""))
+            })
+            .collect::<Vec<_>>();
+        let ended = running.into_iter().map(|one| one.join().unwrap());
+        ended.collect::<Vec<_>>()
+    });
+    for ((server, (_, head)), outcome) in servers.iter().zip(&pushes).zip(outcomes) {
+        outcome.accepted();
+        server.cli(&["log", "reconcile"]).accepted();
+        server.cli(&["verify", "commit", head]).exits(0);
+        server.cli(&["verify", "history"]).exits(0);
+        server.log_is_good();
+    }
+}
+
+/// A repository that was moved takes its record with it by being enrolled again.
+#[test]
+fn a_moved_repository_keeps_its_record() {
+    let (server, alice, bob) = two_people();
+    let shared = server.folder().join("shared");
+    record_in(&server, &shared);
+    server.enroll(&[]).accepted();
+    let head = approved_topic(&alice, &bob, "a.txt");
+    let moved = server.folder().join("moved.git");
+    fs::rename(server.repo(), &moved).unwrap();
+    // One that is made anew elsewhere does not get what the first left.
+    let other = Server::bare(Format::Sha1);
+    let files = [
+        (".countersign/policy.toml", &*policy(PLAIN_RULE)),
+        (".countersign/people.toml", &*People::new().text()),
+        ("another", "file"),
+    ];
+    other.seed(&files);
+    let dir = shared.to_str().unwrap();
+    other
+        .enroll(&["--record", dir])
+        .refused(&[])
+        .says("other commits");
+    alice.git(&["config", "remote.origin.url", moved.to_str().unwrap()]);
+    alice.land(&head).refused(&[]).says("enroll");
+    let enroll = server
+        .countersign(&["enroll", moved.to_str().unwrap()])
+        .output();
+    assert!(enroll.unwrap().status.success());
+    alice.land(&head).accepted();
+}
