@@ -6,11 +6,13 @@
 pub mod allowed_signers;
 pub mod armor;
 pub mod commit;
+pub mod cosignature;
 pub mod entry_name;
 pub mod fold;
 pub mod hidden;
 pub mod ident;
 pub mod keybox;
+pub mod log_policy;
 pub mod log_proof;
 mod look_alike;
 pub mod name;
@@ -28,6 +30,7 @@ pub mod tag;
 mod trailer;
 pub mod transaction;
 pub mod tree;
+pub mod witness;
 
 #[cfg(test)]
 mod against_git2;

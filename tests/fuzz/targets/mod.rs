@@ -8,6 +8,7 @@ mod objects;
 mod record;
 mod signatures;
 mod text;
+mod witnesses;
 
 pub(crate) use config::{pattern, people, place, policy};
 pub(crate) use lists::{allowed_signers, keyring};
@@ -17,6 +18,7 @@ pub(crate) use signatures::{
     armor, openpgp_key, openpgp_signature, ssh_certificate, ssh_key, sshsig, verify,
 };
 pub(crate) use text::{display, fold, hidden, merge_lines, ref_name, review};
+pub(crate) use witnesses::{add_checkpoint, log_policy, witness_answer};
 
 use countersign::wire::oid::ObjectFormat;
 
@@ -25,6 +27,7 @@ pub(crate) type Target = fn(&[u8]) -> bool;
 
 /// Everything, by name.
 pub(crate) const TARGETS: &[(&str, Target)] = &[
+    ("add_checkpoint", add_checkpoint),
     ("allowed_signers", allowed_signers),
     ("armor", armor),
     ("commit", commit),
@@ -36,6 +39,7 @@ pub(crate) const TARGETS: &[(&str, Target)] = &[
     ("ident", ident),
     ("intent", intent),
     ("keyring", keyring),
+    ("log_policy", log_policy),
     ("log_proof", log_proof),
     ("merge_lines", merge_lines),
     ("note", note),
@@ -55,6 +59,7 @@ pub(crate) const TARGETS: &[(&str, Target)] = &[
     ("tag", tag),
     ("tree", tree),
     ("verify", verify),
+    ("witness_answer", witness_answer),
 ];
 
 /// Those that refuse nothing.
