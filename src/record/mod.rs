@@ -3,6 +3,7 @@
 //! ```text
 //! <git-dir>/countersign/       0700, files 0600: publishing the log is copying `log/`
 //!   log/checkpoint             signed note: origin, size, root
+//!   log/checkpoint.final       the newest one that enough witnesses cosigned
 //!   log/tile/…                 C2SP tlog-tiles
 //!   log/vkey                   the key that signs checkpoints, its public half
 //!   key                        its private half
@@ -16,9 +17,11 @@
 
 mod audit;
 mod checkpoint;
+mod cosign;
 mod disk;
 pub mod entry;
 mod evidence;
+mod finality;
 pub mod http;
 mod incidents;
 mod index;
@@ -32,11 +35,14 @@ mod received;
 pub mod tiles;
 mod verify;
 mod view;
+mod witness;
 
 #[cfg(test)]
 mod tests;
 
 pub use checkpoint::{Checkpoint, CheckpointError};
+pub use cosign::{AskError, SKEW, Submission};
+pub use finality::Finality;
 pub use incidents::{IncidentKey, OnRecord};
 pub use index::Door;
 pub use intents::Intent;
@@ -45,6 +51,7 @@ pub use process::Process;
 pub use prove::{ProofError, Proven, verify_proof};
 pub use verify::{Problem, Report};
 pub use view::{Tip, TipKind, View};
+pub use witness::{Answer, Refusal, Witness};
 
 use std::cell::{OnceCell, RefCell};
 use std::fmt;
@@ -214,6 +221,11 @@ impl Record {
     /// Returns the checkpoint this record is read at.
     pub fn checkpoint(&self) -> Checkpoint {
         self.checkpoint.borrow().clone()
+    }
+
+    /// Returns the log's key.
+    pub fn key(&self) -> &NoteKey {
+        &self.key
     }
 
     /// Returns the verifier line of the log's key.

@@ -18,6 +18,8 @@ pub struct Proven {
     pub entry: Entry,
     /// The tree it is in.
     pub checkpoint: Checkpoint,
+    /// The same as signed, with what witnesses said of it, unverified.
+    pub note: Note,
 }
 
 /// Why a proof proves nothing.
@@ -49,16 +51,14 @@ pub enum ProofError {
 }
 
 impl Record {
-    /// Returns the proof of entry `index` under the checkpoint on disk, with the entry in it.
+    /// Returns the proof of entry `index`, with the entry in it, under the final checkpoint if that
+    /// covers it, else under the newest.
     pub fn prove(&self, index: u64) -> Result<LogProof, RecordError> {
-        let text = self.checkpoint_text()?;
-        let unreadable = |source| RecordError::Checkpoint {
-            path: self.dir.join("log/checkpoint"),
-            source,
+        let (note, checkpoint) = match self.final_note()? {
+            Some((note, last)) if index < last.size => (note, last),
+            _ => self.newest_note()?,
         };
-        let note = Note::parse(text.as_bytes()).map_err(|error| unreadable(error.into()))?;
-        let Checkpoint { size, root, .. } =
-            self.checkpoint_of(text.as_bytes()).map_err(unreadable)?;
+        let Checkpoint { size, root, .. } = checkpoint;
         if index >= size {
             return Err(RecordError::Beyond { size, index });
         }
@@ -107,5 +107,6 @@ pub fn verify_proof(
         index,
         entry: Entry::decode(bytes)?,
         checkpoint,
+        note: proof.checkpoint,
     })
 }

@@ -1,5 +1,6 @@
 //! Tests of the record as a whole, and the samples they are made of.
 
+mod cosign;
 mod entries;
 mod faults;
 mod incidents;
@@ -8,6 +9,7 @@ mod log;
 mod notes;
 mod oracles;
 mod views;
+mod witness;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
