@@ -5,6 +5,7 @@
 
 mod audit;
 mod check;
+mod cosign;
 mod diff;
 mod enroll;
 mod error;
@@ -22,6 +23,8 @@ mod session;
 mod sign;
 mod site;
 mod verify;
+#[cfg(feature = "server")]
+mod witness;
 
 use std::ffi::OsString;
 use std::io::IsTerminal;
@@ -72,6 +75,8 @@ enum Command {
     #[command(subcommand)]
     Verify(verify::Verify),
     Audit(audit::Audit),
+    #[cfg(feature = "server")]
+    Witness(witness::Serve),
 }
 
 impl Command {
@@ -90,6 +95,8 @@ impl Command {
             Self::Log(command) => command.run(session),
             Self::Verify(command) => command.run(session),
             Self::Audit(command) => command.run(session),
+            #[cfg(feature = "server")]
+            Self::Witness(command) => command.run(session),
         }
     }
 }

@@ -13,6 +13,7 @@ use crate::gate::Site;
 use crate::record::entry::MAX_ENTRY;
 use crate::record::verify_proof;
 use crate::report;
+use crate::wire::log_policy::{LogPolicy, MAX_POLICY};
 use crate::wire::log_proof::MAX_PROOF;
 use crate::wire::note::{MAX_NOTE, NoteKey};
 use crate::wire::oid::Oid;
@@ -87,15 +88,19 @@ impl Prove {
     }
 }
 
-/// Verify a proof offline, with nothing but the log's key
+/// Verify a proof offline, with nothing but the log's key, and those of its witnesses
 #[derive(Debug, Args)]
 pub(super) struct Proof {
     /// The proof
     #[arg(value_name = "file")]
     file: PathBuf,
     /// The log's verifier line, or a file that holds it (`log/vkey`)
-    #[arg(long, value_name = "key")]
-    key: String,
+    #[arg(long, value_name = "key", required_unless_present = "log_policy")]
+    key: Option<String>,
+    /// Exit 0 only where the witnesses of this file (c2sp.org/tlog-policy) cosigned; its logs are the
+    /// ones that are trusted. `countersign log witness --print-policy` prints one
+    #[arg(long, value_name = "file")]
+    log_policy: Option<PathBuf>,
     /// The entry, where the proof does not carry it
     #[arg(long, value_name = "file")]
     entry: Option<PathBuf>,
@@ -114,15 +119,25 @@ impl Proof {
             let message = format!("{commit} is no full id: there is no repository to ask here");
             return Err(CliError::words(Kind::Usage, message));
         }
-        let key = self.key(session)?;
+        let policy = self.policy(session)?;
+        let keys = self.keys(policy.as_ref(), session)?;
         let bytes = read(session, &self.file, MAX_PROOF)?;
         let entry = match &self.entry {
             Some(path) => Some(read(session, path, MAX_ENTRY)?),
             None => None,
         };
-        let proven = match verify_proof(&bytes, &key, entry.as_deref()) {
-            Ok(proven) => proven,
-            Err(error) => return refused(session, error.to_string()),
+        let verified = keys
+            .iter()
+            .map(|key| verify_proof(&bytes, key, entry.as_deref()));
+        let proven = match verified.reduce(Result::or) {
+            Some(Ok(proven)) => proven,
+            Some(Err(error)) => return refused(session, error.to_string()),
+            None => return refused(session, "the policy trusts no log".to_owned()),
+        };
+        let cosigned = match policy.as_ref().map(|policy| policy.cosigned(&proven.note)) {
+            Some(Err(error)) => return refused(session, error.to_string()),
+            Some(Ok(cosigned)) => Some(cosigned),
+            None => None,
         };
         let onto = self.onto.as_deref().map(repository::full_name);
         let onto = onto.map(|name| name.to_string());
@@ -130,8 +145,9 @@ impl Proof {
         let why = asked
             .then(|| report::proof::unlike(&proven, commit, onto.as_deref()))
             .flatten();
+        let why = why.or_else(|| cosigned.as_ref().and_then(report::proof::too_few));
         if session.json() {
-            let mut told = report::proof::json(&proven)
+            let mut told = report::proof::json(&proven, cosigned.as_ref())
                 .map_err(|error| CliError::new(Kind::Undecided, error))?;
             if let (Some(why), Some(told)) = (&why, told.as_object_mut()) {
                 told.insert("ok".to_owned(), json!(false));
@@ -139,7 +155,7 @@ impl Proof {
             }
             session.print(&format!("{told}\n"))?;
         } else {
-            session.print(&report::proof::table(&proven))?;
+            session.print(&report::proof::table(&proven, cosigned.as_ref()))?;
         }
         match why {
             None => Ok(Exit::Fine),
@@ -147,18 +163,50 @@ impl Proof {
         }
     }
 
-    /// A verifier line has a plus sign and names no file here.
-    fn key(&self, session: &Session<'_>) -> Result<NoteKey, CliError> {
-        let path = session.dir().join(&self.key);
-        let line = match path.exists() {
-            true => String::from_utf8(read(session, &path, MAX_NOTE)?)
-                .map_err(|error| CliError::new(Kind::Usage, error))?,
-            false => self.key.clone(),
+    /// Returns the keys of which one must have signed: the one given, which the policy must then trust,
+    /// or all that the policy does.
+    fn keys(
+        &self,
+        policy: Option<&LogPolicy>,
+        session: &Session<'_>,
+    ) -> Result<Vec<NoteKey>, CliError> {
+        let trusted: Vec<NoteKey> = policy.iter().flat_map(|it| it.logs()).cloned().collect();
+        let Some(given) = &self.key else {
+            return Ok(trusted);
         };
-        NoteKey::parse(line.trim_end_matches('\n')).map_err(|error| {
-            CliError::new(Kind::Usage, anyhow::Error::from(error).context("--key"))
-        })
+        let key = key(given, session)?;
+        match trusted.is_empty() || trusted.contains(&key) {
+            true => Ok(vec![key]),
+            false => {
+                let message = "--key is none of the logs that --log-policy trusts";
+                Err(CliError::words(Kind::Usage, message))
+            }
+        }
     }
+
+    fn policy(&self, session: &Session<'_>) -> Result<Option<LogPolicy>, CliError> {
+        let Some(path) = &self.log_policy else {
+            return Ok(None);
+        };
+        let bytes = read(session, path, MAX_POLICY)?;
+        let policy = LogPolicy::parse(&bytes).map_err(|error| {
+            let context = path.display().to_string();
+            CliError::new(Kind::Usage, anyhow::Error::from(error).context(context))
+        })?;
+        Ok(Some(policy))
+    }
+}
+
+/// A verifier line has a plus sign and names no file here.
+fn key(given: &str, session: &Session<'_>) -> Result<NoteKey, CliError> {
+    let path = session.dir().join(given);
+    let line = match path.exists() {
+        true => String::from_utf8(read(session, &path, MAX_NOTE)?)
+            .map_err(|error| CliError::new(Kind::Usage, error))?,
+        false => given.to_owned(),
+    };
+    NoteKey::parse(line.trim_end_matches('\n'))
+        .map_err(|error| CliError::new(Kind::Usage, anyhow::Error::from(error).context("--key")))
 }
 
 fn refused(session: &mut Session<'_>, why: String) -> Result<Exit, CliError> {

@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use super::{CliError, Kind, Session, prove, repository};
+use crate::admit::sealed::{self, Sealed};
 use crate::gate::{GateError, Site};
 use crate::record::{Checkpoint, RecordError};
 use crate::wire::note::MAX_NOTE;
@@ -31,6 +32,11 @@ pub(super) fn trusted(
         let context = format!("{}: no checkpoint of this log", path.display());
         CliError::new(Kind::Refused, anyhow::Error::from(error).context(context))
     })
+}
+
+/// Returns how far the record is final.
+pub(super) fn sealed(site: &Site) -> Result<Sealed, CliError> {
+    sealed::sealed(&site.repo, &site.record, &site.server.policy_ref).map_err(record)
 }
 
 /// A damaged record is something found; one that cannot be read leaves it open.

@@ -41,3 +41,4 @@ mod signers;
 mod support;
 mod terms;
 mod verdict;
+mod witnesses;
