@@ -45,6 +45,9 @@ pub mod admit;
 // The machine: `server.toml`, hooks on disk, who the pusher is.
 pub mod host;
 
+// What others can hold against a signature: who reviewed a commit, and which levels that gives.
+pub mod attest;
+
 // What no hook can see: refs, host, configuration and keys held against the record.
 pub mod audit;
 

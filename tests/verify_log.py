@@ -2,12 +2,14 @@
 """Verifies a Countersign record, or one proof, by `docs/spec/record.md` alone.
 
     verify_log.py <record>                         a record's folder, or a copy of `log/` and `evidence/`
-        [--key <vkey>]                             the key to go by, instead of `log/vkey`
+        [--key <vkey>]                             the key that is known: that of `log/vkey`, or one from
+                                                   which rotations lead there
         [--from <checkpoint>]                      what was trusted before: the log must continue it
         [--log-policy <file>]                      whose cosignatures make it final (c2sp.org/tlog-policy)
     verify_log.py --proof <file> --key <vkey>      one `.tlog-proof`
         [--entry <file>]                           the entry, where the proof does not carry it
         [--log-policy <file>]                      who must have cosigned its checkpoint
+        [--rotation <file>]                        that the log went over to another key; each in order
 
 A key is a verifier line or a file that holds one. Exit code 0: in order, 1: not, 2: usage. It shares
 nothing with the Rust code and needs nothing but Python 3.9.
@@ -134,6 +136,10 @@ def parse_key(line, kind=1):
     key_id = hashlib.sha256(name.encode() + b"\n" + raw).digest()[:4]
     need(key_id.hex() == fields[1], "the key's id is not that of its name and key")
     return name, key_id, raw[1:]
+
+
+def key_line(key):
+    return "%s+%s+%s" % (key[0], key[1].hex(), base64.b64encode(b"\1" + key[2]).decode())
 
 
 def parse_note(raw):
@@ -558,7 +564,12 @@ KIND = {
         expected=option(text),
         by=text,
     ),
-    "admin": fields(kind=text, at=time, repository=text, act=one_of(enrolled=HOST)),
+    "admin": fields(
+        kind=text,
+        at=time,
+        repository=text,
+        act=one_of(enrolled=HOST, rotated=fields(old=text, new=text, by=text, reason=text)),
+    ),
 }
 
 
@@ -617,41 +628,89 @@ class Log:
     def verify(self):
         """In the order of the specification: key, checkpoint, entries, tiles, root, contents."""
         try:
-            line = self.key_line
-            if line is None:
-                line = self.read(self.log, "vkey").decode("utf-8")
-                need(line.endswith("\n"), "log/vkey is not one line")
-                line = line[:-1]
-            key = parse_key(line)
-            self.size, root = open_checkpoint(self.read(self.log, "checkpoint"), key)
-            old = open_checkpoint(self.read(self.trusted), key) if self.trusted else None
+            line = self.read(self.log, "vkey").decode("utf-8")
+            need(line.endswith("\n"), "log/vkey is not one line")
+            key = parse_key(line[:-1])
+            checkpoint = self.read(self.log, "checkpoint")
+            self.size, root = open_checkpoint(checkpoint, key)
             entries = self.entries()
-            notes = self.notes(key) if self.policy else []
         except (Bad, OSError, UnicodeDecodeError) as error:
             return self.problem("log", error)
         leaves = [leaf_hash(raw) for raw in entries]
         self.tiles(leaves)
         if root_of(leaves) != root:
             self.problem("log", "its entries do not give the checkpoint's root")
-        if old and (old[0] > self.size or root_of(leaves[: old[0]]) != old[1]):
-            self.problem("log", "it does not continue the trusted checkpoint of size %d" % old[0])
-        for size, root, final in notes:
-            if size > self.size or root_of(leaves[:size]) != root:
-                self.problem("log", "it does not continue its own checkpoint of size %d" % size)
-            elif final:
-                self.final = max(self.final, size)
+        try:
+            self.rotations(key, checkpoint, entries, leaves)
+            if self.key_line:
+                known = [old for _, old, _ in self.chain] + [self.last]
+                need(parse_key(self.key_line) in known, "it does not come from the key that is known")
+            for raw in self.notes(key) if self.policy else []:
+                size, root = self.open_trusted(raw)
+                holds = size <= self.size and root_of(leaves[:size]) == root
+                need(holds, "it does not continue its own checkpoint of size %d" % size)
+                if self.policy.is_final(raw):
+                    self.final = max(self.final, size)
+            if self.trusted:
+                size, root = self.open_trusted(self.read(self.trusted))
+                holds = size <= self.size and root_of(leaves[:size]) == root
+                need(holds, "it does not continue the trusted checkpoint of size %d" % size)
+        except (Bad, OSError) as error:
+            self.problem("log", error)
         self.contents(entries)
 
     def notes(self, key):
-        """Size, root and whether it is final, of the newest checkpoint and of the final one."""
-        found = []
-        for name in ("checkpoint", "checkpoint.final"):
-            if os.path.exists(os.path.join(self.log, name)):
-                raw = self.read(self.log, name)
-                # One of a key that the log had before makes nothing final.
-                if any(line[:2] == key[:2] for line in parse_note(raw)[1]):
-                    found.append((*open_checkpoint(raw, key), self.policy.is_final(raw)))
-        return found
+        """The newest checkpoint and the final one, if keys of the log signed them."""
+        keys = [key] + [old for _, old, _ in self.chain]
+        paths = [os.path.join(self.log, name) for name in ("checkpoint", "checkpoint.final")]
+        notes = [self.read(path) for path in paths if os.path.exists(path)]
+        return [raw for raw in notes if any(signed_by(raw, one) for one in keys)]
+
+    def rotations(self, key, checkpoint, entries, leaves):
+        """How the log came to its key, in order: size, old key, new key of each rotation."""
+        self.chain, self.last = [], key
+        folder = os.path.join(self.log, "rotations")
+        names = os.listdir(folder) if os.path.isdir(folder) else []
+        sizes = sorted(int(name) for name in names if re.fullmatch(r"[1-9][0-9]{0,18}", name))
+        for size in [size for size in sizes if size <= self.size]:
+            raw = self.read(folder, str(size))
+            old = self.chain[-1][2] if self.chain else named(raw)
+            found, root, new = follow(raw, old)
+            need(found == size, "rotations/%d is of size %d" % (size, found))
+            need(root_of(leaves[:size]) == root, "rotations/%d is not of this log" % size)
+            self.chain.append((size, old, new))
+        # The last one may have been cut off: both signed the checkpoint, and the files are to come.
+        end = rotated(read_entry(entries[-1])) if entries else None
+        cut_off = False
+        if end and other_keys(checkpoint, key):
+            old, new = parse_key(end["old"]), parse_key(end["new"])
+            need(key in (old, new), "the log goes over from and to other keys than log/vkey")
+            for one in (old, new):
+                open_checkpoint(checkpoint, one)
+            cut_off = True
+            if not self.chain or self.chain[-1][0] != self.size:
+                before = self.chain[-1][2] if self.chain else old
+                need(old == before and new != old and new[0] == old[0], "no rotation from its key")
+                self.chain.append((self.size, old, new))
+        for at, (_, _, new) in enumerate(self.chain):
+            spent = [old for _, old, _ in self.chain[: at + 1]]
+            need(new not in spent, "a key that was the log's before")
+        if self.chain:
+            _, old, self.last = self.chain[-1]
+            need(key == self.last or cut_off and key == old, "log/vkey is not the last key")
+
+    def open_trusted(self, raw):
+        """A checkpoint from before, by the key that the log had at that size."""
+        start = 0
+        for end, old, _ in self.chain:
+            if signed_by(raw, old):
+                size, root = open_checkpoint(raw, old)
+                need(start <= size <= end, "a checkpoint by a key that was not the log's then")
+                return size, root
+            start = end
+        size, root = open_checkpoint(raw, self.last)
+        need(start <= size, "a checkpoint by a key that was not the log's then")
+        return size, root
 
     def tile(self, row, number, width):
         """The bytes of a tile that has at least this width: its own, the full one, a wider one."""
@@ -712,6 +771,10 @@ class Log:
 
     def entry(self, index, entry, latest):
         known = latest[index]
+        change = rotated(entry)
+        if change:
+            links = [(size, key_line(new)) for size, _, new in self.chain]
+            need((index + 1, change["new"]) in links, "nothing shows that both keys signed that")
         if entry["kind"] == "landed":
             need(entry["size"] <= index, "judged by entries that came after it")
             known = latest[entry["size"]]
@@ -738,8 +801,8 @@ class Log:
 # --- One proof ----------------------------------------------------------------------------------
 
 
-def verify_proof(raw, key, entry, policy):
-    """Returns the index and the entry that a `.tlog-proof` proves (C2SP tlog-proof)."""
+def verify_proof(raw, key, entry=None, policy=None):
+    """Returns index and entry that a `.tlog-proof` proves, and its checkpoint (C2SP tlog-proof)."""
     need(len(raw) <= MAX_PROOF, "a proof of more than 256 KiB")
     head, blank, checkpoint = raw.partition(b"\n\n")
     need(blank, "no empty line before the checkpoint")
@@ -760,7 +823,51 @@ def verify_proof(raw, key, entry, policy):
     need(entry is not None, "the entry is neither in the proof nor given")
     good = is_included(leaf_hash(entry), index, size, proof, root)
     need(good, "the entry is not under the checkpoint at this index")
-    return index, read_entry(entry)
+    return index, read_entry(entry), checkpoint
+
+
+# --- Rotations ----------------------------------------------------------------------------------
+
+
+def rotated(entry):
+    return entry["act"].get("rotated") if entry["kind"] == "admin" else None
+
+
+def signed_by(raw, key):
+    try:
+        open_note(raw, key)
+    except Bad:
+        return False
+    return True
+
+
+def other_keys(raw, key):
+    """Whether there is a line by another key of the key's name."""
+    lines = raw.decode("utf-8").rpartition("\n\n")[2].splitlines()
+    fields = [line.split(" ") for line in lines]
+    return any(name == key[0] and unbase64(sig)[:4] != key[1] for _, name, sig in fields)
+
+
+def follow(raw, old):
+    """Returns size and root that both keys signed when the log went over, and the new key."""
+    index, entry, checkpoint = verify_proof(raw, old)
+    change = rotated(entry)
+    need(change, "an entry that says nothing of another key")
+    new = parse_key(change["new"])
+    is_next = change["old"] == key_line(old) and new != old and new[0] == old[0]
+    need(is_next, "a rotation from or to a key that has nothing to do with it")
+    size, root = open_checkpoint(checkpoint, new)
+    need(index + 1 == size, "a rotation that is not the last entry of its checkpoint")
+    return size, root, new
+
+
+def named(raw):
+    """The old key that a rotation names, verified by nobody yet."""
+    lines = raw.partition(b"\n\n")[0].split(b"\n")
+    need(len(lines) > 1 and lines[1].startswith(b"extra "), "a rotation without its entry")
+    change = rotated(read_entry(unbase64(lines[1][6:].decode("ascii", "replace"))))
+    need(change, "an entry that says nothing of another key")
+    return parse_key(change["old"])
 
 
 def main():
@@ -771,6 +878,7 @@ def main():
     parser.add_argument("--proof")
     parser.add_argument("--entry")
     parser.add_argument("--log-policy", dest="policy")
+    parser.add_argument("--rotation", action="append", default=[])
     asked = parser.parse_args()
     if (asked.record is None) == (asked.proof is None) or (asked.proof and not asked.key):
         parser.error("a record, or a proof with a key")
@@ -792,7 +900,10 @@ def main():
     if asked.proof:
         try:
             entry = file(asked.entry) if asked.entry else None
-            index, entry = verify_proof(file(asked.proof), parse_key(key), entry, policy)
+            known = parse_key(key)
+            for path in asked.rotation:
+                known = follow(file(path), known)[2]
+            index, entry, _ = verify_proof(file(asked.proof), known, entry, policy)
         except Bad as error:
             print("proof: %s" % error)
             return 1

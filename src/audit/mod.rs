@@ -223,6 +223,10 @@ impl Audited {
             RecordError::Damaged { .. }
             | RecordError::Entry { .. }
             | RecordError::Checkpoint { .. }
+            | RecordError::Foreign(_)
+            | RecordError::Rotation { .. }
+            | RecordError::KeyRetired { .. }
+            | RecordError::KeySpent(_)
             | RecordError::Moved { .. }
             | RecordError::Key { .. } => Code::RecordDamaged,
             other => return self.unread(Family::Record, other.to_string()),

@@ -59,18 +59,23 @@ impl Check<'_> {
 
     fn key(&self, audited: &mut Audited) {
         let path = self.record.dir().join("key");
+        let mut expected = "the private half of log/vkey, mode 0600";
+        let mut about = shown(self.git_dir, &path);
         let found = match self.record.check_key() {
             Ok(()) => return,
+            Err(error @ (RecordError::KeyStore { .. } | RecordError::Neither { .. })) => {
+                about = "record.key".to_owned();
+                expected = "a signature by log/vkey";
+                error.to_string()
+            }
             Err(RecordError::KeyExposed(_)) => "others than its owner can read it".to_owned(),
             Err(RecordError::KeyMismatch(_)) => "not the key of log/vkey".to_owned(),
             Err(RecordError::Damaged { why, .. }) => why,
             Err(RecordError::Key { source, .. }) => source.to_string(),
             Err(error) => return audited.unread(Family::Record, error.to_string()),
         };
-        let finding = Finding::new(Code::RecordKey, shown(self.git_dir, &path), found)
-            .expecting("the private half of log/vkey, mode 0600")
-            .of_file(&path);
-        audited.add(finding);
+        let finding = Finding::new(Code::RecordKey, about, found);
+        audited.add(finding.expecting(expected).of_file(&path));
     }
 
     fn intents(&self, audited: &mut Audited) {

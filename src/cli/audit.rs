@@ -14,6 +14,7 @@ use crate::host::server::{SYSTEM_FILE, Server, ServerError};
 use crate::host::user::{user, user_of};
 use crate::record::Record;
 use crate::record::entry::Entry;
+use crate::record::key::KeyStores;
 use crate::report;
 
 /// Hold refs, host, configuration and keys against the record; exit 1 where something is found
@@ -59,7 +60,10 @@ impl Audit {
         if self.record {
             mine(&folder, "audit --record")?;
         }
-        let record = Record::open(&folder);
+        let keys = server
+            .as_ref()
+            .map_or_else(|_| KeyStores::default(), |server| server.keys.clone());
+        let record = Record::open(&folder).map(|record| record.signed_by(keys));
         let noted = record.as_ref().ok().map(|record| Noted {
             repo: &repo,
             record,

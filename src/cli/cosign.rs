@@ -33,7 +33,7 @@ impl Cosign {
         let site = site::open(session)?;
         let witnesses = named(&site)?;
         if self.print_policy {
-            let policy = witnesses.trust(Some(site.record.key().clone()));
+            let policy = witnesses.trust(Some(site.record.key()));
             session.print(&policy.to_string())?;
             return Ok(Exit::Fine);
         }

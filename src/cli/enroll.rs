@@ -233,7 +233,9 @@ fn failed(error: EnrollError, git_dir: &Path) -> CliError {
         EnrollError::Git(_) | EnrollError::File { .. } | EnrollError::Config(_) => {
             CliError::new(Kind::Undecided, error)
         }
-        EnrollError::Record(RecordError::Busy { .. }) => CliError::new(Kind::Undecided, error),
+        EnrollError::Record(RecordError::Busy { .. } | RecordError::KeyStore { .. }) => {
+            CliError::new(Kind::Undecided, error)
+        }
         other => CliError::new(Kind::Usage, other),
     };
     error.hint(hints)

@@ -62,7 +62,7 @@ impl CliError {
 
     /// Prints it and returns the exit code.
     pub(super) fn print(&self, session: &mut Session<'_>) -> Exit {
-        session.say(&format!("countersign: {:#}", self.source));
+        session.say(&format!("countersign: {}", told(&self.source)));
         for hint in &self.hints {
             session.say(&format!("hint: {hint}"));
         }
@@ -72,6 +72,19 @@ impl CliError {
             Kind::Undecided => Exit::Undecided,
         }
     }
+}
+
+/// Returns an error and its causes, each once: many an error tells its cause itself.
+fn told(error: &anyhow::Error) -> String {
+    let mut text = String::new();
+    for cause in error.chain().map(ToString::to_string) {
+        if text.is_empty() {
+            text = cause;
+        } else if !text.contains(&cause) {
+            text += &format!(": {cause}");
+        }
+    }
+    text
 }
 
 impl From<Exit> for ExitCode {
@@ -112,4 +125,23 @@ pub(super) fn usage(error: &clap::Error, session: &mut Session<'_>) -> Exit {
 pub(super) fn panicked(session: &mut Session<'_>) -> Exit {
     session.say("countersign: internal error; nothing was decided, nothing is accepted");
     Exit::Undecided
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::record::RecordError;
+    use crate::wire::note::NoteError;
+
+    /// An error whose words have its cause in them, and one whose have not, are told once.
+    #[test]
+    fn causes_are_told_once() {
+        let error = RecordError::Key {
+            path: "log/vkey".into(),
+            source: NoteError::Key("not one line"),
+        };
+        let error = anyhow::Error::from(error).context("cannot open the record");
+        let expected = "cannot open the record: log/vkey: not a note key: not one line";
+        assert_eq!(told(&error), expected);
+    }
 }

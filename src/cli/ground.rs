@@ -172,6 +172,14 @@ impl Ground {
         matches!(self.place, Place::Server(_))
     }
 
+    /// Returns the name of the log; a clone has none, nor the log's indices.
+    pub(super) fn origin(&self) -> Option<String> {
+        match &self.place {
+            Place::Server(site) => Some(site.record.checkpoint().origin),
+            Place::Clone { .. } => None,
+        }
+    }
+
     /// Returns the policy in force.
     pub(super) fn rules(&self) -> Result<Rulebook, CliError> {
         let tip = self.view.tip(&self.policy_ref).map_err(undecided)?;

@@ -17,7 +17,7 @@ use crate::gate::received::Noted;
 use crate::host::clock;
 use crate::host::user::user;
 use crate::record::entry::Entry;
-use crate::record::{Lock, View};
+use crate::record::{Lock, RecordError, Rotating, View};
 use crate::report;
 use crate::report::log::Shown;
 use crate::wire::name::RefName;
@@ -47,6 +47,9 @@ pub(super) enum Log {
         /// Trust what this earlier checkpoint signs, and check only what came after
         #[arg(long, value_name = "checkpoint")]
         from: Option<PathBuf>,
+        /// The key that is known: the log's, or one from which rotations lead to it
+        #[arg(long, value_name = "key")]
+        key: Option<String>,
     },
     Prove(prove::Prove),
     Witness(cosign::Cosign),
@@ -67,13 +70,19 @@ pub(super) enum Log {
         #[arg(long, value_name = "text", default_value = "")]
         reason: String,
     },
+    /// Let the log go over to another key: that of `record.next` in server.toml, else a new file
+    Rotate {
+        /// Why; stands in the record
+        #[arg(long, value_name = "text", default_value = "")]
+        reason: String,
+    },
 }
 
 impl Log {
     pub(super) fn run(&self, session: &mut Session<'_>) -> Result<Exit, CliError> {
         match self {
             Self::Show { name, count, full } => show(name.as_deref(), *count, *full, session),
-            Self::Verify { from } => verify(from.as_deref(), session),
+            Self::Verify { from, key } => verify(from.as_deref(), key.as_deref(), session),
             Self::Prove(command) => command.run(session),
             Self::Witness(command) => command.run(session),
             Self::Reconcile => reconcile(session),
@@ -83,6 +92,7 @@ impl Log {
                 dry_run,
                 reason,
             } => adopt(name, *policy, *dry_run, reason, session),
+            Self::Rotate { reason } => rotate(reason, session),
         }
     }
 }
@@ -160,8 +170,13 @@ fn reviewed_by(site: &Site, view: &View, entry: &Entry) -> Option<Vec<String>> {
     Some(people.iter().map(ToString::to_string).collect())
 }
 
-fn verify(from: Option<&Path>, session: &mut Session<'_>) -> Result<Exit, CliError> {
+fn verify(
+    from: Option<&Path>,
+    key: Option<&str>,
+    session: &mut Session<'_>,
+) -> Result<Exit, CliError> {
     let site = site::open(session)?;
+    site::known_key(key, &site, session)?;
     let from = site::trusted(from, &site, session)?;
     let report = site.record.verify_from(&from).map_err(site::record)?;
     let open = site.record.open_intents().map_err(site::record)?;
@@ -271,10 +286,7 @@ fn adopt(
     reason: &str,
     session: &mut Session<'_>,
 ) -> Result<Exit, CliError> {
-    if reason.len() > REASON {
-        let message = format!("a reason has at most {REASON} bytes");
-        return Err(CliError::words(Kind::Usage, message));
-    }
+    check_reason(reason)?;
     let name = repository::full_name(name);
     if crate::wire::refname::check(&name).is_err() {
         let message = format!("{name} is no name of a ref");
@@ -340,6 +352,48 @@ fn adopt(
         session.print(&format!("{told}\n"))?;
     } else {
         session.print(&report::log::adopted(&name, &taken))?;
+    }
+    Ok(Exit::Fine)
+}
+
+fn check_reason(reason: &str) -> Result<(), CliError> {
+    match reason.len() > REASON {
+        true => {
+            let message = format!("a reason has at most {REASON} bytes");
+            Err(CliError::words(Kind::Usage, message))
+        }
+        false => Ok(()),
+    }
+}
+
+fn rotate(reason: &str, session: &mut Session<'_>) -> Result<Exit, CliError> {
+    check_reason(reason)?;
+    let site = site::open(session)?;
+    let lock = site.record.lock().map_err(site::record)?;
+    let rotating = Rotating {
+        at: clock(),
+        by: &user(),
+        reason,
+    };
+    let rotated = site.record.rotate(&lock, &rotating);
+    drop(lock);
+    let rotated = rotated.map_err(|error| {
+        let no_next = matches!(error, RecordError::NoNext);
+        let hint = "in server.toml, below [record]: next = \"file\", or another store".to_owned();
+        site::record(error).hint(no_next.then_some(hint))
+    })?;
+    let vkey = site.record.vkey();
+    if session.json() {
+        let told = json!({
+            "schema": "countersign.log-rotate/v1",
+            "size": rotated.as_ref().map(|rotation| rotation.size),
+            "old": rotated.as_ref().map(|rotation| rotation.old.to_string()),
+            "key": vkey,
+        });
+        session.print(&format!("{told}\n"))?;
+    } else {
+        let text = report::log::rotated(rotated.as_ref(), &vkey, &site.server.keys);
+        session.print(&text)?;
     }
     Ok(Exit::Fine)
 }

@@ -3,6 +3,8 @@
 //! Data goes to stdout, words to stderr. Whatever goes wrong, a panic too, ends in an exit code
 //! that accepts nothing.
 
+mod attest;
+mod attestation;
 mod audit;
 mod check;
 mod cosign;
@@ -74,6 +76,7 @@ enum Command {
     Log(log::Log),
     #[command(subcommand)]
     Verify(verify::Verify),
+    Attest(attest::Attest),
     Audit(audit::Audit),
     #[cfg(feature = "server")]
     Witness(witness::Serve),
@@ -94,6 +97,7 @@ impl Command {
             Self::People(command) => command.run(session),
             Self::Log(command) => command.run(session),
             Self::Verify(command) => command.run(session),
+            Self::Attest(command) => command.run(session),
             Self::Audit(command) => command.run(session),
             #[cfg(feature = "server")]
             Self::Witness(command) => command.run(session),

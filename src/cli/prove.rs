@@ -11,11 +11,11 @@ use super::{CliError, Exit, Kind, Session, repository, site};
 use crate::admit::standing::{State, standing};
 use crate::gate::Site;
 use crate::record::entry::MAX_ENTRY;
-use crate::record::verify_proof;
+use crate::record::{CheckpointError, ProofError, verify_proof, verify_rotation};
 use crate::report;
 use crate::wire::log_policy::{LogPolicy, MAX_POLICY};
 use crate::wire::log_proof::MAX_PROOF;
-use crate::wire::note::{MAX_NOTE, NoteKey};
+use crate::wire::note::{MAX_NOTE, NoteError, NoteKey};
 use crate::wire::oid::Oid;
 
 /// Write a proof that an entry is in the log, for those who have only its key
@@ -101,6 +101,9 @@ pub(super) struct Proof {
     /// ones that are trusted. `countersign log witness --print-policy` prints one
     #[arg(long, value_name = "file")]
     log_policy: Option<PathBuf>,
+    /// That the log went over to another key since (`log/rotations/<size>`); each in order
+    #[arg(long, value_name = "file", requires = "key")]
+    rotation: Vec<PathBuf>,
     /// The entry, where the proof does not carry it
     #[arg(long, value_name = "file")]
     entry: Option<PathBuf>,
@@ -131,7 +134,14 @@ impl Proof {
             .map(|key| verify_proof(&bytes, key, entry.as_deref()));
         let proven = match verified.reduce(Result::or) {
             Some(Ok(proven)) => proven,
-            Some(Err(error)) => return refused(session, error.to_string()),
+            Some(Err(error)) => {
+                let is_other = matches!(
+                    error,
+                    ProofError::Checkpoint(CheckpointError::Note(NoteError::OtherKey { .. }))
+                );
+                let refused = refused(session, error.to_string());
+                return refused.map_err(|error| error.hint(is_other.then(|| OTHER_KEY.to_owned())));
+            }
             None => return refused(session, "the policy trusts no log".to_owned()),
         };
         let cosigned = match policy.as_ref().map(|policy| policy.cosigned(&proven.note)) {
@@ -174,14 +184,27 @@ impl Proof {
         let Some(given) = &self.key else {
             return Ok(trusted);
         };
-        let key = key(given, session)?;
-        match trusted.is_empty() || trusted.contains(&key) {
-            true => Ok(vec![key]),
+        let known = note_key(session, given, "--key")?;
+        match trusted.is_empty() || trusted.contains(&known) {
+            true => Ok(vec![self.follow(known, session)?]),
             false => {
                 let message = "--key is none of the logs that --log-policy trusts";
                 Err(CliError::words(Kind::Usage, message))
             }
         }
+    }
+
+    /// Follows the log from the key that is known to the one it has gone over to.
+    fn follow(&self, mut known: NoteKey, session: &Session<'_>) -> Result<NoteKey, CliError> {
+        for path in &self.rotation {
+            let bytes = read(session, path, MAX_PROOF)?;
+            let rotation = verify_rotation(&bytes, &known).map_err(|error| {
+                let context = format!("{}: no rotation from {known}", path.display());
+                CliError::new(Kind::Refused, anyhow::Error::from(error).context(context))
+            })?;
+            known = rotation.new;
+        }
+        Ok(known)
     }
 
     fn policy(&self, session: &Session<'_>) -> Result<Option<LogPolicy>, CliError> {
@@ -197,8 +220,12 @@ impl Proof {
     }
 }
 
-/// A verifier line has a plus sign and names no file here.
-fn key(given: &str, session: &Session<'_>) -> Result<NoteKey, CliError> {
+/// Reads a verifier line, or the file that holds it: the line has a plus sign and names no file.
+pub(super) fn note_key(
+    session: &Session<'_>,
+    given: &str,
+    option: &'static str,
+) -> Result<NoteKey, CliError> {
     let path = session.dir().join(given);
     let line = match path.exists() {
         true => String::from_utf8(read(session, &path, MAX_NOTE)?)
@@ -206,8 +233,11 @@ fn key(given: &str, session: &Session<'_>) -> Result<NoteKey, CliError> {
         false => given.to_owned(),
     };
     NoteKey::parse(line.trim_end_matches('\n'))
-        .map_err(|error| CliError::new(Kind::Usage, anyhow::Error::from(error).context("--key")))
+        .map_err(|error| CliError::new(Kind::Usage, anyhow::Error::from(error).context(option)))
 }
+
+const OTHER_KEY: &str = "if the log went over to another key since, give each file of its \
+                         log/rotations, in order: --rotation <file>; or take the proof again";
 
 fn refused(session: &mut Session<'_>, why: String) -> Result<Exit, CliError> {
     if session.json() {

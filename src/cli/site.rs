@@ -39,13 +39,38 @@ pub(super) fn sealed(site: &Site) -> Result<Sealed, CliError> {
     sealed::sealed(&site.repo, &site.record, &site.server.policy_ref).map_err(record)
 }
 
+/// Refuses a log that does not come from the key that a verifier knows; one before a rotation will do.
+pub(super) fn known_key(
+    key: Option<&str>,
+    site: &Site,
+    session: &Session<'_>,
+) -> Result<(), CliError> {
+    let Some(key) = key else {
+        return Ok(());
+    };
+    let key = prove::note_key(session, key, "--key")?;
+    match site.record.has_key(&key).map_err(record)? {
+        true => Ok(()),
+        false => {
+            let vkey = site.record.vkey();
+            let message =
+                format!("{key} is not this log's key {vkey}, and no rotation leads from it there");
+            Err(CliError::words(Kind::Refused, message))
+        }
+    }
+}
+
 /// A damaged record is something found; one that cannot be read leaves it open.
 pub(super) fn record(error: RecordError) -> CliError {
     let kind = match &error {
-        RecordError::Missing(_) => Kind::Usage,
+        RecordError::Missing(_) | RecordError::NoNext => Kind::Usage,
         RecordError::Damaged { .. }
         | RecordError::Entry { .. }
         | RecordError::Checkpoint { .. }
+        | RecordError::Foreign(_)
+        | RecordError::Rotation { .. }
+        | RecordError::KeyRetired { .. }
+        | RecordError::KeySpent(_)
         | RecordError::Key { .. } => Kind::Refused,
         _ => Kind::Undecided,
     };

@@ -6,7 +6,7 @@ use clap::Subcommand;
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::json;
 
-use super::{CliError, Exit, Session, prove, repository, site};
+use super::{CliError, Exit, Session, attestation, prove, repository, site};
 use crate::admit::history::history;
 use crate::admit::sealed::Sealed;
 use crate::admit::shares::shares;
@@ -35,8 +35,12 @@ pub(super) enum Verify {
         /// Trust what this earlier checkpoint signs, and check only what came after
         #[arg(long, value_name = "checkpoint")]
         from: Option<PathBuf>,
+        /// The key that is known: the log's, or one from which rotations lead to it
+        #[arg(long, value_name = "key")]
+        key: Option<String>,
     },
     Proof(prove::Proof),
+    Attestation(attestation::Attestation),
 }
 
 impl Verify {
@@ -47,8 +51,9 @@ impl Verify {
                 onto,
                 sealed,
             } => one(commit, onto.as_deref(), *sealed, session),
-            Self::History { from } => all(from.as_deref(), session),
+            Self::History { from, key } => all(from.as_deref(), key.as_deref(), session),
             Self::Proof(command) => command.run(session),
+            Self::Attestation(command) => command.run(session),
         }
     }
 }
@@ -105,8 +110,13 @@ fn resolve(session: &Session<'_>, site: &Site, commit: &str) -> Result<Oid, CliE
     super::git::revision(session, &site.repo, commit)
 }
 
-fn all(from: Option<&Path>, session: &mut Session<'_>) -> Result<Exit, CliError> {
+fn all(
+    from: Option<&Path>,
+    key: Option<&str>,
+    session: &mut Session<'_>,
+) -> Result<Exit, CliError> {
     let site = site::open(session)?;
+    site::known_key(key, &site, session)?;
     let from = site::trusted(from, &site, session)?;
     let log = site.record.verify_from(&from).map_err(site::record)?;
     if !log.ok() {

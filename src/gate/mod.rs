@@ -121,7 +121,7 @@ impl Site {
         if !Record::exists(&server.record) {
             return Err(GateError::NoRecord(server.record));
         }
-        let record = Record::open(&server.record)?;
+        let record = Record::open(&server.record)?.signed_by(server.keys.clone());
         Ok(Self {
             repo,
             server,

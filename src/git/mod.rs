@@ -14,6 +14,7 @@ mod diff;
 mod fixture;
 pub mod lines;
 pub mod merge;
+mod notes;
 pub mod open;
 mod paint;
 pub mod patch;

@@ -31,6 +31,7 @@ use crate::gather::{Rulebook, RulebookError};
 use crate::git::{GitError, RefValue, Repo};
 use crate::policy::Mode;
 use crate::record::entry::{Admin, AdminAct, Entry, Genesis, HostState};
+use crate::record::key::KeyStores;
 use crate::record::{Intent, Record, RecordError};
 use crate::wire::name::RefName;
 use crate::wire::oid::Oid;
@@ -319,11 +320,12 @@ impl Enrolment<'_> {
         rulebook: &Rulebook,
         done: &mut Vec<Done>,
     ) -> Result<(), EnrollError> {
-        let (dir, mode) = match Server::load(repo.git_dir(), self.system) {
-            Ok(server) => (server.record, self.mode.unwrap_or(server.mode)),
+        let (dir, mode, keys) = match Server::load(repo.git_dir(), self.system) {
+            Ok(server) => (server.record, self.mode.unwrap_or(server.mode), server.keys),
             Err(ServerError::NotEnrolled(_)) if self.dry_run => (
                 repo.git_dir().join("countersign"),
                 self.mode.unwrap_or_default(),
+                KeyStores::default(),
             ),
             Err(error) => return Err(error.into()),
         };
@@ -338,8 +340,8 @@ impl Enrolment<'_> {
         }
         private_folder(&dir)?;
         let record = match exists {
-            true => Record::open(&dir)?,
-            false => Record::create(&dir, &rulebook.policy.repository)?,
+            true => Record::open(&dir)?.signed_by(keys),
+            false => Record::create_with(&dir, &rulebook.policy.repository, keys)?,
         };
         if !exists {
             done.push(Done::RecordMade(dir, Some(record.vkey())));

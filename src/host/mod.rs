@@ -16,6 +16,7 @@ pub mod pusher;
 pub mod server;
 mod settings;
 pub mod state;
+mod stores;
 pub mod user;
 
 pub use clock::clock;

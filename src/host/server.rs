@@ -14,6 +14,7 @@ use super::settings::Settings;
 use crate::gather::Limits;
 use crate::people::ConfigError;
 use crate::policy::Mode;
+use crate::record::key::{KeyStore, KeyStores};
 use crate::wire::name::RefName;
 
 /// Where the system-wide file stands.
@@ -33,6 +34,8 @@ pub struct Server {
     pub mode: Mode,
     /// The directory of the record.
     pub record: PathBuf,
+    /// Where the key that signs the record is kept.
+    pub keys: KeyStores,
     /// Bounds of one judgement.
     pub limits: Limits,
     /// Where a refused pusher finds help; printed in refusals.
@@ -98,6 +101,10 @@ impl Server {
             pusher: all.pusher.ok_or(ServerError::NoPusher(path))?,
             mode: all.mode.unwrap_or_default(),
             record: all.record.unwrap_or_else(|| git_dir.join("countersign")),
+            keys: KeyStores {
+                key: all.key.unwrap_or_default(),
+                next: all.next,
+            },
             limits: all.limits.over(Limits::default()),
             help: all.help,
             witnesses: all.witnesses,
@@ -114,6 +121,13 @@ impl Server {
             ("mode".to_owned(), spelled(self.mode).to_owned()),
             ("record.dir".to_owned(), record.display().to_string()),
         ]);
+        // As before there was a choice: what was on record of a host stays true.
+        if self.keys.key != KeyStore::File {
+            names.insert("record.key".to_owned(), self.keys.key.to_string());
+        }
+        if let Some(next) = &self.keys.next {
+            names.insert("record.next".to_owned(), next.to_string());
+        }
         for (name, limit) in self.limits.by_name() {
             names.insert(format!("limits.{name}"), limit.to_string());
         }
@@ -272,6 +286,7 @@ mod tests {
             pusher: PusherSource::Gitolite,
             mode: Mode::Enforce,
             record: dir.path().join("countersign"),
+            keys: KeyStores::default(),
             limits: Limits::default(),
             help: None,
             witnesses: BTreeMap::new(),
@@ -358,6 +373,55 @@ mod tests {
             ("[witnesses]\n\"w/1\" = \"ftp://a\"\n", ":2:9:", "address"),
             ("[witnesses]\n\"w+1\" = \"http://a\"\n", ":2:9:", "name"),
             ("[witnesses]\nw.example = \"http://a\"\n", ":2:", "string"),
+            ("[record]\nkey = \"disk\"\n", ":2:7:", "\"file\""),
+            ("[record]\nkey = 1\n", ":2:7:", "expected \"file\""),
+            (
+                "[record]\nkey = {}\n",
+                ":2:7:",
+                "`agent`, `pkcs11` or `command`",
+            ),
+            ("[record]\nkye = \"file\"\n", ":2:1:", "unknown key"),
+            (
+                "[record]\nkey = { agent = \"a.sock\" }\n",
+                ":2:17:",
+                "absolute",
+            ),
+            (
+                "[record]\nkey = { agent = \"/a\", pin_file = \"/b\" }\n",
+                ":2:23:",
+                "unknown key",
+            ),
+            (
+                "[record]\nkey = { agent = \"/a\", fingerprint = \"MD5:00\" }\n",
+                ":2:37:",
+                "SHA256:",
+            ),
+            (
+                "[record]\nkey = { pkcs11 = \"/a.so\", token = \"t\", label = \"l\" }\n",
+                ":2:7:",
+                "`pin_file` is missing",
+            ),
+            (
+                "[record]\nkey = { pkcs11 = \"/a.so\", token = \"\", label = \"l\", pin_file = \"/p\" }\n",
+                ":2:35:",
+                "empty",
+            ),
+            ("[record]\nkey = { command = [] }\n", ":2:19:", "empty"),
+            (
+                "[record]\nkey = { command = [\"sign\"] }\n",
+                ":2:20:",
+                "absolute",
+            ),
+            (
+                "[record]\nkey = { command = \"/sign\" }\n",
+                ":2:19:",
+                "array",
+            ),
+            (
+                "[record]\nkey = { agent = \"/a\", command = [\"/b\"] }\n",
+                ":2:23:",
+                "unknown key",
+            ),
             ("= 1\n", ":1:1:", ""),
         ] {
             let error = load(text, None).unwrap_err().to_string();
@@ -366,6 +430,37 @@ mod tests {
                 "{text:?}: {error}"
             );
         }
+    }
+
+    /// Each store is read as it is written, and stands among the settings that an audit looks at; the
+    /// usual one does not, as on hosts that were enrolled before there was a choice.
+    #[test]
+    fn key_stores() {
+        let token = "{ pkcs11 = \"/a.so\", token = \"t\", label = \"l\", pin_file = \"/p\" }";
+        for (value, shown) in [
+            ("\"file\"", None),
+            ("{ agent = \"/a b\" }", Some("{ agent = \"/a b\" }")),
+            (
+                "{ fingerprint = \"SHA256:x\", agent = \"/a\" }",
+                Some("{ agent = \"/a\", fingerprint = \"SHA256:x\" }"),
+            ),
+            (token, Some(token)),
+            (
+                "{ command = [\"/b\", \"b\", \"b\"] }",
+                Some("{ command = [\"/b\", \"b\", \"b\"] }"),
+            ),
+        ] {
+            let text = format!("pusher = \"http\"\n[record]\nkey = {value}\n");
+            let settings = load(&text, None).unwrap().by_name(Path::new("/"));
+            let found = settings.get("record.key").map(String::as_str);
+            assert_eq!(found, shown, "{value}");
+        }
+        let system = "pusher = \"http\"\n[record]\nkey = { agent = \"/a\" }\n";
+        let server = load("[record]\nnext = \"file\"\n", Some(system)).unwrap();
+        assert_eq!(server.keys.next, Some(KeyStore::File));
+        assert_eq!(server.keys.key.to_string(), "{ agent = \"/a\" }");
+        let settings = server.by_name(Path::new("/"));
+        assert_eq!(settings.get("record.next").unwrap(), "\"file\"");
     }
 
     /// No file, no pusher, a huge file, bytes that are no text: errors, never defaults.

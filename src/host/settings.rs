@@ -5,13 +5,18 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use super::pusher::PusherSource;
+use super::stores;
 use crate::gather::Limits;
 use crate::people::ConfigError;
 use crate::people::document::{Field, Source, Table};
 use crate::policy::Mode;
+use crate::record::key::KeyStore;
 use crate::wire::name::RefName;
 use crate::wire::note::is_key_name;
 use crate::wire::refname;
+
+/// The keys of `[record]`.
+const RECORD: &[&str] = &["dir", "key", "next"];
 
 /// One file, checked; what it does not say is `None`.
 #[derive(Debug, Default)]
@@ -20,6 +25,8 @@ pub(super) struct Settings {
     pub(super) pusher: Option<PusherSource>,
     pub(super) mode: Option<Mode>,
     pub(super) record: Option<PathBuf>,
+    pub(super) key: Option<KeyStore>,
+    pub(super) next: Option<KeyStore>,
     pub(super) limits: SomeLimits,
     pub(super) help: Option<String>,
     /// Where witnesses are, by the names of their keys.
@@ -86,9 +93,11 @@ impl Settings {
                 .get("mode")
                 .map(|field| field.choice(&modes))
                 .transpose()?,
-            record: inner(&root, "record", "dir", dir)?,
+            record: inner(&root, "record", RECORD, "dir", dir)?,
+            key: inner(&root, "record", RECORD, "key", stores::store)?,
+            next: inner(&root, "record", RECORD, "next", stores::store)?,
             limits: SomeLimits::read(&root)?,
-            help: inner(&root, "help", "url", url)?,
+            help: inner(&root, "help", &["url"], "url", url)?,
             witnesses: witnesses(&root)?,
             spans: root
                 .entries()
@@ -109,6 +118,8 @@ impl Settings {
             pusher: self.pusher.or(below.pusher),
             mode: self.mode.or(below.mode),
             record: self.record.or(below.record),
+            key: self.key.or(below.key),
+            next: self.next.or(below.next),
             limits: SomeLimits(limits),
             help: self.help.or(below.help),
             witnesses,
@@ -144,10 +155,11 @@ impl SomeLimits {
     }
 }
 
-/// Reads the one key of a table that has no other.
+/// Reads one key of a table that has no others than the known ones.
 fn inner<T>(
     root: &Table<'_>,
     table: &'static str,
+    known: &[&str],
     key: &'static str,
     read: impl Fn(&Field<'_>) -> Result<T, ConfigError>,
 ) -> Result<Option<T>, ConfigError> {
@@ -155,7 +167,7 @@ fn inner<T>(
         return Ok(None);
     };
     let table = field.table()?;
-    table.only(&[key], &[])?;
+    table.only(known, &[])?;
     table.get(key).map(|field| read(&field)).transpose()
 }
 

@@ -9,7 +9,7 @@
 //!    came of it; the strongest finding is the decision.
 
 pub mod facts;
-mod law;
+pub(crate) mod law;
 #[cfg(test)]
 mod laws;
 mod quorum;

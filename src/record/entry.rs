@@ -294,6 +294,22 @@ pub struct Admin {
 pub enum AdminAct {
     /// Enrolled again, which left the host otherwise than was on record.
     Enrolled(HostState),
+    /// Let the log go over to another key.
+    Rotated(Rotated),
+}
+
+/// The log goes over to another key: the last entry under the old one, signed for by both.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Rotated {
+    /// Verifier line of the key until then.
+    pub old: String,
+    /// Verifier line of the key from then on; its name is the same.
+    pub new: String,
+    /// The operating-system user who did it.
+    pub by: String,
+    /// Why, in their words.
+    pub reason: String,
 }
 
 /// What is wrong with something that should be an entry.

@@ -65,22 +65,27 @@ impl Record {
 
     /// Returns the note of the newest checkpoint that had a quorum, if there ever was one.
     ///
-    /// One that the log's key did not sign is none: the log has another key since, or somebody else
-    /// put it there. Either way nothing is final by it.
+    /// One that no key of the log signed is none: somebody else put it there, and nothing is final by it.
     pub(super) fn final_note(&self) -> Result<Option<(Note, Checkpoint)>, RecordError> {
         match self.signed(FINAL) {
-            Err(RecordError::Checkpoint {
-                source: CheckpointError::Note(NoteError::Unsigned(_)),
-                ..
-            }) => Ok(None),
+            Err(RecordError::Foreign(CheckpointError::Note(
+                NoteError::Unsigned(_) | NoteError::OtherKey { .. },
+            ))) => Ok(None),
             found => found,
         }
     }
 
     /// Returns the note of the newest checkpoint.
     pub(super) fn newest_note(&self) -> Result<(Note, Checkpoint), RecordError> {
-        let found = self.signed(NEWEST)?;
-        found.ok_or_else(|| RecordError::Missing(self.dir.clone()))
+        let path = self.dir.join(NEWEST);
+        let missing = || RecordError::Missing(self.dir.clone());
+        let bytes = disk::read(&path, MAX_CHECKPOINT)?.ok_or_else(missing)?;
+        let read = || -> Result<(Note, Checkpoint), CheckpointError> {
+            let note = Note::parse(&bytes)?;
+            let checkpoint = Checkpoint::of_note(&note, &self.key())?;
+            Ok((note, checkpoint))
+        };
+        read().map_err(|source| self.unreadable(NEWEST, source))
     }
 
     /// Puts verified cosignatures of a checkpoint where they belong, durably: under the newest one as
@@ -92,9 +97,7 @@ impl Record {
         trust: &LogPolicy,
     ) -> Result<Finality, RecordError> {
         let _lock = self.lock()?;
-        let checkpoint = self
-            .checkpoint_of(note.to_string().as_bytes())
-            .map_err(|source| self.unreadable(NEWEST, source))?;
+        let checkpoint = self.checkpoint_of(note.to_string().as_bytes())?;
         self.continues(&self.checkpoint(), &checkpoint)?;
         let (newest, _) = self.newest_note()?;
         let mut all = note.clone();
@@ -150,9 +153,7 @@ impl Record {
         let Some(bytes) = disk::read(&self.dir.join(name), MAX_CHECKPOINT)? else {
             return Ok(None);
         };
-        let checkpoint = self
-            .checkpoint_of(&bytes)
-            .map_err(|source| self.unreadable(name, source))?;
+        let checkpoint = self.checkpoint_of(&bytes)?;
         let note = Note::parse(&bytes).map_err(|error| self.bad(name, error))?;
         Ok(Some((note, checkpoint)))
     }

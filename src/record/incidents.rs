@@ -61,6 +61,7 @@ impl View {
             let (at, what) = match self.entry(index)? {
                 Entry::Admin(admin) => match admin.act {
                     AdminAct::Enrolled(host) => (admin.at, host),
+                    AdminAct::Rotated(_) => continue,
                 },
                 Entry::Genesis(genesis) => match genesis.host {
                     Some(host) => (genesis.at, host),

@@ -23,7 +23,6 @@ use super::{Checkpoint, Record, RecordError, disk, hex, log};
 use crate::judge::verdict::Decision;
 use crate::policy::Mode;
 use crate::wire::name::RefName;
-use crate::wire::note::NoteKey;
 use crate::wire::oid::Oid;
 use crate::wire::review::{ReviewMessage, ReviewVerb};
 use crate::wire::tag::Tag;
@@ -132,7 +131,6 @@ impl Record {
     pub fn door(&self) -> Door {
         Door {
             dir: self.dir.clone(),
-            key: self.key.clone(),
             checkpoint: self.checkpoint(),
             index: self.passing.get().map(|folder| folder.path().join(PASSING)),
         }
@@ -210,7 +208,6 @@ impl Record {
 #[derive(Clone, Debug)]
 pub struct Door {
     dir: PathBuf,
-    key: NoteKey,
     checkpoint: Checkpoint,
     index: Option<PathBuf>,
 }
@@ -219,9 +216,6 @@ impl Door {
     /// Opens it, at the same checkpoint.
     pub fn open(&self) -> Result<Record, RecordError> {
         let record = Record::open(&self.dir)?;
-        if record.key != self.key {
-            return Err(RecordError::KeyMismatch(self.dir.join("log/vkey")));
-        }
         if record.size() < self.checkpoint.size {
             return Err(RecordError::Moved {
                 expected: self.checkpoint.size,

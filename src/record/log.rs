@@ -5,10 +5,11 @@
 //! 1. under the lock, the checkpoint on disk is still the loaded one, and the tiles give its root;
 //! 2. entries are fitted (large decisions go to `evidence/`), encoded, and their times checked;
 //! 3. bundles of entries, then tiles of hashes, are written under new names or replaced whole;
-//! 4. the checkpoint is replaced: now, and not before, the entries are in the log;
-//! 5. outgrown partial tiles go, and the index follows; neither can fail the append.
+//! 4. the key signs the new checkpoint, wherever it is kept;
+//! 5. the checkpoint is replaced: now, and not before, the entries are in the log;
+//! 6. outgrown partial tiles go, and the index follows; neither can fail the append.
 //!
-//! A crash before 4 leaves tiles beyond the checkpoint. Nobody reads them: a tile is read up to
+//! A crash before 5 leaves tiles beyond the checkpoint. Nobody reads them: a tile is read up to
 //! the width its checkpoint gives it, and that part never changes. The next append writes over
 //! them.
 
@@ -24,10 +25,12 @@ use rustix::fs::{FlockOperation, flock};
 
 use super::disk::{self, Disk};
 use super::entry::Entry;
+use super::key::KeyStores;
 use super::proof::{self, Hash, leaf_hash};
+use super::rotation::Rotation;
 use super::tiles::{self, Grown, TILE_WIDTH, Tiles, width_at};
 use super::{Checkpoint, CheckpointError, Record, RecordError, key};
-use crate::wire::note::{NoteKey, NoteSigner};
+use crate::wire::note::{Note, NoteKey, NoteSignature};
 
 /// How long a lock is waited for: longer than any append, shorter than a client's patience.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -38,23 +41,37 @@ const MAX_CHECKPOINT: u64 = 64 * 1024;
 pub struct Lock {
     // Closing the file gives the lock back.
     _file: File,
+    /// What was cut off and has been finished now.
+    pub(super) finished: Option<Rotation>,
 }
 
 impl Record {
     /// Fails where the key could not sign the next checkpoint: what is accepted now must be
     /// recorded later.
     pub fn check_key(&self) -> Result<(), RecordError> {
-        key::private(&self.dir, &self.key).map(drop)
+        // What is signed already is signed again: nothing that anybody could use.
+        let text = self.disk_checkpoint()?.text();
+        self.keys.sign(&self.dir, &self.key(), &text).map(drop)
     }
 
-    /// Makes an empty log with a new key; `origin` names the log and its key.
+    /// Makes an empty log with a new key in its folder; `origin` names the log and its key.
     ///
     /// One that was interrupted goes on where it stopped; a finished one is an error.
     pub fn create(dir: &Path, origin: &str) -> Result<Self, RecordError> {
-        Self::create_on(Disk::default(), dir, origin)
+        Self::create_on(Disk::default(), dir, origin, KeyStores::default())
     }
 
-    pub(crate) fn create_on(disk: Disk, dir: &Path, origin: &str) -> Result<Self, RecordError> {
+    /// Makes an empty log whose key is kept in a store.
+    pub fn create_with(dir: &Path, origin: &str, keys: KeyStores) -> Result<Self, RecordError> {
+        Self::create_on(Disk::default(), dir, origin, keys)
+    }
+
+    pub(crate) fn create_on(
+        disk: Disk,
+        dir: &Path,
+        origin: &str,
+        keys: KeyStores,
+    ) -> Result<Self, RecordError> {
         for folder in ["log/tile", "evidence", "intents"] {
             disk.create_dir(&dir.join(folder))?;
         }
@@ -62,14 +79,12 @@ impl Record {
         if Self::exists(dir) {
             return Err(RecordError::Exists(dir.to_owned()));
         }
-        let signer = key::load_or_create(&disk, dir, origin)?;
-        if signer.public().name() != origin {
-            return Err(RecordError::KeyMismatch(dir.join("key")));
-        }
-        let vkey = format!("{}\n", signer.public());
-        disk.replace(&dir.join("log/vkey"), vkey.as_bytes())?;
-        write_checkpoint(&disk, dir, &Checkpoint::empty(origin), &signer)?;
-        Self::open_on(disk, dir)
+        let public = keys.key.enrol(&disk, dir, origin)?;
+        let text = Checkpoint::empty(origin).text();
+        let signatures = vec![keys.key.sign(dir, &public, &text)?];
+        key::publish(&disk, dir, &public)?;
+        write_checkpoint(&disk, dir, &Note { text, signatures })?;
+        Ok(Self::open_on(disk, dir)?.signed_by(keys))
     }
 
     /// Opens the record of a folder; the checkpoint's signature is verified, not the whole log.
@@ -81,12 +96,12 @@ impl Record {
         if !Self::exists(dir) {
             return Err(RecordError::Missing(dir.to_owned()));
         }
-        let key = key::public(dir)?;
-        let checkpoint = read_checkpoint(dir, &key)?;
+        let (key, checkpoint, _) = current(dir, key::public(dir)?)?;
         Ok(Self {
             dir: dir.to_owned(),
             disk,
-            key,
+            key: key.into(),
+            keys: KeyStores::default(),
             checkpoint: checkpoint.into(),
             index: Default::default(),
             passing: OnceCell::new(),
@@ -96,8 +111,8 @@ impl Record {
 
     /// Takes the lock and loads what others appended meanwhile.
     pub fn lock(&self) -> Result<Lock, RecordError> {
-        let lock = take_lock(&self.dir, PATIENCE)?;
-        let found = self.disk_checkpoint()?;
+        let mut lock = take_lock(&self.dir, PATIENCE)?;
+        let (found, note) = self.disk_note()?;
         let loaded = self.size();
         if found.size < loaded {
             return Err(RecordError::Moved {
@@ -106,6 +121,8 @@ impl Record {
             });
         }
         self.checkpoint.replace(found);
+        lock.finished = self.finish_rotation(&note)?;
+        self.check_rotations()?;
         Ok(lock)
     }
 
@@ -115,16 +132,30 @@ impl Record {
     /// several entries, so there may be more indices than entries were given. Where an error is
     /// returned, either nothing was appended or, if only the last fsync failed, everything was:
     /// reading again tells.
-    pub fn append(&self, _lock: &Lock, entries: &[Entry]) -> Result<Range<u64>, RecordError> {
+    pub fn append(&self, lock: &Lock, entries: &[Entry]) -> Result<Range<u64>, RecordError> {
+        let (found, note) = self.disk_note()?;
+        // A rotation whose last steps failed in this very process.
+        self.finish_rotation(&note)?;
+        self.append_signed(lock, &found, entries, &|text| {
+            Ok(vec![self.keys.sign(&self.dir, &self.key(), text)?])
+        })
+    }
+
+    /// Appends entries to the log `found` on disk, under a checkpoint with these signature lines.
+    pub(super) fn append_signed(
+        &self,
+        _lock: &Lock,
+        found: &Checkpoint,
+        entries: &[Entry],
+        sign: &dyn Fn(&str) -> Result<Vec<NoteSignature>, RecordError>,
+    ) -> Result<Range<u64>, RecordError> {
         let old = self.checkpoint();
-        let found = self.disk_checkpoint()?;
-        if found != old {
+        if *found != old {
             return Err(RecordError::Moved {
                 expected: old.size,
                 found: found.size,
             });
         }
-        let signer = key::private(&self.dir, &self.key)?;
         let log = self.log_dir();
         let tiles = Tiles {
             dir: &log,
@@ -147,7 +178,10 @@ impl Record {
             size: old.size.saturating_add(added),
             root: grown_root(&tiles, &leaves)?,
         };
-        write_checkpoint(&self.disk, &self.dir, &new, &signer)?;
+        // As late as can be: what is signed and never published is a tree the log may contradict.
+        let text = new.text();
+        let signatures = sign(&text)?;
+        write_checkpoint(&self.disk, &self.dir, &Note { text, signatures })?;
         let indices = old.size..new.size;
         self.checkpoint.replace(new);
         for tile in &grown {
@@ -206,7 +240,13 @@ impl Record {
 
     /// Reads the checkpoint on disk, whatever was loaded.
     pub(crate) fn disk_checkpoint(&self) -> Result<Checkpoint, RecordError> {
-        read_checkpoint(&self.dir, &self.key)
+        self.disk_note().map(|(checkpoint, _)| checkpoint)
+    }
+
+    fn disk_note(&self) -> Result<(Checkpoint, Note), RecordError> {
+        let (key, checkpoint, note) = current(&self.dir, self.key())?;
+        self.key.replace(key);
+        Ok((checkpoint, note))
     }
 
     /// Returns the checkpoint as signed.
@@ -215,11 +255,6 @@ impl Record {
         let bytes = disk::read(&path, MAX_CHECKPOINT)?
             .ok_or_else(|| RecordError::Missing(self.dir.clone()))?;
         String::from_utf8(bytes).map_err(|_| RecordError::damaged("log/checkpoint", "not UTF-8"))
-    }
-
-    /// Reads a checkpoint from elsewhere, which the key of this log must have signed.
-    pub fn checkpoint_of(&self, bytes: &[u8]) -> Result<Checkpoint, CheckpointError> {
-        Checkpoint::open(bytes, &self.key)
     }
 
     /// Returns the proof that entry `index` is in the log of `size` entries (RFC 6962 2.1.1).
@@ -321,22 +356,37 @@ fn grown_root(tiles: &Tiles<'_>, leaves: &[Hash]) -> Result<Hash, RecordError> {
     Ok(frontier.root())
 }
 
-fn read_checkpoint(dir: &Path, key: &NoteKey) -> Result<Checkpoint, RecordError> {
+/// Reads the checkpoint with the key that signs it: the known one, or the one the log has gone over
+/// to since that was read.
+fn current(dir: &Path, known: NoteKey) -> Result<(NoteKey, Checkpoint, Note), RecordError> {
     let path = dir.join("log/checkpoint");
-    let bytes =
-        disk::read(&path, MAX_CHECKPOINT)?.ok_or_else(|| RecordError::Missing(dir.to_owned()))?;
-    Checkpoint::open(&bytes, key)
-        .map_err(|source: CheckpointError| RecordError::Checkpoint { path, source })
+    let open = |key: &NoteKey| {
+        let bytes = disk::read(&path, MAX_CHECKPOINT)?
+            .ok_or_else(|| RecordError::Missing(dir.to_owned()))?;
+        let open = |bytes: &[u8]| {
+            let note = Note::parse(bytes)?;
+            Ok((Checkpoint::of_note(&note, key)?, note))
+        };
+        open(&bytes).map_err(|source: CheckpointError| RecordError::Checkpoint {
+            path: path.clone(),
+            source,
+        })
+    };
+    match open(&known) {
+        Ok((checkpoint, note)) => Ok((known, checkpoint, note)),
+        Err(error) => {
+            let key = key::public(dir)?;
+            if key == known {
+                return Err(error);
+            }
+            let (checkpoint, note) = open(&key)?;
+            Ok((key, checkpoint, note))
+        }
+    }
 }
 
-fn write_checkpoint(
-    disk: &Disk,
-    dir: &Path,
-    checkpoint: &Checkpoint,
-    signer: &NoteSigner,
-) -> Result<(), RecordError> {
-    let note = checkpoint.sign(signer).to_string();
-    disk.replace(&dir.join("log/checkpoint"), note.as_bytes())
+fn write_checkpoint(disk: &Disk, dir: &Path, note: &Note) -> Result<(), RecordError> {
+    disk.replace(&dir.join("log/checkpoint"), note.to_string().as_bytes())
 }
 
 fn take_lock(dir: &Path, patience: Duration) -> Result<Lock, RecordError> {
@@ -346,7 +396,12 @@ fn take_lock(dir: &Path, patience: Duration) -> Result<Lock, RecordError> {
     let mut pause = Duration::from_micros(200);
     loop {
         match flock(&file, FlockOperation::NonBlockingLockExclusive) {
-            Ok(()) => return Ok(Lock { _file: file }),
+            Ok(()) => {
+                return Ok(Lock {
+                    _file: file,
+                    finished: None,
+                });
+            }
             Err(rustix::io::Errno::WOULDBLOCK | rustix::io::Errno::INTR) => {}
             Err(error) => return Err(disk::at(&path, error.into())),
         }

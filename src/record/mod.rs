@@ -6,7 +6,10 @@
 //!   log/checkpoint.final       the newest one that enough witnesses cosigned
 //!   log/tile/…                 C2SP tlog-tiles
 //!   log/vkey                   the key that signs checkpoints, its public half
-//!   key                        its private half
+//!   log/rotations/<size>       that the log went over to another key, signed by both
+//!   key                        its private half, unless it is kept elsewhere
+//!   key.next                   that of the key the log is going over to
+//!   attest.key, attest.pem     the key that signs attestations, and its public half
 //!   evidence/<sha256>          what is too large for an entry
 //!   intents/<id>.json          accepted, not landed yet
 //!   received                   who first brought which commits, JSON lines
@@ -15,6 +18,7 @@
 //!   lock                       held while anything above is written
 //! ```
 
+mod attestation;
 mod audit;
 mod checkpoint;
 mod cosign;
@@ -26,12 +30,13 @@ pub mod http;
 mod incidents;
 mod index;
 mod intents;
-mod key;
+pub mod key;
 mod log;
 mod process;
 pub mod proof;
 mod prove;
 mod received;
+mod rotation;
 pub mod tiles;
 mod verify;
 mod view;
@@ -49,6 +54,7 @@ pub use intents::Intent;
 pub use log::Lock;
 pub use process::Process;
 pub use prove::{ProofError, Proven, verify_proof};
+pub use rotation::{Rotating, Rotation, RotationError, verify_rotation};
 pub use verify::{Problem, Report};
 pub use view::{Tip, TipKind, View};
 pub use witness::{Answer, Refusal, Witness};
@@ -64,6 +70,7 @@ use rusqlite::Connection;
 
 use crate::wire::note::{NoteError, NoteKey};
 use disk::Disk;
+use key::{KeyStores, StoreError};
 
 /// The record of one repository, opened.
 ///
@@ -73,7 +80,8 @@ use disk::Disk;
 pub struct Record {
     dir: PathBuf,
     disk: Disk,
-    key: NoteKey,
+    key: RefCell<NoteKey>,
+    keys: KeyStores,
     checkpoint: RefCell<Checkpoint>,
     index: OnceCell<Rc<Connection>>,
     /// Where an index of one's own stands.
@@ -160,6 +168,47 @@ pub enum RecordError {
     /// The private key is not the one of `log/vkey`.
     #[error("{0}: not the key whose public half is log/vkey")]
     KeyMismatch(PathBuf),
+    /// A store of the private key outside the record.
+    #[error("the log's key, kept in {store}: {source}")]
+    KeyStore {
+        /// As in `server.toml`.
+        store: String,
+        /// Why it did not sign.
+        source: StoreError,
+    },
+    /// Neither of the two stores.
+    #[error("{key}; and where the log goes over to: {next}")]
+    Neither {
+        /// What is wrong with `record.key`.
+        key: Box<RecordError>,
+        /// What is wrong with `record.next`.
+        next: Box<RecordError>,
+    },
+    /// A log whose key is kept elsewhere, and no word of where the other one is.
+    #[error("the log's key is kept outside the record, and nothing says where the next one is")]
+    NoNext,
+    /// A key that was the log's before.
+    #[error("{0} was this log's key before, and does not become it again")]
+    KeySpent(String),
+    /// A checkpoint by a key that was not the log's at that size.
+    #[error("a checkpoint of size {size} by {key}, which was not this log's key then")]
+    KeyRetired {
+        /// The verifier line.
+        key: String,
+        /// What it signed.
+        size: u64,
+    },
+    /// A checkpoint that nobody of this log signed.
+    #[error(transparent)]
+    Foreign(#[from] CheckpointError),
+    /// What says that the log went over to another key.
+    #[error("{path}: {source}")]
+    Rotation {
+        /// Where it stands.
+        path: PathBuf,
+        /// What is wrong with it.
+        source: Box<RotationError>,
+    },
     /// The lock stayed taken.
     #[error("{path}: held by another process for more than {seconds} s")]
     Busy {
@@ -223,14 +272,20 @@ impl Record {
         self.checkpoint.borrow().clone()
     }
 
-    /// Returns the log's key.
-    pub fn key(&self) -> &NoteKey {
-        &self.key
-    }
-
     /// Returns the verifier line of the log's key.
     pub fn vkey(&self) -> String {
-        self.key.to_string()
+        self.key.borrow().to_string()
+    }
+
+    /// Signs with the key of these stores from now on; without this, with the file `key`.
+    #[must_use]
+    pub fn signed_by(self, keys: KeyStores) -> Self {
+        Self { keys, ..self }
+    }
+
+    /// Returns the log's key.
+    pub fn key(&self) -> NoteKey {
+        self.key.borrow().clone()
     }
 
     fn log_dir(&self) -> PathBuf {

@@ -54,11 +54,24 @@ impl Record {
     /// Returns the proof of entry `index`, with the entry in it, under the final checkpoint if that
     /// covers it, else under the newest.
     pub fn prove(&self, index: u64) -> Result<LogProof, RecordError> {
-        let (note, checkpoint) = match self.final_note()? {
-            Some((note, last)) if index < last.size => (note, last),
-            _ => self.newest_note()?,
-        };
-        let Checkpoint { size, root, .. } = checkpoint;
+        match self.final_note()? {
+            Some((note, last)) if index < last.size => self.prove_under(note, &last, index),
+            _ => self.prove_newest(index),
+        }
+    }
+
+    /// The same under the newest checkpoint alone, which is what a rotation is proven by.
+    pub(super) fn prove_newest(&self, index: u64) -> Result<LogProof, RecordError> {
+        let (note, newest) = self.newest_note()?;
+        self.prove_under(note, &newest, index)
+    }
+
+    fn prove_under(
+        &self,
+        note: Note,
+        &Checkpoint { size, root, .. }: &Checkpoint,
+        index: u64,
+    ) -> Result<LogProof, RecordError> {
         if index >= size {
             return Err(RecordError::Beyond { size, index });
         }

@@ -6,6 +6,7 @@ use jiff::Timestamp;
 
 use super::entry::{DecisionId, Entry};
 use super::proof::{self, Frontier, Hash, leaf_hash};
+use super::rotation::{Rotation, rotated};
 use super::tiles::{Stored, TILE_WIDTH, Tiles, complete, row_len};
 use super::{Checkpoint, Record, RecordError, index, log};
 
@@ -46,7 +47,7 @@ impl Report {
 }
 
 impl Record {
-    /// Checks everything: the checkpoint's signature, every tile, the root, every entry's
+    /// Checks everything: the checkpoint's signature, how the log came to its key, every tile, the root, every entry's
     /// encoding and time, and the evidence beside them.
     ///
     /// Takes the checkpoint on disk. Memory does not grow with the size of entries: one bundle
@@ -65,8 +66,10 @@ impl Record {
         let checkpoint = self.disk_checkpoint()?;
         let log = self.log_dir();
         let size = checkpoint.size;
+        let rotations = self.rotations(size);
         let mut check = Check {
             record: self,
+            rotations: Vec::new(),
             tiles: Tiles { dir: &log, size },
             frontier: Frontier::default(),
             rows: Vec::new(),
@@ -81,6 +84,10 @@ impl Record {
                 omitted: 0,
             },
         };
+        match rotations {
+            Ok(rotations) => check.rotations = rotations,
+            Err(error) => check.problem(None, &error),
+        }
         if let Err(error) = check.resume(trusted) {
             check.problem(None, &error);
             return Ok(check.report);
@@ -122,6 +129,8 @@ impl Record {
 /// A check under way.
 struct Check<'a> {
     record: &'a Record,
+    /// How the log came to its key.
+    rotations: Vec<Rotation>,
     tiles: Tiles<'a>,
     frontier: Frontier,
     /// For each level its next tile's number, and that tile's hashes so far.
@@ -217,6 +226,14 @@ impl Check<'_> {
         *count = count.saturating_add(1);
         if let Err(error) = index::check(index, entry) {
             self.problem(Some(index), &error);
+        }
+        if let Some(rotated) = rotated(entry)
+            && !self.rotations.iter().any(|one| {
+                one.size.checked_sub(1) == Some(index) && one.new.to_string() == rotated.new
+            })
+        {
+            let what = "goes over to another key, and nothing shows that both keys signed that";
+            self.problem(Some(index), &what);
         }
         if let Entry::Landed(landed) = entry {
             if landed.size > index {

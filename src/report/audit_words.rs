@@ -89,6 +89,10 @@ pub(super) fn remedy(finding: &Finding, git_dir: &Path) -> Remedy {
             say("close it; whoever read it can sign another log:");
             vec![format!("chmod 0600 {file}")]
         }
+        Code::RecordKey if finding.about == "record.key" => {
+            say("bring back what keeps the key, or set record.key right; until then no push lands");
+            Vec::new()
+        }
         Code::RecordKey => {
             say("put the key back from a backup");
             Vec::new()

@@ -13,7 +13,8 @@ use crate::admit::settle::{Outcome, Settled};
 use crate::admit::standing::{Standing, State};
 use crate::policy::Mode;
 use crate::record::entry::{AdminAct, Entry, IncidentState, Landed, PusherId, Review};
-use crate::record::{Intent, Report};
+use crate::record::key::KeyStores;
+use crate::record::{Intent, Report, Rotation};
 use crate::wire::name::RefName;
 use crate::wire::oid::Oid;
 use crate::wire::review::ReviewMessage;
@@ -146,6 +147,12 @@ fn rows_of(one: &Shown, full: bool) -> Vec<Row> {
                 commit: "-".to_owned(),
                 ..row(&RefName::from(""), None, host.by.clone())
             }],
+            // The id of the new key.
+            AdminAct::Rotated(rotated) => vec![Row {
+                name: "-".to_owned(),
+                commit: key_id(&rotated.new).to_owned(),
+                ..row(&RefName::from(""), None, rotated.by.clone())
+            }],
         },
     }
 }
@@ -163,8 +170,14 @@ pub fn state(entry: &Entry) -> &'static str {
         },
         Entry::Admin(admin) => match admin.act {
             AdminAct::Enrolled(_) => "enrolled",
+            AdminAct::Rotated(_) => "rotated",
         },
     }
+}
+
+/// Returns the id of a verifier line `<name>+<id>+<key>`.
+fn key_id(line: &str) -> &str {
+    line.split('+').nth(1).unwrap_or(line)
 }
 
 fn landing(landed: &Landed) -> &'static str {
@@ -303,6 +316,29 @@ pub fn adopted(name: &RefName, taken: &Taken) -> String {
     text += "\nit is never reviewed, and stays visible as adopted\n";
     for (name, oid) in &taken.begun {
         text += &format!("{}\n", plain(&format!("baseline: {name} {oid}")));
+    }
+    text
+}
+
+/// Says that the log went over to another key, and what is to be done now.
+pub fn rotated(rotation: Option<&Rotation>, vkey: &str, stores: &KeyStores) -> String {
+    let mut text = match rotation {
+        Some(rotation) => format!(
+            "the log goes over to another key with entry {}\n  from {}\n  to   {}\nboth have signed \
+             that: log/rotations/{} is for those who know the old one\ntell whoever verifies: log/vkey \
+             is another now\n",
+            rotation.size.saturating_sub(1),
+            rotation.old,
+            rotation.new,
+            rotation.size
+        ),
+        None => format!("the key that record.next names is the log's already: {vkey}\n"),
+    };
+    if let Some(next) = &stores.next {
+        text += &plain(&format!(
+            "in server.toml: let `key` be {next}, and take `next` out"
+        ));
+        text.push('\n');
     }
     text
 }

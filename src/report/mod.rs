@@ -4,6 +4,7 @@
 //! somebody whose push was refused, [`json`] for a program. Everything a pusher can choose (names,
 //! paths, refs, e-mails) goes through [`plain`] before a terminal sees it.
 
+pub mod attestation;
 pub mod audit;
 mod audit_words;
 pub mod command;

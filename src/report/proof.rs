@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use crate::admit::replay::is_reviewed;
 use crate::record::Proven;
-use crate::record::entry::{DecisionId, Entry, Landed, PusherId};
+use crate::record::entry::{AdminAct, DecisionId, Entry, Landed, PusherId};
 use crate::wire::log_policy::Cosigned;
 use crate::wire::oid::Oid;
 
@@ -98,8 +98,16 @@ fn facts(entry: &Entry) -> Vec<(&'static str, String)> {
             ("about", incident.about.clone()),
             ("found", incident.found.clone()),
         ],
-        // How the host was left: the entry itself has it, for programs.
-        Entry::Admin(_) => Vec::new(),
+        Entry::Admin(admin) => match &admin.act {
+            // How the host was left: the entry itself has it, for programs.
+            AdminAct::Enrolled(_) => Vec::new(),
+            AdminAct::Rotated(rotated) => vec![
+                ("old key", rotated.old.clone()),
+                ("new key", rotated.new.clone()),
+                ("by", rotated.by.clone()),
+                ("reason", rotated.reason.clone()),
+            ],
+        },
     }
 }
 

@@ -227,10 +227,8 @@ impl Refusal {
         let mend_first = mend_first(focus);
         let missing = focus.findings.iter().find(missing);
         let missing = missing.filter(|_| !passes && !mend_first);
-        let help = context
-            .help_url
-            .as_deref()
-            .map_or_else(Vec::new, |url| wrap(&format!("help: {}", plain(url)), ""));
+        let entries = entries(verdict, focus, context, LINES, mend_first);
+        let help = entries.first().and_then(|first| help(context, first.code));
         let findings = verdict.updates.iter().flat_map(|update| &update.findings);
         let refusing = findings.filter(|finding| finding.severity >= Severity::Undecided);
         Self {
@@ -240,9 +238,9 @@ impl Refusal {
             review: missing.map_or_else(Vec::new, |finding| {
                 review(&verdict.repository, focus, finding, context)
             }),
-            help,
+            help: help.unwrap_or_default(),
             mend_first,
-            entries: entries(verdict, focus, context, LINES, mend_first),
+            entries,
         }
     }
 
@@ -303,6 +301,13 @@ impl Refusal {
         }
         lines
     }
+}
+
+/// Tells where a code is explained; a `{code}` in the address stands for it.
+fn help(context: &Context, code: Code) -> Option<Vec<String>> {
+    let url = context.help_url.as_deref()?;
+    let url = url.replace("{code}", code.as_str());
+    Some(wrap(&format!("help: {}", plain(&url)), ""))
 }
 
 fn share(update: &UpdateVerdict, context: &Context) -> Vec<String> {
@@ -396,6 +401,23 @@ mod tests {
           work
         help: https://git.example.com/help/review
         "#);
+    }
+
+    /// An address with a place for the code leads to the page of what matters most.
+    #[test]
+    fn help_by_code() {
+        let url = "https://git.example.com/findings/{code}.html";
+        let context = Context {
+            help_url: Some(url.to_owned()),
+            ..context()
+        };
+        let missing = pipelines().approved(&["bob", "alice"]);
+        let unsafe_path = missing.clone().noticed(Code::UnsafePath, &["a/.git"]);
+        for (push, page) in [(missing, "missing-approvals"), (unsafe_path, "unsafe-path")] {
+            let text = verdict(&push.judge().verdict, &context);
+            let last = format!("help: https://git.example.com/findings/{page}.html\n");
+            assert!(text.ends_with(&last), "{text}");
+        }
     }
 
     /// Faults of the push itself come with what to do, and nothing to share.

@@ -90,6 +90,16 @@ pub enum NoteError {
     /// No signature by the key.
     #[error("not signed by {0}")]
     Unsigned(String),
+    /// No signature by the key, but one by another key of its name.
+    #[error("signed by the key {found} of {name}, not by its key {expected}")]
+    OtherKey {
+        /// The name.
+        name: String,
+        /// The id of the key.
+        expected: String,
+        /// The id on the signature line.
+        found: String,
+    },
 }
 
 impl Note {
@@ -124,22 +134,28 @@ impl Note {
     pub fn verify(&self, key: &NoteKey) -> Result<(), NoteError> {
         let mut found = false;
         for line in &self.signatures {
-            if line.name != key.name || line.id != key.id {
-                continue;
+            if line.name == key.name && line.id == key.id {
+                key.signature(&self.text, &line.signature)?;
+                found = true;
             }
-            let bad = || NoteError::BadSignature(key.name.clone());
-            let signature =
-                ed25519_dalek::Signature::from_slice(&line.signature).map_err(|_| bad())?;
-            key.key
-                .verify_strict(self.text.as_bytes(), &signature)
-                .map_err(|_| bad())?;
-            found = true;
         }
         if found {
-            Ok(())
-        } else {
-            Err(NoteError::Unsigned(key.name.clone()))
+            return Ok(());
         }
+        Err(match self.other_keys(key).next() {
+            Some(line) => NoteError::OtherKey {
+                name: key.name.clone(),
+                expected: hex_id(key.id),
+                found: hex_id(line.id),
+            },
+            None => NoteError::Unsigned(key.name.clone()),
+        })
+    }
+
+    /// Returns the lines by other keys of the key's name; nothing of them is verified.
+    pub fn other_keys(&self, key: &NoteKey) -> impl Iterator<Item = &NoteSignature> {
+        let lines = self.signatures.iter();
+        lines.filter(|line| line.name == key.name && line.id != key.id)
     }
 }
 
@@ -201,13 +217,35 @@ impl NoteKey {
     /// Parses a verifier line, without a line feed.
     pub fn parse(line: &str) -> Result<Self, NoteError> {
         let (name, id, raw) = key_fields(line, ED25519)?;
-        let key = VerifyingKey::from_bytes(&raw)
-            .map_err(|_| NoteError::Key("not a point on the curve"))?;
-        let key = Self::new(name, key)?;
+        let key = Self::from_bytes(name, &raw)?;
         if hex_id(key.id) != id {
             return Err(NoteError::Key("its id is not that of its name and key"));
         }
         Ok(key)
+    }
+
+    /// Makes a key from a name and the 32 bytes of an Ed25519 public key.
+    pub fn from_bytes(name: &str, key: &[u8; 32]) -> Result<Self, NoteError> {
+        let key = VerifyingKey::from_bytes(key)
+            .map_err(|_| NoteError::Key("not a point on the curve"))?;
+        Self::new(name, key)
+    }
+
+    /// Returns the 32 bytes of the Ed25519 public key.
+    pub fn as_bytes(&self) -> &[u8; 32] {
+        self.key.as_bytes()
+    }
+
+    /// Returns the signature line for a signature, which must be this key's over the text.
+    pub fn signature(&self, text: &str, signature: &[u8]) -> Result<NoteSignature, NoteError> {
+        ed25519_dalek::Signature::from_slice(signature)
+            .and_then(|signature| self.key.verify_strict(text.as_bytes(), &signature))
+            .map_err(|_| NoteError::BadSignature(self.name.clone()))?;
+        Ok(NoteSignature {
+            name: self.name.clone(),
+            id: self.id,
+            signature: signature.to_vec(),
+        })
     }
 
     /// Returns the name.

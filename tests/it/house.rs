@@ -4,6 +4,8 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use countersign::judge::verdict::Code;
+
 /// One line of code that breaks the house, with where it stands.
 type Breach = String;
 
@@ -171,6 +173,29 @@ fn pictures_are_drawn_and_shown() {
         .collect();
     let shown = page.matches("(images/landings/").count();
     assert!(missing.is_empty() && shown > 18, "{missing:?}, {shown}");
+}
+
+/// Each finding code has a page and a line in the index, or is said there to be reserved.
+#[test]
+fn codes_have_pages() {
+    let folder = root().join("docs/findings");
+    let index = fs::read_to_string(folder.join("README.md")).unwrap();
+    let (found, reserved) = index.split_once("## Reserved").unwrap();
+    let mut pages = 1;
+    for code in Code::ALL.iter().map(|code| code.as_str()) {
+        if reserved.contains(&format!("`{code}`")) {
+            continue;
+        }
+        let page = fs::read_to_string(folder.join(format!("{code}.md"))).unwrap();
+        assert!(page.starts_with(&format!("# {code}\n\nWeight: ")), "{code}");
+        assert!(page.contains("\n## Why\n\n") && page.contains("\n## What to do\n\n"));
+        assert!(
+            found.contains(&format!("| [{code}]({code}.md) | ")),
+            "{code}"
+        );
+        pages += 1;
+    }
+    assert_eq!(fs::read_dir(folder).unwrap().count(), pages);
 }
 
 fn assert_words_stay_out(words: &[&str], where_not: &dyn Fn(&str) -> bool) {

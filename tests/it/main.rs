@@ -13,6 +13,7 @@
 )]
 
 mod attacks;
+mod attest;
 mod audit;
 mod audited;
 mod bad_input;
@@ -23,6 +24,7 @@ mod diff;
 mod evasions;
 mod every_commit;
 mod house;
+mod key_stores;
 mod landings;
 mod never_covered;
 mod operator;
@@ -35,6 +37,7 @@ mod record;
 mod ref_gate;
 mod reviewer;
 mod reviews;
+mod rotation;
 mod second_verifier;
 mod signatures;
 mod signers;

@@ -122,7 +122,7 @@ fn becomes_final() {
         let proof = log.prove(index).unwrap();
         assert_eq!(proof.checkpoint.signatures.len(), lines);
         let bytes = proof.to_string();
-        let proven = crate::record::verify_proof(bytes.as_bytes(), log.key(), None).unwrap();
+        let proven = crate::record::verify_proof(bytes.as_bytes(), &log.key(), None).unwrap();
         assert_eq!(proven.checkpoint.size, size);
         assert_eq!(trust.cosigned(&proven.note).unwrap().enough, lines == 3);
     }

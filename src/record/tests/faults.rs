@@ -142,7 +142,8 @@ fn a_full_disk_accepts_nothing() {
 #[test]
 fn create_can_be_repeated() {
     let nowhere = scratch().path().join("countersign");
-    let act = |disk: Disk, dir: &Path| Record::create_on(disk, dir, ORIGIN).is_err();
+    let act =
+        |disk: Disk, dir: &Path| Record::create_on(disk, dir, ORIGIN, Default::default()).is_err();
     let check = |dir: &Path, failed: bool| {
         if !Record::exists(dir) {
             assert!(failed);

@@ -343,7 +343,7 @@ fn forge(record: &Record, entries: &[Entry]) {
         size: tiles.size,
         root: proof::root(&tiles, tiles.size).unwrap(),
     };
-    let key = crate::record::key::private(record.dir(), &record.key).unwrap();
+    let key = crate::record::key::file::private(record.dir(), &record.key()).unwrap();
     fs::write(log.join("checkpoint"), checkpoint.sign(&key).to_string()).unwrap();
 }
 

@@ -8,6 +8,7 @@ mod index;
 mod log;
 mod notes;
 mod oracles;
+mod rotations;
 mod views;
 mod witness;
 

@@ -382,6 +382,23 @@ repository = "x"
 }
 
 # A repository that is enrolled and pushed to: what its record holds.
+# attestations <commit>: what the record made of it, as if it were of the commit that is expected.
+attestations() {
+    "$countersign" -C "$work/payments.git" attest "$1" --svr -o "$work/attested"
+    "$countersign" -C "$work/payments.git" attest --public-key | put envelope key
+    sed -n 1p "$work/attested" | put envelope review
+    sed -n 2p "$work/attested" | sed 's/}]}$/},{"sig":"AA=="}],"more":[]}/' | put envelope two
+    sed -n 3p "$work/attested" | sed 's/^{/{"payload":"",/' | put envelope twice
+    number=0
+    for kind in review vsa svr; do
+        number=$((number + 1))
+        sed -n ${number}p "$work/attested" | sed 's/.*"payload":"\([^"]*\)".*/\1/' | base64 -d |
+            sed "s/$1/$a/g" | put statement $kind
+    done
+    sed 's/"predicate":{/"predicate":{"target":1,/' "$here/statement/review" | put statement twice
+    sed 's/PASSED/FAILED/' "$here/statement/vsa" | put statement failed
+}
+
 record() {
     git init -q --bare -b main "$work/payments.git"
     git init -q -b main "$work/alice"
@@ -410,10 +427,13 @@ record() {
     git -C "$work/payments.git" config gc.auto 1000
     "$countersign" -C "$work/payments.git" audit --record >/dev/null || true
     "$countersign" enroll "$work/payments.git" >/dev/null
+    "$countersign" -C "$work/payments.git" log rotate --reason old >/dev/null
     "$countersign" -C "$work/payments.git" log show >/dev/null || true
     for index in 0 1 2; do
         "$countersign" -C "$work/payments.git" log prove $index | put log_proof entry-$index
     done
+    cp "$work"/payments.git/countersign/log/rotations/* "$here/log_proof/rotation"
+    attestations "$head"
     sed '/^extra /d' "$here/log_proof/entry-2" | put log_proof bare
     sed 's/^index 1$/index 01/' "$here/log_proof/entry-1" | put log_proof index
     sed 's/@v1/@v2/' "$here/log_proof/entry-1" | put log_proof version
@@ -484,11 +504,41 @@ EOF
     printf 'version = 1\nrepository = "r"\n[witnesses]\nkeys = ["%s", "%s"]\nquorum = 2\n' "$one" "$two" | put policy witnesses
 }
 
+# What a real ssh-agent answers, without the length before it.
+agent_answers() {
+    eval "$(ssh-agent -a "$work/agent")" >/dev/null
+    ssh-add -q "$work/rsa" "$work/ed25519"
+    mkdir -p "$here/ssh_agent"
+    python3 - "$work/agent" "$work/ed25519.pub" "$here/ssh_agent" <<'PY'
+import base64, pathlib, socket, struct, sys
+agent, public, out = sys.argv[1], sys.argv[2], pathlib.Path(sys.argv[3])
+string = lambda data: struct.pack(">I", len(data)) + data
+key = base64.b64decode(pathlib.Path(public).read_text().split()[1])
+other = key[:-32] + b"\7" * 32
+for name, question in {
+    "keys": b"\x0b",
+    "signature": b"\x0d" + string(key) + string(b"text\n") + bytes(4),
+    "failure": b"\x0d" + string(other) + string(b"text\n") + bytes(4),
+}.items():
+    with socket.socket(socket.AF_UNIX) as stream:
+        stream.connect(agent)
+        stream.sendall(string(question))
+        answer = stream.makefile("rb")
+        (size,) = struct.unpack(">I", answer.read(4))
+        (out / name).write_bytes(answer.read(size))
+PY
+    ssh-agent -k >/dev/null
+    printf '\014\0\0\0\0' | put ssh_agent no-keys
+    printf '\014\377\377\377\377' | put ssh_agent many-keys
+    printf '\016\0\0\0\004\0\0\0\0' | put ssh_agent no-signature
+}
+
 find "$here" -mindepth 2 -type f ! -name 'found-*' -delete
 mkdir -p "$here/note" "$here/entry" "$here/intent"
 ssh_keys
 certificates
 gpg_keys
+agent_answers
 signed_objects
 broken_objects
 armours

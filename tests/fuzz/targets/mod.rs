@@ -2,6 +2,7 @@
 //!
 //! Each takes any bytes and returns whether they were accepted. Shared, by path, with `fuzz/`.
 
+mod attestations;
 mod config;
 mod lists;
 mod objects;
@@ -10,12 +11,13 @@ mod signatures;
 mod text;
 mod witnesses;
 
+pub(crate) use attestations::{envelope, statement};
 pub(crate) use config::{pattern, people, place, policy};
 pub(crate) use lists::{allowed_signers, keyring};
 pub(crate) use objects::{commit, hook_lines, ident, push_cert, ref_writes, tag, tree};
 pub(crate) use record::{entry, intent, log_proof, note};
 pub(crate) use signatures::{
-    armor, openpgp_key, openpgp_signature, ssh_certificate, ssh_key, sshsig, verify,
+    armor, openpgp_key, openpgp_signature, ssh_agent, ssh_certificate, ssh_key, sshsig, verify,
 };
 pub(crate) use text::{display, fold, hidden, merge_lines, ref_name, review};
 pub(crate) use witnesses::{add_checkpoint, log_policy, witness_answer};
@@ -33,6 +35,7 @@ pub(crate) const TARGETS: &[(&str, Target)] = &[
     ("commit", commit),
     ("display", display),
     ("entry", entry),
+    ("envelope", envelope),
     ("fold", fold),
     ("hidden", hidden),
     ("hook_lines", hook_lines),
@@ -53,9 +56,11 @@ pub(crate) const TARGETS: &[(&str, Target)] = &[
     ("ref_name", ref_name),
     ("ref_writes", ref_writes),
     ("review", review),
+    ("ssh_agent", ssh_agent),
     ("ssh_certificate", ssh_certificate),
     ("ssh_key", ssh_key),
     ("sshsig", sshsig),
+    ("statement", statement),
     ("tag", tag),
     ("tree", tree),
     ("verify", verify),

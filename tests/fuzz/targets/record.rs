@@ -3,7 +3,7 @@
 use bstr::ByteSlice;
 use countersign::record::entry::Entry;
 use countersign::record::proof::leaf_hash;
-use countersign::record::{Checkpoint, Intent, ProofError, verify_proof};
+use countersign::record::{Checkpoint, Intent, ProofError, verify_proof, verify_rotation};
 use countersign::wire::log_proof::{LogProof, MAX_PATH};
 use countersign::wire::note::{Note, NoteKey, NoteSigner};
 
@@ -43,6 +43,7 @@ pub(crate) fn log_proof(raw: &[u8]) -> bool {
     assert!(proof.path.len() <= MAX_PATH);
     let of_log = proof.checkpoint.verify(signer.public()).is_ok();
     assert!(of_log || verify_proof(raw, signer.public(), None).is_err());
+    assert!(of_log || verify_rotation(raw, signer.public()).is_err());
     // A log of one entry: its proof has no path, and there is no other index.
     let entry = proof.extra.take().unwrap_or_default();
     let checkpoint = Checkpoint {

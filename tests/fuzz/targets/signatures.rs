@@ -12,6 +12,7 @@ use countersign::wire::armor::{self, SignatureBlock};
 use countersign::wire::commit::Commit;
 use countersign::wire::object::Signed;
 use countersign::wire::openpgp::{self, DocumentSignature};
+use countersign::wire::ssh_agent;
 use countersign::wire::ssh_certificate::{SshCertificate, is_certificate};
 use countersign::wire::sshsig::SshSig;
 use countersign::wire::tag::Tag;
@@ -42,6 +43,18 @@ pub(crate) fn sshsig(raw: &[u8]) -> bool {
     assert_eq!(ssh_bytes(&signature), raw);
     assert!(signature.signed_bytes(raw).starts_with(b"SSHSIG"));
     true
+}
+
+/// What an agent answers is keys or a signature, never both, and each byte of them is in the answer.
+pub(crate) fn ssh_agent(raw: &[u8]) -> bool {
+    let (keys, signature) = (ssh_agent::keys(raw), ssh_agent::signature(raw));
+    for key in keys.iter().flatten() {
+        assert!(raw.contains_str(ssh_agent::blob(key)));
+    }
+    if let Ok(signature) = signature {
+        assert!(keys.is_err() && raw.len() == 88 && raw.ends_with(&signature));
+    }
+    keys.is_ok() || signature.is_ok()
 }
 
 /// What the corpus's CA did sign.

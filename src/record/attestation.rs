@@ -1,0 +1,34 @@
+//! The key that signs attestations: `attest.key`, its public half `attest.pem`.
+//!
+//! Not the log's key: who has one cannot speak as the other, and each can be replaced alone.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+
+use super::{Record, RecordError, disk};
+use crate::wire::pem::{MAX_PEM, SecretKey};
+
+impl Record {
+    /// Reads the key that signs attestations, and makes one where there is none.
+    pub fn attestation_key(&self) -> Result<SecretKey, RecordError> {
+        let _lock = self.lock()?;
+        let (secret, public) = (self.dir.join("attest.key"), self.dir.join("attest.pem"));
+        let limit = u64::try_from(MAX_PEM).unwrap_or(u64::MAX);
+        if let Some(bytes) = disk::read(&secret, limit)? {
+            let metadata = fs::metadata(&secret).map_err(|error| disk::at(&secret, error))?;
+            if metadata.permissions().mode() & 0o077 != 0 {
+                return Err(RecordError::KeyExposed(secret));
+            }
+            return SecretKey::parse(&bytes)
+                .map_err(|error| RecordError::damaged(secret.display(), error));
+        }
+        let mut seed = [0; 32];
+        getrandom::fill(&mut seed).map_err(RecordError::Random)?;
+        let key = SecretKey::from_seed(&seed);
+        // The public half first: there is none without it.
+        self.disk
+            .replace(&public, key.public().to_pem().as_bytes())?;
+        self.disk.replace(&secret, key.to_secret_pem().as_bytes())?;
+        Ok(key)
+    }
+}
