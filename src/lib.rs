@@ -57,5 +57,9 @@ pub mod report;
 // The doors: bytes from git to `admit` to an exit code.
 pub mod gate;
 
+// What listens: the witness of other logs.
+#[cfg(feature = "server")]
+pub mod server;
+
 // The command line.
 pub mod cli;

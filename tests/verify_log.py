@@ -5,8 +5,10 @@
         [--key <vkey>]                             the key that is known: that of `log/vkey`, or one from
                                                    which rotations lead there
         [--from <checkpoint>]                      what was trusted before: the log must continue it
+        [--log-policy <file>]                      whose cosignatures make it final (c2sp.org/tlog-policy)
     verify_log.py --proof <file> --key <vkey>      one `.tlog-proof`
         [--entry <file>]                           the entry, where the proof does not carry it
+        [--log-policy <file>]                      who must have cosigned its checkpoint
         [--rotation <file>]                        that the log went over to another key; each in order
 
 A key is a verifier line or a file that holds one. Exit code 0: in order, 1: not, 2: usage. It shares
@@ -122,13 +124,13 @@ def is_key_name(name):
     return bool(name) and not re.search(r"[\s+\x00-\x1f\x7f-\x9f]", name)
 
 
-def parse_key(line):
-    """Returns name, id and key of a verifier line."""
+def parse_key(line, kind=1):
+    """Returns name, id and key of a verifier line: of a log, or with 4 of a witness."""
     fields = line.split("+", 2)
     need(len(fields) == 3, "a verifier line is <name>+<id>+<base64>")
     name, raw = fields[0], unbase64(fields[2])
     need(is_key_name(name), "no name of a key: %r" % name)
-    need(len(raw) == 33 and raw[0] == 1, "not an Ed25519 key")
+    need(len(raw) == 33 and raw[0] == kind, "not an Ed25519 key of type %d" % kind)
     point = decompress(raw[1:])
     need(point is not None and not is_weak(point), "no good Ed25519 point")
     key_id = hashlib.sha256(name.encode() + b"\n" + raw).digest()[:4]
@@ -140,8 +142,8 @@ def key_line(key):
     return "%s+%s+%s" % (key[0], key[1].hex(), base64.b64encode(b"\1" + key[2]).decode())
 
 
-def open_note(raw, key):
-    """Returns the text of a note that the key signed."""
+def parse_note(raw):
+    """Returns the text of a note, and name, id and signature of each line under it."""
     need(len(raw) <= 64 * 1024, "a note of more than 64 KiB")
     try:
         text = raw.decode("utf-8")
@@ -152,19 +154,90 @@ def open_note(raw, key):
     need(blank and lines.endswith("\n"), "a note is a text, an empty line and signature lines")
     lines = lines[:-1].split("\n")
     need(len(lines) <= 100, "a note with more than 100 signatures")
-    body += "\n"
-    found = False
+    found = []
     for line in lines:
         match = re.fullmatch("\u2014 ([^ ]+) ([^ ]+)", line)
         need(match and is_key_name(match.group(1)), "not a signature line: %r" % line)
         signature = unbase64(match.group(2))
         need(len(signature) > 4, "a signature line without a signature")
-        if (match.group(1), signature[:4]) == key[:2]:
-            good = ed25519_verify(key[2], body.encode(), signature[4:])
-            need(good, "bad signature by %s" % key[0])
-            found = True
-    need(found, "not signed by %s" % key[0])
+        found.append((match.group(1), signature[:4], signature[4:]))
+    return body + "\n", found
+
+
+def open_note(raw, key):
+    """Returns the text of a note that the key signed."""
+    body, lines = parse_note(raw)
+    mine = [signature for name, key_id, signature in lines if (name, key_id) == key[:2]]
+    need(mine, "not signed by %s" % key[0])
+    for signature in mine:
+        good = ed25519_verify(key[2], body.encode(), signature)
+        need(good, "bad signature by %s" % key[0])
     return body
+
+
+def cosigned(raw, key):
+    """Returns whether a witness cosigned a note; a bad line of it fails the note."""
+    body, lines = parse_note(raw)
+    mine = [line for name, key_id, line in lines if (name, key_id) == key[:2]]
+    for line in mine:
+        time = int.from_bytes(line[:8], "big")
+        message = "cosignature/v1\ntime %d\n%s" % (time, body)
+        good = len(line) == 72 and time < 2**63 and ed25519_verify(key[2], message.encode(), line[8:])
+        need(good, "bad cosignature by %s" % key[0])
+    return bool(mine)
+
+
+class Policy:
+    """Who must have cosigned a checkpoint (C2SP tlog-policy). Names are bytes."""
+
+    def __init__(self, raw):
+        self.logs, self.witnesses, self.groups, self.quorum = [], {}, {}, None
+        members = set()
+        need(raw.endswith(b"\n"), "a policy's lines end with line feeds")
+        need(not re.search(rb"[\x00-\x08\x0b-\x1f\x7f]", raw), "a policy with control characters")
+        for number, line in enumerate(raw.split(b"\n"), 1):
+            words = re.findall(rb"[^ \t]+", line)
+            if not words or words[0].startswith(b"#"):
+                continue
+            try:
+                self.line(words, members)
+            except (Bad, ValueError) as error:
+                raise Bad("the policy, line %d: %s" % (number, error))
+        need(self.quorum, "the policy has no quorum")
+
+    def line(self, words, members):
+        known = self.witnesses.keys() | self.groups.keys()
+        if words[0] == b"log" and len(words) in (2, 3):
+            key = parse_key(words[1].decode())
+            need(key[2] not in [one[2] for one in self.logs], "a key a second time")
+            self.logs.append(key)
+        elif words[0] == b"witness" and len(words) in (3, 4):
+            key = parse_key(words[2].decode(), 4)
+            need(key[2] not in [one[2] for one in self.witnesses.values()], "a key a second time")
+            need(words[1] not in known | {b"none"}, "a name a second time")
+            self.witnesses[words[1]] = key
+        elif words[0] == b"group" and len(words) > 3:
+            name, least, those = words[1], words[2], words[3:]
+            need(name not in known | {b"none"}, "a name a second time")
+            need(known.issuperset(those), "a name that is not defined before")
+            need(len(set(those)) == len(those) and not members & set(those), "a member a second time")
+            members.update(those)
+            least = {b"all": len(those), b"any": 1}.get(least) or decimal(least.decode())
+            need(1 <= least <= len(those), "not 1 to %d" % len(those))
+            self.groups[name] = least, those
+        elif words[0] == b"quorum" and len(words) == 2:
+            need(self.quorum is None, "a second quorum")
+            need(words[1] in known | {b"none"}, "a name that is not defined before")
+            self.quorum = words[1]
+        else:
+            raise Bad("not a line of a policy")
+
+    def is_final(self, raw):
+        done = {name for name, key in self.witnesses.items() if cosigned(raw, key)}
+        for name, (least, those) in self.groups.items():
+            if len(done.intersection(those)) >= least:
+                done.add(name)
+        return self.quorum == b"none" or self.quorum in done
 
 
 def decimal(text):
@@ -535,7 +608,8 @@ def seconds(text):
 
 
 class Log:
-    def __init__(self, folder, key, trusted):
+    def __init__(self, folder, key, trusted, policy):
+        self.policy, self.final = policy, 0
         self.folder = folder
         self.log = os.path.join(folder, "log")
         if not os.path.isdir(self.log):
@@ -571,6 +645,12 @@ class Log:
             if self.key_line:
                 known = [old for _, old, _ in self.chain] + [self.last]
                 need(parse_key(self.key_line) in known, "it does not come from the key that is known")
+            for raw in self.notes(key) if self.policy else []:
+                size, root = self.open_trusted(raw)
+                holds = size <= self.size and root_of(leaves[:size]) == root
+                need(holds, "it does not continue its own checkpoint of size %d" % size)
+                if self.policy.is_final(raw):
+                    self.final = max(self.final, size)
             if self.trusted:
                 size, root = self.open_trusted(self.read(self.trusted))
                 holds = size <= self.size and root_of(leaves[:size]) == root
@@ -578,6 +658,13 @@ class Log:
         except (Bad, OSError) as error:
             self.problem("log", error)
         self.contents(entries)
+
+    def notes(self, key):
+        """The newest checkpoint and the final one, if keys of the log signed them."""
+        keys = [key] + [old for _, old, _ in self.chain]
+        paths = [os.path.join(self.log, name) for name in ("checkpoint", "checkpoint.final")]
+        notes = [self.read(path) for path in paths if os.path.exists(path)]
+        return [raw for raw in notes if any(signed_by(raw, one) for one in keys)]
 
     def rotations(self, key, checkpoint, entries, leaves):
         """How the log came to its key, in order: size, old key, new key of each rotation."""
@@ -714,7 +801,7 @@ class Log:
 # --- One proof ----------------------------------------------------------------------------------
 
 
-def verify_proof(raw, key, entry=None):
+def verify_proof(raw, key, entry=None, policy=None):
     """Returns index and entry that a `.tlog-proof` proves, and its checkpoint (C2SP tlog-proof)."""
     need(len(raw) <= MAX_PROOF, "a proof of more than 256 KiB")
     head, blank, checkpoint = raw.partition(b"\n\n")
@@ -730,6 +817,7 @@ def verify_proof(raw, key, entry=None):
     proof = [unbase64(line) for line in lines]
     need(len(proof) <= 63 and all(len(one) == 32 for one in proof), "a hash has 32 bytes")
     size, root = open_checkpoint(checkpoint, key)
+    need(policy is None or policy.is_final(checkpoint), "cosigned by too few")
     need(entry is None or extra is None or entry == extra, "the proof carries another entry")
     entry = extra if entry is None else entry
     need(entry is not None, "the entry is neither in the proof nor given")
@@ -789,6 +877,7 @@ def main():
     parser.add_argument("--from", dest="trusted")
     parser.add_argument("--proof")
     parser.add_argument("--entry")
+    parser.add_argument("--log-policy", dest="policy")
     parser.add_argument("--rotation", action="append", default=[])
     asked = parser.parse_args()
     if (asked.record is None) == (asked.proof is None) or (asked.proof and not asked.key):
@@ -804,24 +893,30 @@ def main():
     key = asked.key
     if key and os.path.isfile(key):
         key = file(key).decode("utf-8").rstrip("\n")
+    try:
+        policy = Policy(file(asked.policy)) if asked.policy else None
+    except Bad as error:
+        parser.error(error)
     if asked.proof:
         try:
             entry = file(asked.entry) if asked.entry else None
             known = parse_key(key)
             for path in asked.rotation:
                 known = follow(file(path), known)[2]
-            index, entry, _ = verify_proof(file(asked.proof), known, entry)
+            index, entry, _ = verify_proof(file(asked.proof), known, entry, policy)
         except Bad as error:
             print("proof: %s" % error)
             return 1
         print("entry %d: %s" % (index, canonical(entry)))
         return 0
-    log = Log(asked.record, key, asked.trusted)
+    log = Log(asked.record, key, asked.trusted, policy)
     log.verify()
     for problem in log.problems:
         print(problem)
     if not log.problems:
         print("%d entries, all in order" % log.size)
+        if policy:
+            print("final: %d of %d entries" % (log.final, log.size))
     return 1 if log.problems else 0
 
 

@@ -14,6 +14,7 @@ pub mod history;
 pub mod rehearse;
 pub mod replay;
 pub mod residual;
+pub mod sealed;
 pub mod settle;
 pub mod shares;
 pub mod standing;

@@ -174,13 +174,22 @@ impl Auditing<'_> {
                 let about = genesis.policy_ref.to_string();
                 audited.add(Finding::new(Code::PolicyUnusable, about, why));
             }
+            let rules = rules.and_then(Result::ok);
+            let witnesses = rules
+                .as_ref()
+                .and_then(|rules| rules.policy.witnesses.as_ref());
+            // A log that does not continue what was cosigned was put back or rewritten.
+            let finality = witnesses.map(|it| record.finality(&it.trust(None)));
+            if let Some(Err(error)) = finality {
+                audited.failed_record(&error);
+            }
             Ok(Ground {
                 repo: self.repo,
                 record,
                 host: view.host()?,
                 view,
                 policy_ref: genesis.policy_ref,
-                rules: rules.and_then(Result::ok),
+                rules,
             })
         };
         let ground = read();

@@ -116,14 +116,15 @@ impl Audit {
     }
 }
 
-/// Refuses to write where whoever runs git could not read it any more.
+/// Refuses to write where whoever owns the folder could not read it any more.
 pub(super) fn mine(folder: &std::path::Path, command: &str) -> Result<(), CliError> {
     use std::os::unix::fs::MetadataExt as _;
     let me = rustix::process::geteuid().as_raw();
     match std::fs::metadata(folder) {
         Ok(meta) if meta.uid() != me => {
             let (owner, me) = (user_of(meta.uid()), user_of(me));
-            let message = format!("the record belongs to {owner}, and this runs as {me}");
+            let folder = folder.display();
+            let message = format!("{folder} belongs to {owner}, and this runs as {me}");
             let hint = format!("run it as that account: sudo -u {owner} countersign {command}");
             Err(CliError::words(Kind::Usage, message).hint([hint]))
         }

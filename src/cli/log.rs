@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use clap::Subcommand;
 use serde_json::{Value, json};
 
-use super::{CliError, Exit, Kind, Session, prove, repository, site};
+use super::{CliError, Exit, Kind, Session, cosign, prove, repository, site};
 use crate::admit::adopt::{AdoptError, Adopting};
 use crate::admit::history::refs_against;
 use crate::admit::settle::{Outcome, Settled, Settling};
@@ -52,6 +52,7 @@ pub(super) enum Log {
         key: Option<String>,
     },
     Prove(prove::Prove),
+    Witness(cosign::Cosign),
     /// Close what a crash left open, and compare the refs with the record
     Reconcile,
     /// Take a protected ref as it is, unreviewed: an incident, for the host's admin
@@ -83,6 +84,7 @@ impl Log {
             Self::Show { name, count, full } => show(name.as_deref(), *count, *full, session),
             Self::Verify { from, key } => verify(from.as_deref(), key.as_deref(), session),
             Self::Prove(command) => command.run(session),
+            Self::Witness(command) => command.run(session),
             Self::Reconcile => reconcile(session),
             Self::Adopt {
                 name,
@@ -175,6 +177,8 @@ fn verify(
     let open = site.record.open_intents().map_err(site::record)?;
     // A push under way is no fault of the log: said, and no more.
     let fine = report.ok();
+    // Of a damaged log nobody says how far it is final.
+    let sealed = fine.then(|| site::sealed(&site)).transpose()?;
     if session.json() {
         let problems: Vec<_> = report
             .problems
@@ -193,10 +197,13 @@ fn verify(
             "problems": problems,
             "omitted": report.omitted,
             "open_intents": open.iter().map(|intent| &intent.id).collect::<Vec<_>>(),
+            "final": sealed.as_ref().map(report::sealed::value),
         });
         session.print(&format!("{found}\n"))?;
     } else {
-        session.print(&report::log::verified(&report, &open))?;
+        let sealed = sealed.as_ref().map(report::sealed::text);
+        let text = report::log::verified(&report, &open) + &sealed.unwrap_or_default();
+        session.print(&text)?;
     }
     Ok(found(fine))
 }

@@ -7,6 +7,7 @@ mod attest;
 mod attestation;
 mod audit;
 mod check;
+mod cosign;
 mod diff;
 mod enroll;
 mod error;
@@ -26,6 +27,8 @@ mod session;
 mod sign;
 mod site;
 mod verify;
+#[cfg(feature = "server")]
+mod witness;
 
 use std::ffi::OsString;
 use std::io::IsTerminal;
@@ -80,6 +83,8 @@ enum Command {
     Audit(audit::Audit),
     #[command(subcommand)]
     Generate(generate::Generate),
+    #[cfg(feature = "server")]
+    Witness(witness::Serve),
 }
 
 impl Command {
@@ -101,6 +106,8 @@ impl Command {
             Self::Attest(command) => command.run(session),
             Self::Audit(command) => command.run(session),
             Self::Generate(command) => command.run(session),
+            #[cfg(feature = "server")]
+            Self::Witness(command) => command.run(session),
         }
     }
 }

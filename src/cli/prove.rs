@@ -13,6 +13,7 @@ use crate::gate::Site;
 use crate::record::entry::MAX_ENTRY;
 use crate::record::{CheckpointError, ProofError, verify_proof, verify_rotation};
 use crate::report;
+use crate::wire::log_policy::{LogPolicy, MAX_POLICY};
 use crate::wire::log_proof::MAX_PROOF;
 use crate::wire::note::{MAX_NOTE, NoteError, NoteKey};
 use crate::wire::oid::Oid;
@@ -87,17 +88,21 @@ impl Prove {
     }
 }
 
-/// Verify a proof offline, with nothing but the log's key
+/// Verify a proof offline, with nothing but the log's key, and those of its witnesses
 #[derive(Debug, Args)]
 pub(super) struct Proof {
     /// The proof
     #[arg(value_name = "file")]
     file: PathBuf,
     /// The log's verifier line, or a file that holds it (`log/vkey`)
-    #[arg(long, value_name = "key")]
-    key: String,
-    /// That the log went over to another key since (`log/rotations/<size>`); each in order
+    #[arg(long, value_name = "key", required_unless_present = "log_policy")]
+    key: Option<String>,
+    /// Exit 0 only where the witnesses of this file (c2sp.org/tlog-policy) cosigned; its logs are the
+    /// ones that are trusted. `countersign log witness --print-policy` prints one
     #[arg(long, value_name = "file")]
+    log_policy: Option<PathBuf>,
+    /// That the log went over to another key since (`log/rotations/<size>`); each in order
+    #[arg(long, value_name = "file", requires = "key")]
     rotation: Vec<PathBuf>,
     /// The entry, where the proof does not carry it
     #[arg(long, value_name = "file")]
@@ -117,15 +122,19 @@ impl Proof {
             let message = format!("{commit} is no full id: there is no repository to ask here");
             return Err(CliError::words(Kind::Usage, message));
         }
-        let key = self.key(session)?;
+        let policy = self.policy(session)?;
+        let keys = self.keys(policy.as_ref(), session)?;
         let bytes = read(session, &self.file, MAX_PROOF)?;
         let entry = match &self.entry {
             Some(path) => Some(read(session, path, MAX_ENTRY)?),
             None => None,
         };
-        let proven = match verify_proof(&bytes, &key, entry.as_deref()) {
-            Ok(proven) => proven,
-            Err(error) => {
+        let verified = keys
+            .iter()
+            .map(|key| verify_proof(&bytes, key, entry.as_deref()));
+        let proven = match verified.reduce(Result::or) {
+            Some(Ok(proven)) => proven,
+            Some(Err(error)) => {
                 let is_other = matches!(
                     error,
                     ProofError::Checkpoint(CheckpointError::Note(NoteError::OtherKey { .. }))
@@ -133,6 +142,12 @@ impl Proof {
                 let refused = refused(session, error.to_string());
                 return refused.map_err(|error| error.hint(is_other.then(|| OTHER_KEY.to_owned())));
             }
+            None => return refused(session, "the policy trusts no log".to_owned()),
+        };
+        let cosigned = match policy.as_ref().map(|policy| policy.cosigned(&proven.note)) {
+            Some(Err(error)) => return refused(session, error.to_string()),
+            Some(Ok(cosigned)) => Some(cosigned),
+            None => None,
         };
         let onto = self.onto.as_deref().map(repository::full_name);
         let onto = onto.map(|name| name.to_string());
@@ -140,8 +155,9 @@ impl Proof {
         let why = asked
             .then(|| report::proof::unlike(&proven, commit, onto.as_deref()))
             .flatten();
+        let why = why.or_else(|| cosigned.as_ref().and_then(report::proof::too_few));
         if session.json() {
-            let mut told = report::proof::json(&proven)
+            let mut told = report::proof::json(&proven, cosigned.as_ref())
                 .map_err(|error| CliError::new(Kind::Undecided, error))?;
             if let (Some(why), Some(told)) = (&why, told.as_object_mut()) {
                 told.insert("ok".to_owned(), json!(false));
@@ -149,7 +165,7 @@ impl Proof {
             }
             session.print(&format!("{told}\n"))?;
         } else {
-            session.print(&report::proof::table(&proven))?;
+            session.print(&report::proof::table(&proven, cosigned.as_ref()))?;
         }
         match why {
             None => Ok(Exit::Fine),
@@ -157,9 +173,29 @@ impl Proof {
         }
     }
 
+    /// Returns the keys of which one must have signed: the one given, which the policy must then trust,
+    /// or all that the policy does.
+    fn keys(
+        &self,
+        policy: Option<&LogPolicy>,
+        session: &Session<'_>,
+    ) -> Result<Vec<NoteKey>, CliError> {
+        let trusted: Vec<NoteKey> = policy.iter().flat_map(|it| it.logs()).cloned().collect();
+        let Some(given) = &self.key else {
+            return Ok(trusted);
+        };
+        let known = note_key(session, given, "--key")?;
+        match trusted.is_empty() || trusted.contains(&known) {
+            true => Ok(vec![self.follow(known, session)?]),
+            false => {
+                let message = "--key is none of the logs that --log-policy trusts";
+                Err(CliError::words(Kind::Usage, message))
+            }
+        }
+    }
+
     /// Follows the log from the key that is known to the one it has gone over to.
-    fn key(&self, session: &Session<'_>) -> Result<NoteKey, CliError> {
-        let mut known = note_key(session, &self.key, "--key")?;
+    fn follow(&self, mut known: NoteKey, session: &Session<'_>) -> Result<NoteKey, CliError> {
         for path in &self.rotation {
             let bytes = read(session, path, MAX_PROOF)?;
             let rotation = verify_rotation(&bytes, &known).map_err(|error| {
@@ -169,6 +205,18 @@ impl Proof {
             known = rotation.new;
         }
         Ok(known)
+    }
+
+    fn policy(&self, session: &Session<'_>) -> Result<Option<LogPolicy>, CliError> {
+        let Some(path) = &self.log_policy else {
+            return Ok(None);
+        };
+        let bytes = read(session, path, MAX_POLICY)?;
+        let policy = LogPolicy::parse(&bytes).map_err(|error| {
+            let context = path.display().to_string();
+            CliError::new(Kind::Usage, anyhow::Error::from(error).context(context))
+        })?;
+        Ok(Some(policy))
     }
 }
 

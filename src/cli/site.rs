@@ -4,6 +4,7 @@ use std::io::ErrorKind;
 use std::path::Path;
 
 use super::{CliError, Kind, Session, prove, repository};
+use crate::admit::sealed::{self, Sealed};
 use crate::gate::{GateError, Site};
 use crate::record::{Checkpoint, RecordError};
 use crate::wire::note::MAX_NOTE;
@@ -32,6 +33,11 @@ pub(super) fn trusted(
         let context = format!("{}: no checkpoint of this log", path.display());
         CliError::new(Kind::Refused, anyhow::Error::from(error).context(context))
     })
+}
+
+/// Returns how far the record is final.
+pub(super) fn sealed(site: &Site) -> Result<Sealed, CliError> {
+    sealed::sealed(&site.repo, &site.record, &site.server.policy_ref).map_err(record)
 }
 
 /// Refuses a log that does not come from the key that a verifier knows; one before a rotation will do.

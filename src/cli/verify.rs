@@ -8,6 +8,7 @@ use serde_json::json;
 
 use super::{CliError, Exit, Session, attestation, prove, repository, site};
 use crate::admit::history::history;
+use crate::admit::sealed::Sealed;
 use crate::admit::shares::shares;
 use crate::admit::standing::{State, standing};
 use crate::gate::Site;
@@ -25,6 +26,9 @@ pub(super) enum Verify {
         /// On this ref (default: on any recorded one)
         #[arg(long, value_name = "ref")]
         onto: Option<String>,
+        /// Exit 0 only where enough witnesses cosigned the entry that says so
+        #[arg(long = "final")]
+        sealed: bool,
     },
     /// Check the log, then decide every entry of it again and compare the refs
     History {
@@ -42,7 +46,11 @@ pub(super) enum Verify {
 impl Verify {
     pub(super) fn run(&self, session: &mut Session<'_>) -> Result<Exit, CliError> {
         match self {
-            Self::Commit { commit, onto } => one(commit, onto.as_deref(), session),
+            Self::Commit {
+                commit,
+                onto,
+                sealed,
+            } => one(commit, onto.as_deref(), *sealed, session),
             Self::History { from, key } => all(from.as_deref(), key.as_deref(), session),
             Self::Proof(command) => command.run(session),
             Self::Attestation(command) => command.run(session),
@@ -50,7 +58,12 @@ impl Verify {
     }
 }
 
-fn one(commit: &str, onto: Option<&str>, session: &mut Session<'_>) -> Result<Exit, CliError> {
+fn one(
+    commit: &str,
+    onto: Option<&str>,
+    must_be_final: bool,
+    session: &mut Session<'_>,
+) -> Result<Exit, CliError> {
     let site = site::open(session)?;
     let onto = onto.map(repository::full_name);
     let oid = resolve(session, &site, commit)?;
@@ -62,6 +75,8 @@ fn one(commit: &str, onto: Option<&str>, session: &mut Session<'_>) -> Result<Ex
         onto.as_ref(),
     )
     .map_err(site::unread)?;
+    let sealed = site::sealed(&site)?;
+    let is_final = found.index.is_some_and(|index| sealed.covers(index));
     if session.json() {
         let told = json!({
             "schema": "countersign.verify-commit/v1",
@@ -72,13 +87,17 @@ fn one(commit: &str, onto: Option<&str>, session: &mut Session<'_>) -> Result<Ex
             "ref": found.name,
             "reviewers": found.reviewers,
             "why": found.why,
+            "is_final": is_final,
+            "final": report::sealed::value(&sealed),
         });
         session.print(&format!("{told}\n"))?;
     } else {
-        session.print(&report::log::standing(&oid, &found))?;
+        let text = report::log::standing(&oid, &found) + &report::sealed::text(&sealed);
+        session.print(&text)?;
     }
     Ok(match found.state {
-        State::Reviewed => Exit::Fine,
+        State::Reviewed if is_final || !must_be_final => Exit::Fine,
+        State::Reviewed if matches!(sealed, Sealed::Unknown(_)) => Exit::Undecided,
         _ => Exit::Refused,
     })
 }
@@ -129,6 +148,7 @@ fn all(
     });
     bar.finish_and_clear();
     let found = found.map_err(site::unread)?;
+    let sealed = site::sealed(&site)?;
     if session.json() {
         let problems = found
             .problems
@@ -148,10 +168,12 @@ fn all(
             "adopted": found.adopted,
             "incidents": found.incidents,
             "problems": problems.collect::<Vec<_>>(),
+            "final": report::sealed::value(&sealed),
         });
         session.print(&format!("{told}\n"))?;
     } else {
-        session.print(&report::log::history(&found))?;
+        let text = report::log::history(&found) + &report::sealed::text(&sealed);
+        session.print(&text)?;
     }
     Ok(match found.problems.is_empty() {
         true => Exit::Fine,

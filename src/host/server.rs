@@ -43,6 +43,8 @@ pub struct Server {
     pub limits: Limits,
     /// Where a refused pusher finds help; printed in refusals.
     pub help: Option<String>,
+    /// Where the witnesses of the record are, by the names of their keys.
+    pub witnesses: BTreeMap<String, String>,
 }
 
 /// A log of many repositories, and which of them this is.
@@ -135,6 +137,7 @@ impl Server {
             },
             limits: all.limits.over(Limits::default()),
             help: all.help,
+            witnesses: all.witnesses,
         })
     }
 
@@ -177,6 +180,9 @@ impl Server {
         }
         if let Some(help) = &self.help {
             names.insert("help.url".to_owned(), help.clone());
+        }
+        for (name, url) in &self.witnesses {
+            names.insert(format!("witnesses.{name}"), url.clone());
         }
         names
     }
@@ -368,6 +374,7 @@ mod tests {
             shared: None,
             limits: Limits::default(),
             help: None,
+            witnesses: BTreeMap::new(),
         };
         assert_eq!(server, want);
     }
@@ -376,13 +383,25 @@ mod tests {
     #[test]
     fn merged_key_by_key() {
         let system = "pusher = \"http\"\nmode = \"dry-run\"\n[limits]\nrefs = 5\nseconds = 9\n\
-                      [help]\nurl = \"https://example.com/help\"\n";
-        let own = "mode = \"enforce\"\n[limits]\nrefs = 7\n";
+                      [help]\nurl = \"https://example.com/help\"\n\
+                      [witnesses]\n\"w.example/1\" = \"https://a\"\n\"w.example/2\" = \"https://b\"\n";
+        let own = "mode = \"enforce\"\n[limits]\nrefs = 7\n\
+                   [witnesses]\n\"w.example/2\" = \"http://c:1\"\n";
         let server = load(own, Some(system)).unwrap();
         assert_eq!(server.pusher, PusherSource::Http);
         assert_eq!(server.mode, Mode::Enforce);
         assert_eq!((server.limits.refs, server.limits.seconds), (7, 9));
         assert_eq!(server.help.as_deref(), Some("https://example.com/help"));
+        let names = server.by_name(Path::new("/"));
+        let urls: Vec<_> = names
+            .range("w".to_owned()..)
+            .map(|(k, v)| (k.as_str(), v.as_str()))
+            .collect();
+        let want = [
+            ("witnesses.w.example/1", "https://a"),
+            ("witnesses.w.example/2", "http://c:1"),
+        ];
+        assert_eq!(urls, want);
         let error = load(own, Some("[record]\ndir = \"/srv/record\"\n")).unwrap_err();
         assert!(
             error.to_string().contains("cannot share a record"),
@@ -493,6 +512,10 @@ mod tests {
                 "address",
             ),
             ("[help]\nurl = \"javascript:1\"\n", ":2:7:", "address"),
+            ("witnesses = 1\n", ":1:13:", "table"),
+            ("[witnesses]\n\"w/1\" = \"ftp://a\"\n", ":2:9:", "address"),
+            ("[witnesses]\n\"w+1\" = \"http://a\"\n", ":2:9:", "name"),
+            ("[witnesses]\nw.example = \"http://a\"\n", ":2:", "string"),
             ("[record]\nkey = \"disk\"\n", ":2:7:", "\"file\""),
             ("[record]\nkey = 1\n", ":2:7:", "expected \"file\""),
             (

@@ -13,6 +13,7 @@ use crate::policy::Mode;
 use crate::record::key::KeyStore;
 use crate::record::shared::RepositoryName;
 use crate::wire::name::RefName;
+use crate::wire::note::is_key_name;
 use crate::wire::refname;
 
 /// One file, checked; what it does not say is `None`.
@@ -24,6 +25,8 @@ pub(super) struct Settings {
     pub(super) record: RecordSettings,
     pub(super) limits: SomeLimits,
     pub(super) help: Option<String>,
+    /// Where witnesses are, by the names of their keys.
+    pub(super) witnesses: BTreeMap<String, String>,
     /// Where the values of top-level keys stand, in bytes.
     pub(super) spans: BTreeMap<String, Range<usize>>,
 }
@@ -75,6 +78,7 @@ impl Settings {
                 "limits",
                 "alerts",
                 "help",
+                "witnesses",
             ],
             &[],
         )?;
@@ -100,6 +104,7 @@ impl Settings {
             },
             limits: SomeLimits::read(&root)?,
             help: inner(&root, "help", &["url"], "url", url)?,
+            witnesses: witnesses(&root)?,
             spans: root
                 .entries()
                 .iter()
@@ -112,6 +117,8 @@ impl Settings {
     pub(super) fn over(self, below: Self) -> Self {
         let mut limits = below.limits.0;
         limits.extend(self.limits.0);
+        let mut witnesses = below.witnesses;
+        witnesses.extend(self.witnesses);
         Self {
             policy_ref: self.policy_ref.or(below.policy_ref),
             pusher: self.pusher.or(below.pusher),
@@ -123,6 +130,7 @@ impl Settings {
             },
             limits: SomeLimits(limits),
             help: self.help.or(below.help),
+            witnesses,
             spans: self.spans,
         }
     }
@@ -275,6 +283,25 @@ fn record_dir(field: &Field<'_>) -> Result<PathBuf, ConfigError> {
         return Err(field.invalid("`record.dir` must be absolute"));
     }
     Ok(path)
+}
+
+/// Reads the addresses of witnesses, by the names of their keys.
+fn witnesses(root: &Table<'_>) -> Result<BTreeMap<String, String>, ConfigError> {
+    let mut found = BTreeMap::new();
+    for (key, field) in root
+        .get("witnesses")
+        .map(|field| field.table())
+        .transpose()?
+        .iter()
+        .flat_map(Table::entries)
+    {
+        if !is_key_name(key.text) {
+            let message = "no name of a witness's key: that is what stands before its first `+`";
+            return Err(field.invalid(message));
+        }
+        found.insert(key.text.to_owned(), url(&field)?);
+    }
+    Ok(found)
 }
 
 /// Takes only what is safe to print on a pusher's terminal.

@@ -6,8 +6,10 @@ pub mod parse;
 pub mod pattern;
 pub mod places;
 pub mod roster;
+pub mod witnesses;
 
 pub use pattern::Pattern;
+pub use witnesses::Witnesses;
 
 use std::collections::BTreeMap;
 
@@ -35,6 +37,8 @@ pub struct Policy {
     pub classes: BTreeMap<Class, Vec<Pattern>>,
     /// `[hidden_content]`: where content that a reviewer may not see refuses.
     pub hidden_content: HiddenContent,
+    /// `[witnesses]`: who must have cosigned the record.
+    pub witnesses: Option<Witnesses>,
 }
 
 /// `[hidden_content]`

@@ -13,6 +13,7 @@ use crate::people::{People, Person, PersonKind, PersonName};
 use crate::wire::name::RefName;
 
 use super::places::{self, MAX_PLACES, MAX_WANTED};
+use super::witnesses::witnesses;
 use super::{
     BaseWanted, Class, EvidenceWanted, HiddenContent, Mode, Pattern, Place, Policy, Protection,
     RefRule, Rule, Who,
@@ -52,6 +53,7 @@ impl Policy {
             "rule",
             "classes",
             "hidden_content",
+            "witnesses",
         ];
         root.only(&known, &["breakglass", "closure"])?;
         let mut reader = Reader {
@@ -69,6 +71,10 @@ impl Policy {
             rules: reader.rules(root.get("rule"))?,
             classes: reader.classes(root.get("classes"))?,
             hidden_content: reader.hidden_content(root.get("hidden_content"))?,
+            witnesses: root
+                .get("witnesses")
+                .map(|field| witnesses(&field))
+                .transpose()?,
         })
     }
 }

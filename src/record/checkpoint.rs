@@ -81,7 +81,8 @@ impl Checkpoint {
         Ok(checkpoint)
     }
 
-    fn parse(text: &str) -> Result<Self, CheckpointError> {
+    /// Parses the text of a note that somebody else verifies.
+    pub(super) fn parse(text: &str) -> Result<Self, CheckpointError> {
         let text = text.strip_suffix('\n').ok_or(CheckpointError::Shape)?;
         let mut lines = text.split('\n');
         let (Some(origin), Some(digits), Some(encoded), None) =

@@ -3,6 +3,7 @@
 //! ```text
 //! <git-dir>/countersign/       0700, files 0600: publishing the log is copying `log/`
 //!   log/checkpoint             signed note: origin, size, root
+//!   log/checkpoint.final       the newest one that enough witnesses cosigned
 //!   log/tile/…                 C2SP tlog-tiles
 //!   log/vkey                   the key that signs checkpoints, its public half
 //!   log/rotations/<size>       that the log went over to another key, signed by both
@@ -22,9 +23,11 @@ mod attestation;
 mod audit;
 mod checkpoint;
 mod claim;
+mod cosign;
 mod disk;
 pub mod entry;
 mod evidence;
+mod finality;
 pub mod http;
 mod incidents;
 mod index;
@@ -40,11 +43,14 @@ pub mod shared;
 pub mod tiles;
 mod verify;
 mod view;
+mod witness;
 
 #[cfg(test)]
 mod tests;
 
 pub use checkpoint::{Checkpoint, CheckpointError};
+pub use cosign::{AskError, SKEW, Submission};
+pub use finality::Finality;
 pub use incidents::{IncidentKey, OnRecord};
 pub use index::Door;
 pub use intents::Intent;
@@ -54,6 +60,7 @@ pub use prove::{ProofError, Proven, verify_proof};
 pub use rotation::{Rotating, Rotation, RotationError, verify_rotation};
 pub use verify::{Problem, Report};
 pub use view::{Tip, TipKind, View};
+pub use witness::{Answer, Refusal, Witness};
 
 use std::cell::{OnceCell, RefCell};
 use std::fmt;
@@ -302,7 +309,8 @@ impl Record {
         Self { keys, ..self }
     }
 
-    fn key(&self) -> NoteKey {
+    /// Returns the log's key.
+    pub fn key(&self) -> NoteKey {
         self.key.borrow().clone()
     }
 

@@ -21,6 +21,8 @@ pub struct Proven {
     pub of: Option<RepositoryName>,
     /// The tree it is in.
     pub checkpoint: Checkpoint,
+    /// The same as signed, with what witnesses said of it, unverified.
+    pub note: Note,
 }
 
 /// Why a proof proves nothing.
@@ -52,16 +54,27 @@ pub enum ProofError {
 }
 
 impl Record {
-    /// Returns the proof of entry `index` under the checkpoint on disk, with the entry in it.
+    /// Returns the proof of entry `index`, with the entry in it, under the final checkpoint if that
+    /// covers it, else under the newest.
     pub fn prove(&self, index: u64) -> Result<LogProof, RecordError> {
-        let text = self.checkpoint_text()?;
-        let unreadable = |source| RecordError::Checkpoint {
-            path: self.dir.join("log/checkpoint"),
-            source,
-        };
-        let note = Note::parse(text.as_bytes()).map_err(|error| unreadable(error.into()))?;
-        let Checkpoint { size, root, .. } =
-            Checkpoint::of_note(&note, &self.key()).map_err(unreadable)?;
+        match self.final_note()? {
+            Some((note, last)) if index < last.size => self.prove_under(note, &last, index),
+            _ => self.prove_newest(index),
+        }
+    }
+
+    /// The same under the newest checkpoint alone, which is what a rotation is proven by.
+    pub(super) fn prove_newest(&self, index: u64) -> Result<LogProof, RecordError> {
+        let (note, newest) = self.newest_note()?;
+        self.prove_under(note, &newest, index)
+    }
+
+    fn prove_under(
+        &self,
+        note: Note,
+        &Checkpoint { size, root, .. }: &Checkpoint,
+        index: u64,
+    ) -> Result<LogProof, RecordError> {
         if index >= size {
             return Err(RecordError::Beyond { size, index });
         }
@@ -116,5 +129,6 @@ pub fn verify_proof(
         entry,
         of,
         checkpoint,
+        note: proof.checkpoint,
     })
 }

@@ -207,7 +207,7 @@ impl Record {
         let Some(rotated) = rotated(&entry) else {
             return Ok(None);
         };
-        let link = self.prove(index)?.to_string();
+        let link = self.prove_newest(index)?.to_string();
         let path = self.rotation_path(self.size());
         let rotation = NoteKey::parse(&rotated.old)
             .map_err(RotationError::from)
@@ -303,7 +303,7 @@ impl Record {
         if is_kept || rotated(&self.any_entry(index)?).is_none() {
             return Ok(None);
         }
-        let link = self.prove(index)?.to_string();
+        let link = self.prove_newest(index)?.to_string();
         self.link(size, link.as_bytes(), last)
             .map(Some)
             .map_err(|source| self.not_a_rotation(size, source))

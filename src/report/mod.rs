@@ -21,6 +21,7 @@ pub mod proof;
 pub mod reply;
 pub mod reviews;
 pub mod sarif;
+pub mod sealed;
 pub mod terminal;
 pub mod words;
 

@@ -7,10 +7,12 @@ use serde_json::{Value, json};
 use crate::admit::replay::is_reviewed;
 use crate::record::Proven;
 use crate::record::entry::{AdminAct, DecisionId, Entry, Landed, PusherId};
+use crate::wire::log_policy::Cosigned;
 use crate::wire::oid::Oid;
 
 use super::log::{blank, lines, state};
 use super::plain::plain;
+use super::sealed::{by, by_value};
 
 /// The reviewers of a landing by its own entry; nothing where they stand in evidence beside it.
 fn reviewers(landed: &Landed) -> Option<Vec<String>> {
@@ -26,8 +28,8 @@ fn reviewers(landed: &Landed) -> Option<Vec<String>> {
     Some(people.into_iter().collect())
 }
 
-/// Returns a table of what was proven.
-pub fn table(proven: &Proven) -> String {
+/// Returns a table of what was proven; with what witnesses said, where that was looked at.
+pub fn table(proven: &Proven, cosigned: Option<&Cosigned>) -> String {
     let checkpoint = &proven.checkpoint;
     let mut rows = vec![
         ("log", checkpoint.origin.clone()),
@@ -39,6 +41,9 @@ pub fn table(proven: &Proven) -> String {
     rows.extend(of.map(|of| ("called in the log", of.as_str().to_owned())));
     rows.extend(facts(&proven.entry));
     rows.push(("state", state(&proven.entry).to_owned()));
+    let unasked = "not looked at without --log-policy: this is the log's own word";
+    let witnesses = cosigned.map_or_else(|| unasked.to_owned(), by);
+    rows.push(("witnesses", witnesses));
     let mut table = blank(&["", ""]);
     for (what, is) in rows {
         table.add_row([what.to_owned(), plain(&is)]);
@@ -122,7 +127,7 @@ fn word(value: &impl serde::Serialize) -> String {
 }
 
 /// Returns the same for a program, with the whole entry.
-pub fn json(proven: &Proven) -> Result<Value, serde_json::Error> {
+pub fn json(proven: &Proven, cosigned: Option<&Cosigned>) -> Result<Value, serde_json::Error> {
     let (reviewed, people) = match &proven.entry {
         Entry::Landed(landed) => (is_reviewed(landed), reviewers(landed)),
         Entry::Genesis(_)
@@ -148,8 +153,16 @@ pub fn json(proven: &Proven) -> Result<Value, serde_json::Error> {
         "state": state(&proven.entry),
         "reviewed": reviewed,
         "reviewers": people,
+        "is_final": cosigned.map(|cosigned| cosigned.enough),
+        "cosigned": cosigned.map(by_value),
         "entry": serde_json::to_value(&proven.entry)?,
     }))
+}
+
+/// Returns why the checkpoint is not final by the policy that was given.
+pub fn too_few(cosigned: &Cosigned) -> Option<String> {
+    let by = by(cosigned);
+    (!cosigned.enough).then(|| format!("the checkpoint is not final: {by}, which is no quorum"))
 }
 
 /// Returns why the proven entry is not the reviewed landing that was asked for.

@@ -6,6 +6,7 @@
 pub mod allowed_signers;
 pub mod armor;
 pub mod commit;
+pub mod cosignature;
 pub mod dsse;
 pub mod entry_name;
 pub mod fold;
@@ -13,6 +14,7 @@ pub mod hidden;
 pub mod ident;
 pub mod json;
 pub mod keybox;
+pub mod log_policy;
 pub mod log_proof;
 mod look_alike;
 pub mod name;
@@ -34,6 +36,7 @@ pub mod tag;
 mod trailer;
 pub mod transaction;
 pub mod tree;
+pub mod witness;
 
 #[cfg(test)]
 mod against_git2;

@@ -22,7 +22,7 @@ pub const MAX_NOTE: usize = 64 * 1024;
 /// The most signature lines a note may have.
 pub const MAX_SIGNATURES: usize = 100;
 
-const ED25519: u8 = 0x01;
+pub(super) const ED25519: u8 = 0x01;
 const MARK: &str = "\u{2014} ";
 
 /// A parsed note: nothing is verified by parsing.
@@ -120,7 +120,7 @@ impl Note {
                 return Err(NoteError::TooManySignatures);
             }
             let number = number.saturating_add(1);
-            signatures.push(signature_line(line).ok_or(NoteError::SignatureLine(number))?);
+            signatures.push(NoteSignature::parse(line).ok_or(NoteError::SignatureLine(number))?);
         }
         Ok(Self {
             text: format!("{text}\n"),
@@ -163,23 +163,32 @@ impl fmt::Display for Note {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "{}", self.text)?;
         for line in &self.signatures {
-            let mut raw = line.id.to_vec();
-            raw.extend_from_slice(&line.signature);
-            writeln!(f, "{MARK}{} {}", line.name, BASE64.encode(raw))?;
+            writeln!(f, "{line}")?;
         }
         Ok(())
     }
 }
 
-fn signature_line(line: &str) -> Option<NoteSignature> {
-    let (name, encoded) = line.strip_prefix(MARK)?.split_once(' ')?;
-    let raw = BASE64.decode(encoded).ok()?;
-    let (id, signature) = raw.split_first_chunk::<4>()?;
-    (is_key_name(name) && !signature.is_empty()).then(|| NoteSignature {
-        name: name.to_owned(),
-        id: *id,
-        signature: signature.to_vec(),
-    })
+impl NoteSignature {
+    /// Parses a signature line, without a line feed.
+    pub(super) fn parse(line: &str) -> Option<Self> {
+        let (name, encoded) = line.strip_prefix(MARK)?.split_once(' ')?;
+        let raw = BASE64.decode(encoded).ok()?;
+        let (id, signature) = raw.split_first_chunk::<4>()?;
+        (is_key_name(name) && !signature.is_empty()).then(|| Self {
+            name: name.to_owned(),
+            id: *id,
+            signature: signature.to_vec(),
+        })
+    }
+}
+
+impl fmt::Display for NoteSignature {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut raw = self.id.to_vec();
+        raw.extend_from_slice(&self.signature);
+        write!(f, "{MARK}{} {}", self.name, BASE64.encode(raw))
+    }
 }
 
 /// Returns whether the text may name a key.
@@ -198,23 +207,16 @@ impl NoteKey {
         if key.is_weak() {
             return Err(NoteError::Key("a weak key"));
         }
-        let hash: [u8; 32] = Sha256::new()
-            .chain_update(name)
-            .chain_update([b'\n', ED25519])
-            .chain_update(key.as_bytes())
-            .finalize()
-            .into();
-        let [a, b, c, d, ..] = hash;
         Ok(Self {
             name: name.to_owned(),
-            id: [a, b, c, d],
+            id: key_id(name, ED25519, key.as_bytes()),
             key,
         })
     }
 
     /// Parses a verifier line, without a line feed.
     pub fn parse(line: &str) -> Result<Self, NoteError> {
-        let (name, id, raw) = key_fields(line)?;
+        let (name, id, raw) = key_fields(line, ED25519)?;
         let key = Self::from_bytes(name, &raw)?;
         if hex_id(key.id) != id {
             return Err(NoteError::Key("its id is not that of its name and key"));
@@ -250,6 +252,11 @@ impl NoteKey {
     pub fn name(&self) -> &str {
         &self.name
     }
+
+    /// Returns the key itself, whatever it is called.
+    pub(super) fn raw(&self) -> &[u8; 32] {
+        self.key.as_bytes()
+    }
 }
 
 impl fmt::Display for NoteKey {
@@ -259,7 +266,7 @@ impl fmt::Display for NoteKey {
             "{}+{}+{}",
             self.name,
             hex_id(self.id),
-            encode_key(self.key.as_bytes())
+            encode_key(ED25519, self.key.as_bytes())
         )
     }
 }
@@ -277,7 +284,7 @@ impl NoteSigner {
         let line = line
             .strip_prefix("PRIVATE+KEY+")
             .ok_or(NoteError::Key("not a private key"))?;
-        let (name, id, seed) = key_fields(line)?;
+        let (name, id, seed) = key_fields(line, ED25519)?;
         let signer = Self::from_seed(name, &seed)?;
         if hex_id(signer.public.id) != id {
             return Err(NoteError::Key("its id is not that of its name and key"));
@@ -291,7 +298,7 @@ impl NoteSigner {
             "PRIVATE+KEY+{}+{}+{}",
             self.public.name,
             hex_id(self.public.id),
-            encode_key(self.key.as_bytes())
+            encode_key(ED25519, self.key.as_bytes())
         )
     }
 
@@ -320,7 +327,8 @@ impl fmt::Debug for NoteSigner {
     }
 }
 
-fn key_fields(line: &str) -> Result<(&str, &str, [u8; 32]), NoteError> {
+/// Splits a key line into name, id and the 32 bytes of a key of this type.
+pub(super) fn key_fields(line: &str, kind: u8) -> Result<(&str, &str, [u8; 32]), NoteError> {
     let mut fields = line.splitn(3, '+');
     let (Some(name), Some(id), Some(key)) = (fields.next(), fields.next(), fields.next()) else {
         return Err(NoteError::Key("not `<name>+<id>+<base64>`"));
@@ -329,20 +337,33 @@ fn key_fields(line: &str) -> Result<(&str, &str, [u8; 32]), NoteError> {
         .decode(key)
         .map_err(|_| NoteError::Key("its key is not base64"))?;
     match raw.split_first() {
-        Some((&ED25519, key)) => key
+        Some((found, key)) if *found == kind => key
             .try_into()
             .map(|key| (name, id, key))
             .map_err(|_| NoteError::Key("an Ed25519 key has 32 bytes")),
-        _ => Err(NoteError::Key("not an Ed25519 key")),
+        _ if kind == ED25519 => Err(NoteError::Key("not an Ed25519 key")),
+        _ => Err(NoteError::Key("not an Ed25519 cosignature key")),
     }
 }
 
-fn hex_id(id: [u8; 4]) -> String {
+/// Returns the id of a key of this type.
+pub(super) fn key_id(name: &str, kind: u8, key: &[u8; 32]) -> [u8; 4] {
+    let hash: [u8; 32] = Sha256::new()
+        .chain_update(name)
+        .chain_update([b'\n', kind])
+        .chain_update(key)
+        .finalize()
+        .into();
+    let [a, b, c, d, ..] = hash;
+    [a, b, c, d]
+}
+
+pub(super) fn hex_id(id: [u8; 4]) -> String {
     format!("{:08x}", u32::from_be_bytes(id))
 }
 
-fn encode_key(key: &[u8; 32]) -> String {
-    let mut raw = vec![ED25519];
+pub(super) fn encode_key(kind: u8, key: &[u8; 32]) -> String {
+    let mut raw = vec![kind];
     raw.extend_from_slice(key);
     BASE64.encode(raw)
 }

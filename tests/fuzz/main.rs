@@ -47,10 +47,11 @@ macro_rules! fuzz {
 }
 
 fuzz! {
-    allowed_signers, armor, commit, display, entry, envelope, fold, hidden, hook_lines, ident,
-    intent, keyring, log_proof, merge_lines, note, openpgp_key, openpgp_signature, owners, pattern,
-    people, place, policy, push_cert, ref_name, ref_writes, review, ssh_agent, ssh_certificate,
-    ssh_key, sshsig, statement, tag, tree, verify,
+    add_checkpoint, allowed_signers, armor, commit, display, entry, envelope, fold, hidden,
+    hook_lines, ident, intent, keyring, log_policy, log_proof, merge_lines, note, openpgp_key,
+    openpgp_signature, owners, pattern, people, place, policy, push_cert, ref_name, ref_writes,
+    review, ssh_agent, ssh_certificate, ssh_key, sshsig, statement, tag, tree, verify,
+    witness_answer,
 }
 
 /// Every function has a test and seeds, and nothing has them without a function.

@@ -399,7 +399,14 @@ fn service_units() {
     let templates = root().join("templates/service");
     let folder = tempfile::tempdir().unwrap();
     let binary = env!("CARGO_BIN_EXE_countersign");
-    for name in ["countersign-audit@.service", "countersign-audit@.timer"] {
+    let units = [
+        "countersign-audit@.service",
+        "countersign-audit@.timer",
+        "countersign-log-witness@.service",
+        "countersign-log-witness@.timer",
+        "countersign-witness.service",
+    ];
+    for name in units {
         let text = fs::read_to_string(templates.join(name)).unwrap();
         let mut section = "";
         for line in text
@@ -415,7 +422,8 @@ fn service_units() {
         let text = text.replace("/usr/local/bin/countersign", binary);
         fs::write(
             folder.path().join(name),
-            text.replace("User=git", "User=root"),
+            text.replace("User=git", "User=root")
+                .replace("User=witness", "User=root"),
         )
         .unwrap();
     }
@@ -424,12 +432,11 @@ fn service_units() {
         eprintln!("not run: systemd-analyze is not here");
         return;
     }
-    for name in ["service", "timer"] {
-        let unit = folder
-            .path()
-            .join(format!("countersign-audit@srv-payments.git.{name}"));
-        let template = folder.path().join(format!("countersign-audit@.{name}"));
-        copy(&template, &unit);
+    for name in units {
+        let unit = folder.path().join(name.replace('@', "@srv-payments.git"));
+        if name.contains('@') {
+            copy(&folder.path().join(name), &unit);
+        }
         let output = Command::new("systemd-analyze")
             .args(["verify", "--man=no"])
             .arg(&unit)

@@ -76,6 +76,13 @@ fn storage_stays_in_disk() {
     });
 }
 
+/// Only the server has an async runtime, so that a build without it has none.
+#[test]
+fn the_runtime_stays_in_the_server() {
+    let words = ["tokio", "hyper", "hyper_util", "http_body_util", "async"];
+    assert_words_stay_out(&words, &|path| !path.starts_with("src/server/"));
+}
+
 /// What decides and what parses has no files, environment, processes or clock.
 #[test]
 fn the_judge_is_pure() {

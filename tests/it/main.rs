@@ -49,3 +49,4 @@ mod starters;
 mod support;
 mod terms;
 mod verdict;
+mod witnesses;

@@ -1,5 +1,6 @@
 //! Tests of the record as a whole, and the samples they are made of.
 
+mod cosign;
 mod entries;
 mod faults;
 mod incidents;
@@ -10,6 +11,7 @@ mod oracles;
 mod rotations;
 mod shared;
 mod views;
+mod witness;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};

@@ -194,3 +194,62 @@ impl proof::HashReader for Leaves {
         Ok(proof::node_hash(&left, &right))
     }
 }
+
+/// Another's verifier of cosignatures, from the specification and plain Ed25519.
+struct Cosignatures {
+    name: String,
+    key: ed25519_dalek::VerifyingKey,
+}
+
+impl signed_note::Verifier for Cosignatures {
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn key_id(&self) -> u32 {
+        let raw = [&[4][..], self.key.as_bytes()].concat();
+        signed_note::key_id(&self.name, &raw)
+    }
+
+    fn verify(&self, msg: &[u8], sig: &[u8]) -> bool {
+        let (time, signature) = sig.split_at(8);
+        let time = u64::from_be_bytes(time.try_into().unwrap());
+        let signed = [format!("cosignature/v1\ntime {time}\n").as_bytes(), msg].concat();
+        let signature = signature.try_into().unwrap();
+        self.key.verify_strict(&signed, &signature).is_ok()
+    }
+}
+
+/// Their reader takes a checkpoint with cosignatures, finds the log's signature and ours of a witness,
+/// and lets be what it has no key for.
+#[test]
+fn read_a_cosigned_checkpoint() {
+    let signer = NoteSigner::from_seed(ORIGIN, &[5; 32]).unwrap();
+    let mut note = signer.sign(&format!(
+        "{ORIGIN}\n0\n{}\n",
+        BASE64.encode(proof::empty_root())
+    ));
+    let witness = |seed| {
+        let name = format!("witness.example.com/{seed}");
+        crate::wire::cosignature::Cosigner::from_seed(&name, &[seed; 32]).unwrap()
+    };
+    for seed in [6, 7] {
+        let line = witness(seed).cosign(&note.text, 1_700_000_000);
+        note.signatures.push(line);
+    }
+    let vkey = witness(6).public().to_string();
+    let raw = BASE64.decode(vkey.splitn(3, '+').nth(2).unwrap()).unwrap();
+    let theirs: Vec<Box<dyn signed_note::Verifier>> = vec![
+        Box::new(StandardVerifier::new(&signer.public().to_string()).unwrap()),
+        Box::new(Cosignatures {
+            name: witness(6).public().name().to_owned(),
+            key: ed25519_dalek::VerifyingKey::try_from(&raw[1..]).unwrap(),
+        }),
+    ];
+    let read = TheirNote::from_bytes(note.to_string().as_bytes()).unwrap();
+    let (verified, unverified) = read.verify(&VerifierList::new(theirs)).unwrap();
+    let names: Vec<&str> = verified.iter().map(|line| line.name()).collect();
+    assert_eq!(names, [ORIGIN, "witness.example.com/6"]);
+    assert_eq!(unverified.len(), 1);
+    assert_eq!(read.to_bytes(), note.to_string().into_bytes());
+}

@@ -466,6 +466,47 @@ PY
     printf 'a\n\n\n' | put note blank
 }
 
+# What logs and witnesses say to each other: the examples of the specifications, and a live cosignature.
+witnesses() {
+    dash=$(printf '\342\200\224')
+    key=example.com/foo+530d903a+AekyeRrm56hApGFkyQR4ZCbV54Id2LKaANYcrnKv3U2k
+    one=witness.navigli.sunlight.geomys.org+a3e00fe2+BNy/co4C1Hn1p+INwJrfUlgz7W55dSZReusH/GhUhJ/G
+    two=remora.n621.de+da77ade7+BOvN63jn/bLvkieywe8R6UYAtVtNbZpXh34x7onlmtw2
+    put add_checkpoint specified <<EOF
+old 20852014
+PlRNCrwHpqhGrupue0L7gxbjbMiKA9temvuZZDDpkaw=
+jrJZDmY8Y7SyJE0MWLpLozkIVMSMZcD5kvuKxPC3swk=
+5+pKlUdi2LeF/BcMHBn+Ku6yhPGNCswZZD1X/6QgPd8=
+/6WVhPs2CwSsb5rYBH5cjHV/wSmA79abXAwhXw3Kj/0=
+
+example.com/behind-the-sofa
+20852163
+CsUYapGGPo4dkMgIAUqom/Xajj7h2fB2MPA3j2jxq2I=
+
+$dash example.com/behind-the-sofa Az3grlgtzPICa5OS8npVmf1Myq/5IZniMp+ZJurmRDeOoRDe4URYN7u5/Zhcyv2q1gGzGku9nTo+zyWE+xeMcTOAYQ8=
+$dash example.com/behind-the-sofa opLqBQsREYCgu6xQkYQwJr9fo45a62DN9EdmHXnZdXNqlcVGlCum2Wks+49/V6267UEjw6QUXTS5Rovnzv++qbSzm9Q=
+EOF
+    sed '2,5d; s/^old .*/old 0/' "$here/add_checkpoint/specified" | put add_checkpoint first
+    sed 's/^old /old 0/' "$here/add_checkpoint/specified" | put add_checkpoint zeros
+    put witness_answer specified <<EOF
+$dash witness.example/w1 CMp+6LWBU0anHGH5aNDTJkH/gj79sG+T6+iP2ThYN5krrDJbR1HDnucjL39QsZTSvVjyQLrdk3DXDqI5G2HgLatVs0pWh6Up69HVOw==
+$dash witness.example/w1 I7rEps0pvK2UqkS2gSpVUDhrhVtQV9lgF6pRrWAvjJHjyWpW7VcE3SiOlVlbQNt64vWhO+DlkL0+UfzuOBMh9ChdMkP1vi/lCAsmlw==
+EOF
+    put witness_answer live <<EOF
+$dash witness.navigli.sunlight.geomys.org o+AP4gAAAABqb7DzNrGFRJnQ9vrJ8xpnwZytnr/ZYczDIsvwvouiSjwOjn7a72ccxBk+lKnZ7dKqkYKER1s/KxLTaVwQD7lJZTC/CQ==
+EOF
+    printf '42\n' | put witness_answer size
+    printf '042\n' | put witness_answer zero
+    printf '%s' "$one" | put witness_answer vkey
+    printf 'log %s https://log.example/\n\nwitness X1 %s\nwitness\tY1 %s https://w.example/\n# both\ngroup both all X1 Y1\nquorum both\n' \
+        "$key" "$one" "$two" | put log_policy both
+    printf 'witness X1 %s\nquorum X1\n' "$one" | put log_policy one
+    printf 'quorum none\n' | put log_policy none
+    printf 'witness X1 %s\nwitness X2 %s\ngroup g any X1\ngroup h 2 g X2\nquorum h\n' "$one" "$two" | put log_policy nested
+    printf 'witness X1 %s\ngroup g 2 X1\nquorum g\n' "$one" | put log_policy least
+    printf 'version = 1\nrepository = "r"\n[witnesses]\nkeys = ["%s", "%s"]\nquorum = 2\n' "$one" "$two" | put policy witnesses
+}
+
 # What a real ssh-agent answers, without the length before it.
 agent_answers() {
     eval "$(ssh-agent -a "$work/agent")" >/dev/null
@@ -509,3 +550,4 @@ words
 lists
 files
 record
+witnesses

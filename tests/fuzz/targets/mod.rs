@@ -9,6 +9,7 @@ mod objects;
 mod record;
 mod signatures;
 mod text;
+mod witnesses;
 
 pub(crate) use attestations::{envelope, statement};
 pub(crate) use config::{pattern, people, place, policy};
@@ -19,6 +20,7 @@ pub(crate) use signatures::{
     armor, openpgp_key, openpgp_signature, ssh_agent, ssh_certificate, ssh_key, sshsig, verify,
 };
 pub(crate) use text::{display, fold, hidden, merge_lines, ref_name, review};
+pub(crate) use witnesses::{add_checkpoint, log_policy, witness_answer};
 
 use countersign::wire::oid::ObjectFormat;
 
@@ -27,6 +29,7 @@ pub(crate) type Target = fn(&[u8]) -> bool;
 
 /// Everything, by name.
 pub(crate) const TARGETS: &[(&str, Target)] = &[
+    ("add_checkpoint", add_checkpoint),
     ("allowed_signers", allowed_signers),
     ("armor", armor),
     ("commit", commit),
@@ -39,6 +42,7 @@ pub(crate) const TARGETS: &[(&str, Target)] = &[
     ("ident", ident),
     ("intent", intent),
     ("keyring", keyring),
+    ("log_policy", log_policy),
     ("log_proof", log_proof),
     ("merge_lines", merge_lines),
     ("note", note),
@@ -61,6 +65,7 @@ pub(crate) const TARGETS: &[(&str, Target)] = &[
     ("tag", tag),
     ("tree", tree),
     ("verify", verify),
+    ("witness_answer", witness_answer),
 ];
 
 /// Those that refuse nothing.

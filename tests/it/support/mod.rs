@@ -9,6 +9,7 @@ pub(crate) mod objects;
 pub(crate) mod outcome;
 pub(crate) mod server;
 pub(crate) mod ssh;
+pub(crate) mod witness;
 
 pub(crate) use authority::Authority;
 pub(crate) use checkout::{Checkout, NewCommit};
