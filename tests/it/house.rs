@@ -176,7 +176,10 @@ fn codes_have_pages() {
         let page = fs::read_to_string(folder.join(format!("{code}.md"))).unwrap();
         assert!(page.starts_with(&format!("# {code}\n\nWeight: ")), "{code}");
         assert!(page.contains("\n## Why\n\n") && page.contains("\n## What to do\n\n"));
-        assert!(found.contains(&format!("| [{code}]({code}.md) | ")), "{code}");
+        assert!(
+            found.contains(&format!("| [{code}]({code}.md) | ")),
+            "{code}"
+        );
         pages += 1;
     }
     assert_eq!(fs::read_dir(folder).unwrap().count(), pages);
