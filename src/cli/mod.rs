@@ -6,6 +6,7 @@
 mod audit;
 mod check;
 mod diff;
+mod doctor;
 mod enroll;
 mod error;
 mod fetched;
@@ -72,6 +73,7 @@ enum Command {
     #[command(subcommand)]
     Verify(verify::Verify),
     Audit(audit::Audit),
+    Doctor(doctor::Doctor),
 }
 
 impl Command {
@@ -90,6 +92,7 @@ impl Command {
             Self::Log(command) => command.run(session),
             Self::Verify(command) => command.run(session),
             Self::Audit(command) => command.run(session),
+            Self::Doctor(command) => command.run(session),
         }
     }
 }

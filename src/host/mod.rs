@@ -9,6 +9,7 @@ pub mod config;
 pub mod enroll;
 pub mod founding;
 pub mod hooks;
+pub mod login;
 pub mod ownership;
 pub mod place;
 pub mod previous;

@@ -23,6 +23,7 @@ pub mod push_cert;
 pub mod refname;
 pub mod review;
 pub mod ssh_certificate;
+pub mod sshd;
 pub mod sshsig;
 pub mod tag;
 mod trailer;

@@ -49,7 +49,7 @@ macro_rules! fuzz {
 fuzz! {
     allowed_signers, armor, commit, display, entry, fold, hidden, hook_lines, ident, intent, keyring,
     log_proof, merge_lines, note, openpgp_key, openpgp_signature, pattern, people, place, policy, push_cert,
-    ref_name, ref_writes, review, ssh_certificate, ssh_key, sshsig, tag, tree, verify,
+    ref_name, ref_writes, review, ssh_certificate, ssh_key, sshd, sshsig, tag, tree, verify,
 }
 
 /// Every function has a test and seeds, and nothing has them without a function.

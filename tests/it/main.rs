@@ -20,6 +20,7 @@ mod cli;
 mod contributors;
 mod coverage;
 mod diff;
+mod doctor;
 mod evasions;
 mod every_commit;
 mod house;

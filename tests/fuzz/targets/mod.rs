@@ -10,7 +10,7 @@ mod signatures;
 mod text;
 
 pub(crate) use config::{pattern, people, place, policy};
-pub(crate) use lists::{allowed_signers, keyring};
+pub(crate) use lists::{allowed_signers, keyring, sshd};
 pub(crate) use objects::{commit, hook_lines, ident, push_cert, ref_writes, tag, tree};
 pub(crate) use record::{entry, intent, log_proof, note};
 pub(crate) use signatures::{
@@ -51,6 +51,7 @@ pub(crate) const TARGETS: &[(&str, Target)] = &[
     ("review", review),
     ("ssh_certificate", ssh_certificate),
     ("ssh_key", ssh_key),
+    ("sshd", sshd),
     ("sshsig", sshsig),
     ("tag", tag),
     ("tree", tree),
