@@ -14,6 +14,7 @@ pub mod ownership;
 pub mod place;
 pub mod previous;
 pub mod pusher;
+pub mod repositories;
 pub mod server;
 mod settings;
 pub mod state;

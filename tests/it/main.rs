@@ -21,6 +21,7 @@ mod contributors;
 mod coverage;
 mod diff;
 mod doctor;
+mod enroll_all;
 mod evasions;
 mod every_commit;
 mod house;
