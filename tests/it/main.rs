@@ -24,6 +24,7 @@ mod doctor;
 mod enroll_all;
 mod evasions;
 mod every_commit;
+mod hosts;
 mod house;
 mod landings;
 mod never_covered;
