@@ -18,7 +18,7 @@ use super::{Audited, Code, Detail, Family, Finding};
 pub(super) fn check(
     git_dir: &Path,
     known: Option<&OnRecord<HostState>>,
-    server: &Result<Server, ServerError>,
+    server: &Result<&Server, &ServerError>,
     audited: &mut Audited,
 ) {
     match git_config::settings(git_dir, WATCHED) {
@@ -100,7 +100,7 @@ fn finding(git_dir: &Path, code: Code, setting: &Setting, found: String) -> Find
 fn settings(
     git_dir: &Path,
     known: Option<&OnRecord<HostState>>,
-    server: &Result<Server, ServerError>,
+    server: &Result<&Server, &ServerError>,
     audited: &mut Audited,
 ) {
     let path = Server::path(git_dir);

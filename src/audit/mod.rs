@@ -11,6 +11,7 @@
 //! 5. keys that the policy in force takes back, under approvals that counted.
 
 mod config;
+pub mod doctor;
 mod finding;
 mod host;
 mod keys;
@@ -63,7 +64,7 @@ pub struct Auditing<'a> {
     /// The repository.
     pub repo: &'a Repo,
     /// The host's settings.
-    pub server: Result<Server, ServerError>,
+    pub server: Result<&'a Server, &'a ServerError>,
     /// The record.
     pub record: Result<&'a Record, &'a RecordError>,
     /// Who first brought what.

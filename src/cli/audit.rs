@@ -1,5 +1,7 @@
 //! `countersign audit`.
 
+use std::path::{Path, PathBuf};
+
 use clap::Args;
 
 use super::{CliError, Exit, Kind, Session};
@@ -12,9 +14,9 @@ use crate::git::Repo;
 use crate::host::clock;
 use crate::host::server::{SYSTEM_FILE, Server, ServerError};
 use crate::host::user::{user, user_of};
-use crate::record::Record;
 use crate::record::entry::Entry;
 use crate::record::key::KeyStores;
+use crate::record::{Record, RecordError};
 use crate::report;
 
 /// Hold refs, host, configuration and keys against the record; exit 1 where something is found
@@ -39,53 +41,13 @@ impl Audit {
             let message = "--json or --sarif, not both";
             return Err(CliError::words(Kind::Usage, message));
         }
-        let repo = Repo::discover(session.dir()).map_err(|error| {
-            // A server that was made unreadable is no answer; a folder that is none is a mistake.
-            let kind = match session.dir().join("countersign").is_dir() {
-                true => Kind::Undecided,
-                false => Kind::Usage,
-            };
-            CliError::new(kind, error)
-        })?;
-        let server = Server::load(repo.git_dir(), std::path::Path::new(SYSTEM_FILE));
-        let usual = repo.git_dir().join("countersign");
-        if let Err(error @ ServerError::NotEnrolled(_)) = &server
-            && !Record::exists(&usual)
-        {
-            return Err(CliError::words(Kind::Usage, error.to_string()));
-        }
-        let folder = server
-            .as_ref()
-            .map_or(usual, |server| server.record.clone());
+        let opened = Opened::at(session)?;
         if self.record {
-            mine(&folder, "audit --record")?;
+            mine(&opened.folder, "audit --record")?;
         }
-        let keys = server
-            .as_ref()
-            .map_or_else(|_| KeyStores::default(), |server| server.keys.clone());
-        let name = server.as_ref().ok().and_then(|server| server.shared_name());
-        let record = Record::open_of(repo.git_dir(), &folder, name);
-        let record = record.map(|record| record.signed_by(keys));
-        let noted = record.as_ref().ok().map(|record| Noted {
-            repo: &repo,
-            record,
-        });
-        let nobody = Carried::new(&[]);
-        let bringers: &dyn Bringers = match &noted {
-            Some(noted) => noted,
-            None => &nobody,
-        };
-        let auditing = Auditing {
-            repo: &repo,
-            server,
-            record: record.as_ref(),
-            bringers,
-            now: clock(),
-            room: self.room.saturating_mul(1 << 20),
-            most: MOST,
-        };
-        let audited = auditing.run();
-        let recorded = match (self.record, &record) {
+        let audited = opened.audit(self.room);
+        let Opened { repo, record, .. } = &opened;
+        let recorded = match (self.record, record) {
             (false, _) => Ok(Vec::new()),
             (true, Ok(record)) => put(record, &audited),
             (true, Err(error)) => Err(error.to_string()),
@@ -113,6 +75,75 @@ impl Audit {
                 (false, false) => Exit::Undecided,
             },
         )
+    }
+}
+
+/// An enrolled repository, as far as it can be opened.
+pub(super) struct Opened {
+    pub(super) repo: Repo,
+    pub(super) server: Result<Server, ServerError>,
+    pub(super) record: Result<Record, RecordError>,
+    /// The record's folder.
+    folder: PathBuf,
+}
+
+impl Opened {
+    /// Opens the repository that the session's directory lies in, which must be enrolled.
+    pub(super) fn at(session: &Session<'_>) -> Result<Self, CliError> {
+        let repo = Repo::discover(session.dir()).map_err(|error| {
+            // A server that was made unreadable is no answer; a folder that is none is a mistake.
+            let kind = match session.dir().join("countersign").is_dir() {
+                true => Kind::Undecided,
+                false => Kind::Usage,
+            };
+            CliError::new(kind, error)
+        })?;
+        let server = Server::load(repo.git_dir(), Path::new(SYSTEM_FILE));
+        let usual = repo.git_dir().join("countersign");
+        if let Err(error @ ServerError::NotEnrolled(_)) = &server
+            && !Record::exists(&usual)
+        {
+            return Err(CliError::words(Kind::Usage, error.to_string()));
+        }
+        let folder = server
+            .as_ref()
+            .map_or(usual, |server| server.record.clone());
+        let keys = server
+            .as_ref()
+            .map_or_else(|_| KeyStores::default(), |server| server.keys.clone());
+        let name = server.as_ref().ok().and_then(|server| server.shared_name());
+        let record = Record::open_of(repo.git_dir(), &folder, name);
+        Ok(Self {
+            record: record.map(|record| record.signed_by(keys)),
+            repo,
+            server,
+            folder,
+        })
+    }
+
+    /// Audits it; `room` is in MiB.
+    pub(super) fn audit(&self, room: u64) -> Audited {
+        let repo = &self.repo;
+        let noted = self
+            .record
+            .as_ref()
+            .ok()
+            .map(|record| Noted { repo, record });
+        let nobody = Carried::new(&[]);
+        let bringers: &dyn Bringers = match &noted {
+            Some(noted) => noted,
+            None => &nobody,
+        };
+        let auditing = Auditing {
+            repo,
+            server: self.server.as_ref(),
+            record: self.record.as_ref(),
+            bringers,
+            now: clock(),
+            room: room.saturating_mul(1 << 20),
+            most: MOST,
+        };
+        auditing.run()
     }
 }
 

@@ -1,5 +1,7 @@
 //! `countersign enroll`.
 
+mod all;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -23,8 +25,11 @@ use crate::record::RecordError;
 #[derive(Debug, Args)]
 pub(super) struct Enroll {
     /// The bare repository
-    #[arg(value_name = "repository")]
-    repo: PathBuf,
+    #[arg(value_name = "repository", required_unless_present = "all")]
+    repo: Option<PathBuf>,
+    /// Every bare repository below this directory instead; goes on where one cannot be enrolled
+    #[arg(long, value_name = "dir", conflicts_with_all = ["repo", "name"])]
+    all: Option<PathBuf>,
     /// Write a first policy that knows this person, where there is none; several times for more
     #[arg(long, value_name = "person", conflicts_with = "remove")]
     init: Vec<String>,
@@ -68,34 +73,51 @@ enum ModeArg {
 
 impl Enroll {
     pub(super) fn run(&self, session: &mut Session<'_>) -> Result<Exit, CliError> {
-        let path = session.dir().join(&self.repo);
-        let path = fs::canonicalize(&path).map_err(|error| {
-            CliError::words(Kind::Usage, format!("{}: {error}", path.display()))
-        })?;
-        let repo = Repo::open(&path, None).map_err(|error| CliError::new(Kind::Usage, error))?;
-        let git_dir = repo.git_dir().to_owned();
-        let done = match self.remove {
-            true => remove(&git_dir, self.dry_run),
-            false => {
-                let home = session.env("HOME").map(PathBuf::from);
-                self.enrol(&repo, session.dir(), home.as_deref())?
-            }
-        };
-        let done = done.map_err(|error| failed(error, &git_dir))?;
+        let home = session.env("HOME").map(PathBuf::from);
+        if let Some(dir) = &self.all {
+            return self.every(
+                &canonical(&session.dir().join(dir))?,
+                home.as_deref(),
+                session,
+            );
+        }
+        let path = session
+            .dir()
+            .join(self.repo.as_deref().unwrap_or(Path::new(".")));
+        let git_dir = canonical(&path)?;
+        let done = self.one(&git_dir, called(&git_dir), session.dir(), home.as_deref())?;
         self.tell(&done, &git_dir, session)?;
         Ok(Exit::Fine)
+    }
+
+    /// Enrols one repository, or takes its hooks away; a first policy calls it `name` unless one is given.
+    fn one(
+        &self,
+        path: &Path,
+        name: String,
+        base: &Path,
+        home: Option<&Path>,
+    ) -> Result<Vec<Done>, CliError> {
+        let repo = Repo::open(path, None).map_err(|error| CliError::new(Kind::Usage, error))?;
+        let git_dir = repo.git_dir();
+        let done = match self.remove {
+            true => remove(git_dir, self.dry_run),
+            false => self.enrol(&repo, name, base, home)?,
+        };
+        done.map_err(|error| failed(error, git_dir))
     }
 
     fn enrol(
         &self,
         repo: &Repo,
+        name: String,
         base: &Path,
         home: Option<&Path>,
     ) -> Result<Result<Vec<Done>, EnrollError>, CliError> {
         let binary = std::env::current_exe()
             .and_then(fs::canonicalize)
             .map_err(|error| CliError::new(Kind::Undecided, error))?;
-        let founding = self.founding(repo.git_dir(), home)?;
+        let founding = self.founding(repo.git_dir(), name, home)?;
         let enrolment = Enrolment {
             binary: &binary,
             system: Path::new(SYSTEM_FILE),
@@ -116,7 +138,12 @@ impl Enroll {
         Ok(enrolment.run(repo))
     }
 
-    fn founding(&self, git_dir: &Path, home: Option<&Path>) -> Result<Option<Founding>, CliError> {
+    fn founding(
+        &self,
+        git_dir: &Path,
+        called: String,
+        home: Option<&Path>,
+    ) -> Result<Option<Founding>, CliError> {
         let usage = |message: String| CliError::words(Kind::Usage, message);
         if self.init.is_empty() {
             return Ok(None);
@@ -168,13 +195,9 @@ impl Enroll {
             git("user.name")?.unwrap_or(name),
             git("user.email")?.or(email).unwrap_or_default(),
         );
-        let repository = match &self.name {
-            Some(name) => name.clone(),
-            None => called(git_dir),
-        };
         Ok(Some(Founding {
             founders,
-            repository,
+            repository: self.name.clone().unwrap_or(called),
             author,
         }))
     }
@@ -199,20 +222,32 @@ impl Enroll {
         for step in done {
             session.print(&format!("{would}{}\n", words(step)))?;
         }
-        let changed = done
-            .iter()
-            .any(|step| !matches!(step, Done::PolicyRead { .. } | Done::RecordFound(_)));
-        if !changed {
+        if !changed(done) {
             session.print("nothing to do\n")?;
         }
+        self.warn(session);
+        Ok(())
+    }
+
+    fn warn(&self, session: &mut Session<'_>) {
         if self.init.len() == 1 && !self.remove {
             session.say(
                 "warning: one person alone can land nothing, a second person's keys included; \
                  name two with --init before anybody depends on it",
             );
         }
-        Ok(())
     }
+}
+
+/// Returns whether anything was done, or would be.
+fn changed(done: &[Done]) -> bool {
+    done.iter()
+        .any(|step| !matches!(step, Done::PolicyRead { .. } | Done::RecordFound(_)))
+}
+
+fn canonical(path: &Path) -> Result<PathBuf, CliError> {
+    fs::canonicalize(path)
+        .map_err(|error| CliError::words(Kind::Usage, format!("{}: {error}", path.display())))
 }
 
 /// Finds the ssh public key that the admin signs with: `user.signingKey` as a file or inline, else

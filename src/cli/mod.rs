@@ -9,6 +9,7 @@ mod audit;
 mod check;
 mod cosign;
 mod diff;
+mod doctor;
 mod enroll;
 mod error;
 mod fetched;
@@ -81,6 +82,7 @@ enum Command {
     Verify(verify::Verify),
     Attest(attest::Attest),
     Audit(audit::Audit),
+    Doctor(doctor::Doctor),
     #[command(subcommand)]
     Generate(generate::Generate),
     #[cfg(feature = "server")]
@@ -105,6 +107,7 @@ impl Command {
             Self::Verify(command) => command.run(session),
             Self::Attest(command) => command.run(session),
             Self::Audit(command) => command.run(session),
+            Self::Doctor(command) => command.run(session),
             Self::Generate(command) => command.run(session),
             #[cfg(feature = "server")]
             Self::Witness(command) => command.run(session),

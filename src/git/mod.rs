@@ -26,7 +26,7 @@ pub mod walk;
 
 pub use changes::{Change, TreeFault, changes, check_trees, mark_known};
 pub use merge::{Merged, merge_trees};
-pub use open::{Quarantine, Repo, directory_at};
+pub use open::{Quarantine, Repo, directory_at, is_git_dir};
 pub use refs::RefValue;
 pub use walk::{first_parents, is_ancestor, merge_bases, new_commits};
 

@@ -177,7 +177,8 @@ fn git_dir_at(dir: &Path) -> Result<Option<PathBuf>, GitError> {
     Ok(is_git_dir(dir).then(|| dir.to_path_buf()))
 }
 
-fn is_git_dir(dir: &Path) -> bool {
+/// Returns whether a directory looks like a repository itself.
+pub fn is_git_dir(dir: &Path) -> bool {
     let head = dir.join("HEAD");
     let has_head = head.is_file() || head.is_symlink();
     let shared = dir.join("commondir").is_file();

@@ -81,6 +81,22 @@ pub fn value(git_dir: &Path, key: &str) -> Result<Option<String>, ConfigFailed> 
     Ok(matching(git_dir, &pattern)?.pop().map(|(_, value)| value))
 }
 
+/// Returns the version of git, as it says itself.
+#[allow(
+    clippy::disallowed_methods,
+    reason = "the git that is found is the one that runs the hooks"
+)]
+pub fn version() -> Result<String, ConfigFailed> {
+    let output = Command::new("git")
+        .arg("--version")
+        .stdin(Stdio::null())
+        .output();
+    let output = output.map_err(|error| ConfigFailed(error.to_string()))?;
+    let text = String::from_utf8_lossy(&output.stdout);
+    let version = text.trim().strip_prefix("git version ");
+    version.map(str::to_owned).ok_or_else(|| failed(&output))
+}
+
 /// Sets a key in the repository's own file.
 pub fn set(git_dir: &Path, key: &str, value: &str) -> Result<(), ConfigFailed> {
     let output = git(git_dir, &["--local", "--replace-all", key, value])?;

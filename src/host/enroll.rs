@@ -97,7 +97,7 @@ pub enum EnrollError {
     #[error("{} is not a bare repository", .0.display())]
     NotBare(PathBuf),
     /// GitLab runs hooks from a place of its own.
-    #[error("{} belongs to GitLab, whose hooks are set through gitaly: not supported by this version", .0.display())]
+    #[error("{} belongs to GitLab, whose gitaly runs no hook of the repository's own: not supported by this version", .0.display())]
     Gitlab(PathBuf),
     /// No commit on the policy ref.
     #[error("{0} does not exist, so there is no policy")]
@@ -521,7 +521,7 @@ fn check_place(repo: &Repo) -> Result<(), EnrollError> {
     if !bare.is_some_and(|value| value.eq_ignore_ascii_case("true")) {
         return Err(EnrollError::NotBare(git_dir.to_owned()));
     }
-    if repo.config("gitlab.fullpath").is_some() {
+    if repo.config("gitlab.fullpath").is_some() || git_dir.ancestors().any(is_of_gitaly) {
         return Err(EnrollError::Gitlab(git_dir.to_owned()));
     }
     let shared = config::matching(git_dir, "^core\\.sharedrepository$")?;
@@ -529,6 +529,17 @@ fn check_place(repo: &Repo) -> Result<(), EnrollError> {
     check_ownership(git_dir, &shared)?;
     hooks::check_config(git_dir)?;
     Ok(())
+}
+
+/// Returns whether a directory is one in which gitaly keeps repositories.
+///
+/// Source: GitLab, "Repository storage", and what gitaly leaves at the root of a storage.
+fn is_of_gitaly(dir: &Path) -> bool {
+    let name = dir.file_name().and_then(|name| name.to_str());
+    let folders = ["@hashed", "@cluster", "@groups", "@snippets", "@pools"];
+    name.is_some_and(|name| folders.contains(&name))
+        || dir.join(".gitaly-metadata").exists()
+        || dir.join("+gitaly").is_dir()
 }
 
 /// Recognises the host by what it leaves in its repositories.
@@ -677,5 +688,39 @@ mod tests {
             assert!(!dir.path().join("countersign").exists(), "{key}");
             assert!(!dir.path().join("hooks/pre-receive").exists(), "{key}");
         }
+    }
+
+    /// A repository in gitaly's storage is refused although nothing in it says so: its hooks never run.
+    #[test]
+    fn gitaly_storage() {
+        let refused = |place: &dyn Fn(&Path) -> PathBuf| {
+            let dir = bare("sha1");
+            let root = tempfile::tempdir().unwrap();
+            let to = place(root.path());
+            fs::create_dir_all(to.parent().unwrap()).unwrap();
+            let moved = Command::new("cp")
+                .arg("-a")
+                .arg(dir.path())
+                .arg(&to)
+                .status();
+            assert!(moved.unwrap().success());
+            match enrol(&to, Some(&founding())) {
+                Err(EnrollError::Gitlab(_)) => true,
+                other => {
+                    other.unwrap();
+                    false
+                }
+            }
+        };
+        assert!(refused(&|root| root.join("@hashed/6b/86/6b86.git")));
+        assert!(refused(&|root| {
+            fs::write(root.join(".gitaly-metadata"), "{}").unwrap();
+            root.join("team/x.git")
+        }));
+        assert!(refused(&|root| {
+            fs::create_dir(root.join("+gitaly")).unwrap();
+            root.join("x.git")
+        }));
+        assert!(!refused(&|root| root.join("hashed/x.git")));
     }
 }

@@ -148,7 +148,7 @@ impl Founding {
 }
 
 /// Writes a tree's bytes in git's order: a folder sorts as if its name ended in a slash.
-fn tree(mut entries: Vec<(FileMode, Vec<u8>, Oid)>) -> Vec<u8> {
+pub(crate) fn tree(mut entries: Vec<(FileMode, Vec<u8>, Oid)>) -> Vec<u8> {
     entries.sort_by_cached_key(|(mode, name, _)| match mode {
         FileMode::Tree => [name.as_slice(), b"/"].concat(),
         FileMode::File | FileMode::Executable | FileMode::Symlink | FileMode::Submodule => {

@@ -2,7 +2,7 @@
 
 use std::ffi::OsStr;
 use std::fs;
-use std::io;
+use std::io::{self, Read as _};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -273,7 +273,8 @@ impl Hooks {
 
     /// Returns what is to run before ours, in order: every executable file of `<hook>.d`.
     ///
-    /// Nothing where a forge owns the hook, for it runs them itself, ours among them.
+    /// Nothing where a forge owns the hook, for it runs them itself, ours among them. Where a forge is
+    /// gone and left ours there, it would run itself without end.
     pub fn previous(&self, hook: Hook) -> Result<Vec<PathBuf>, HooksError> {
         let dir = self.more(hook);
         if self.forge_owns(hook) {
@@ -288,7 +289,7 @@ impl Hooks {
             let path = entry.map_err(|source| file(&dir, source))?.path();
             let name = path.file_name().map(OsStr::as_bytes).unwrap_or_default();
             let aside = name.starts_with(b".") || name.ends_with(b"~");
-            if !aside && is_executable(&path) {
+            if !aside && is_executable(&path) && !is_any_of_ours(&path)? {
                 paths.push(path);
             }
         }
@@ -397,6 +398,20 @@ fn read(path: &Path) -> Result<Option<Vec<u8>>, HooksError> {
 
 fn create_dir(path: &Path) -> Result<(), HooksError> {
     fs::create_dir_all(path).map_err(|source| file(path, source))
+}
+
+/// Returns whether a file is a hook of ours, for whatever event.
+fn is_any_of_ours(path: &Path) -> Result<bool, HooksError> {
+    /// More than any of ours has.
+    const MOST: u64 = 8192;
+    let mut bytes = Vec::new();
+    let opened = fs::File::open(path).and_then(|file| file.take(MOST).read_to_end(&mut bytes));
+    match opened {
+        Ok(_) => Ok(Hook::ALL.iter().any(|hook| hook.is_ours(&bytes))),
+        // What can be executed and not read is none of ours.
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => Ok(false),
+        Err(source) => Err(file(path, source)),
+    }
 }
 
 /// Returns whether somebody may execute what stands there, links followed.
@@ -570,6 +585,13 @@ mod tests {
             write(&more.join(name), "", mode);
         }
         std::os::unix::fs::symlink("nowhere", more.join("30-gone")).unwrap();
+        // Left behind by a forge that is gone: it would run itself without end.
+        let ours = Hook::PreReceive.script(Path::new(BINARY)).unwrap();
+        write(
+            &more.join("countersign"),
+            std::str::from_utf8(&ours).unwrap(),
+            0o755,
+        );
         let want = [more.join("10-a"), more.join("90-z")];
         assert_eq!(hooks.previous(Hook::PreReceive).unwrap(), want);
     }

@@ -14,6 +14,8 @@ pub enum Remark {
     Unsatisfiable(String, String),
     /// A rule that could not be satisfied without one of these people; where it stands.
     HangsOn(String, String, Vec<PersonName>),
+    /// A rule that bots alone satisfy, where no other asks for a human; where it stands.
+    BotsAlone(String, String),
     /// A human without a key that counts now.
     NoValidKey(PersonName),
     /// A key that counts now and will not for long; from when on.
@@ -45,6 +47,7 @@ impl Remark {
             self,
             Self::Unsatisfiable(..)
                 | Self::HangsOn(..)
+                | Self::BotsAlone(..)
                 | Self::NoValidKey(_)
                 | Self::Ends(..)
                 | Self::AuthorityEnds(..)
@@ -64,6 +67,16 @@ impl Policy {
             .iter()
             .filter_map(|rule| of_rule(rule, people, now))
             .collect();
+        let by_bots = |rule: &Rule| {
+            let is_bot = |person: &Person| person.kind == PersonKind::Bot;
+            places::satisfiable(&rule.require, people, &is_bot)
+        };
+        // A rule for every change that wants a human holds beside any other.
+        let asks_all = |rule: &Rule| catches_all(rule) && !by_bots(rule);
+        if !self.rules.iter().any(asks_all) {
+            let alone = self.rules.iter().filter(|rule| by_bots(rule));
+            remarks.extend(alone.map(|rule| Remark::BotsAlone(rule.name.clone(), rule.at())));
+        }
         for person in people.persons.values() {
             of_person(&mut remarks, people, person, now, within);
             let asked = |rule: &&Rule| {
@@ -248,6 +261,25 @@ mod tests {
         // Where a rule leaves paths over, the built-in one asks everybody.
         let some = "[[rule]]\nname = \"r\"\npaths = [\"a\"]\nrequire = [\"1 of @both\"]\n";
         assert_eq!(remarks(TWO, some), []);
+    }
+
+    /// A rule that bots satisfy leaves one human with what they made, unless another asks for a second.
+    #[test]
+    fn bots_alone() {
+        let people = TWO.replace("[teams]", "[people.robot]\nkind = \"bot\"\n[teams]");
+        let alone = |rules: &str| {
+            let found = remarks(&people, rules);
+            let is = |remark: &Remark| matches!(remark, Remark::BotsAlone(..));
+            found.iter().filter(|remark| is(remark)).count()
+        };
+        let bots = "[[rule]]\nname = \"r\"\nrequire = [\"1 of robot|bob\"]\n";
+        let both = "[[rule]]\nname = \"s\"\nrequire = [\"1 of @both\"]\n";
+        let some = "[[rule]]\nname = \"t\"\npaths = [\"a\"]\nrequire = [\"1 of robot\"]\n";
+        assert_eq!(alone(bots), 1);
+        assert_eq!(alone(&format!("{bots}{both}")), 0);
+        assert_eq!(alone(&format!("{some}{both}")), 0);
+        // The built-in rule does not reach what another one matches.
+        assert_eq!(alone(some), 1);
     }
 
     /// Keys at every point of their time, and people without one.

@@ -273,7 +273,7 @@ fn unset(finding: &Finding, git_dir: &Path) -> Vec<String> {
 }
 
 /// Returns a word of a shell command, quoted where it must be.
-fn word(text: &str) -> String {
+pub(super) fn word(text: &str) -> String {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_./:@+=,".contains(&byte);
     match !text.is_empty() && text.bytes().all(plain) {
         true => text.to_owned(),

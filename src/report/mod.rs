@@ -9,6 +9,7 @@ pub mod audit;
 mod audit_words;
 pub mod command;
 pub mod diff;
+pub mod doctor;
 mod entry;
 #[cfg(test)]
 mod fits;

@@ -72,7 +72,7 @@ pub fn json(people: &People, remarks: &[Remark], now: Timestamp) -> Value {
             ("detail", json!(words(remark))),
         ]);
         match remark {
-            Remark::Unsatisfiable(rule, at) => {
+            Remark::Unsatisfiable(rule, at) | Remark::BotsAlone(rule, at) => {
                 found.extend([("rule", json!(rule)), ("at", json!(at))]);
             }
             Remark::HangsOn(rule, at, people) => {
@@ -131,6 +131,9 @@ pub fn words(remark: &Remark) -> String {
                 people.join(", ")
             )
         }
+        Remark::BotsAlone(rule, at) => {
+            format!("rule {rule} ({at}) is satisfied by bots alone: one human lands what they made")
+        }
         Remark::NoValidKey(person) => format!("{person} has no key that is valid now"),
         Remark::Ends(person, key, at) => format!("the key {key} of {person} ends at {at}"),
         Remark::AuthorityEnds(key, at) => format!("the CA {key} ends at {at}"),
@@ -154,6 +157,7 @@ fn name(remark: &Remark) -> &'static str {
     match remark {
         Remark::Unsatisfiable(..) => "unsatisfiable-rule",
         Remark::HangsOn(..) => "hangs-on",
+        Remark::BotsAlone(..) => "bots-alone",
         Remark::NoValidKey(_) => "no-valid-key",
         Remark::Ends(..) => "key-ends",
         Remark::AuthorityEnds(..) => "authority-ends",

@@ -421,7 +421,7 @@ fn key_text(text: &str) -> Option<Result<KeyText, LineFault>> {
 }
 
 /// Matches `*` and `?` without going back further than to the latest `*`.
-fn matches(pattern: &[u8], text: &[u8]) -> bool {
+pub(crate) fn matches(pattern: &[u8], text: &[u8]) -> bool {
     let (mut at, mut seen) = (0usize, 0usize);
     let mut retry: Option<(usize, usize)> = None;
     loop {

@@ -30,6 +30,7 @@ pub mod refname;
 pub mod review;
 pub mod ssh_agent;
 pub mod ssh_certificate;
+pub mod sshd;
 pub mod sshsig;
 pub mod statement;
 pub mod tag;

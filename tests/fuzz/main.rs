@@ -50,7 +50,7 @@ fuzz! {
     add_checkpoint, allowed_signers, armor, commit, display, entry, envelope, fold, hidden,
     hook_lines, ident, intent, keyring, log_policy, log_proof, merge_lines, note, openpgp_key,
     openpgp_signature, owners, pattern, people, place, policy, push_cert, ref_name, ref_writes,
-    review, ssh_agent, ssh_certificate, ssh_key, sshsig, statement, tag, tree, verify,
+    review, ssh_agent, ssh_certificate, ssh_key, sshd, sshsig, statement, tag, tree, verify,
     witness_answer,
 }
 

@@ -124,6 +124,16 @@ pub(crate) fn write(server: &Server, path: &str, text: &str) {
     fs::write(path, text).unwrap();
 }
 
+/// Puts an entry of tomorrow on record.
+pub(crate) fn tomorrow(server: &Server) {
+    let record = Record::open(&server.record("")).unwrap();
+    let lock = record.lock().unwrap();
+    let last = record.view().unwrap().last_time().unwrap().unwrap();
+    let at = last + jiff::SignedDuration::from_hours(24);
+    let incident = incident(at, "test", "ref");
+    record.append(&lock, &[Entry::Incident(incident)]).unwrap();
+}
+
 /// Appends to a file of the repository.
 fn add(server: &Server, path: &str, text: &str) {
     let old = fs::read_to_string(server.repo().join(path)).unwrap();
@@ -517,14 +527,7 @@ fn record_on_disk() {
         ),
         (
             "an entry from tomorrow",
-            Box::new(|server| {
-                let record = Record::open(&server.record("")).unwrap();
-                let lock = record.lock().unwrap();
-                let at = record.view().unwrap().last_time().unwrap().unwrap()
-                    + jiff::SignedDuration::from_hours(24);
-                let incident = incident(at, "test", "ref");
-                record.append(&lock, &[Entry::Incident(incident)]).unwrap();
-            }),
+            Box::new(tomorrow),
             &["clock-behind"],
             0,
         ),

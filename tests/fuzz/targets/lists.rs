@@ -8,6 +8,7 @@ use countersign::wire::allowed_signers::{self, SignerLine};
 use countersign::wire::armor;
 use countersign::wire::keybox;
 use countersign::wire::owners as owners_file;
+use countersign::wire::sshd;
 
 use super::config::PEOPLE;
 
@@ -78,4 +79,25 @@ pub(crate) fn owners(raw: &[u8]) -> bool {
     let again = owners_file::names(format!("* {}", words.join(" ")).as_bytes());
     assert_eq!(names, again);
     !names.is_empty()
+}
+
+/// What is read of sshd's files stands there, in its line, and a command is only one that is forced.
+pub(crate) fn sshd(raw: &[u8]) -> bool {
+    let lines: Vec<&[u8]> = raw.split(|byte| *byte == b'\n').collect();
+    let at = |line: usize| std::str::from_utf8(lines[line - 1]).unwrap();
+    let directives = sshd::directives(raw);
+    for found in directives.iter().flatten() {
+        for word in &found.words {
+            assert!(at(found.line).contains(word.as_str()), "{found:?}");
+        }
+    }
+    let admitted = sshd::admitted(raw);
+    for found in admitted.iter().flatten() {
+        assert!(at(found.line).contains(&found.text), "{found:?}");
+        let option = found.text.to_ascii_lowercase().contains("command=\"");
+        assert!(option || found.command.is_none(), "{found:?}");
+        let again = sshd::admitted(found.text.as_bytes()).unwrap();
+        assert_eq!(again[0].command, found.command);
+    }
+    directives.is_ok_and(|found| !found.is_empty()) || admitted.is_ok_and(|found| !found.is_empty())
 }

@@ -13,7 +13,7 @@ mod witnesses;
 
 pub(crate) use attestations::{envelope, statement};
 pub(crate) use config::{pattern, people, place, policy};
-pub(crate) use lists::{allowed_signers, keyring, owners};
+pub(crate) use lists::{allowed_signers, keyring, owners, sshd};
 pub(crate) use objects::{commit, hook_lines, ident, push_cert, ref_writes, tag, tree};
 pub(crate) use record::{entry, intent, log_proof, note};
 pub(crate) use signatures::{
@@ -60,6 +60,7 @@ pub(crate) const TARGETS: &[(&str, Target)] = &[
     ("ssh_agent", ssh_agent),
     ("ssh_certificate", ssh_certificate),
     ("ssh_key", ssh_key),
+    ("sshd", sshd),
     ("sshsig", sshsig),
     ("statement", statement),
     ("tag", tag),

@@ -53,14 +53,19 @@ impl Server {
     /// Enrolled, of this format.
     pub(crate) fn of(format: Format, policy: &str, people: &People) -> Self {
         let server = Self::bare(format);
-        server.seed(&[
+        server.found(policy, people);
+        server.enroll(&[]).accepted();
+        server
+    }
+
+    /// Writes a first commit with this policy and these people.
+    pub(crate) fn found(&self, policy: &str, people: &People) {
+        self.seed(&[
             (".countersign/policy.toml", policy),
             (".countersign/people.toml", &people.text()),
             ("README.md", "hello\n"),
             ("src/lib.rs", "fn one() {}\n"),
         ]);
-        server.enroll(&[]).accepted();
-        server
     }
 
     /// A bare repository as git makes it: nothing in it, not enrolled.
@@ -81,6 +86,12 @@ impl Server {
             format,
             checkouts: Cell::new(0),
         }
+    }
+
+    /// The same folder and people, with the repository that a host keeps elsewhere in the folder.
+    pub(crate) fn at(mut self, repo: PathBuf) -> Self {
+        self.repo = repo;
+        self
     }
 
     /// Writes the first commit of main past every hook, as before enrolment.

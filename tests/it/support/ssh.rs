@@ -21,6 +21,17 @@ pub(crate) struct SshServer {
 impl SshServer {
     /// Starts sshd for a server, or says loudly that there is none; in CI that is a failure.
     pub(crate) fn start(server: &Server) -> Option<Self> {
+        let lines = keys::EVERYBODY.iter().map(|person| {
+            format!(
+                "restrict,command=\"COUNTERSIGN_PUSHER={person} exec git-shell -c \\\"$SSH_ORIGINAL_COMMAND\\\"\" {}\n",
+                keys::public(person)
+            )
+        });
+        Self::start_with(server, &lines.collect::<String>())
+    }
+
+    /// The same with an authorized_keys of one's own.
+    pub(crate) fn start_with(server: &Server, authorized_keys: &str) -> Option<Self> {
         let Some(sshd) = ["/usr/sbin/sshd", "/usr/local/sbin/sshd", "/usr/bin/sshd"]
             .into_iter()
             .find(|path| Path::new(path).exists())
@@ -38,7 +49,7 @@ impl SshServer {
             // sshd as root insists on its empty folder.
             fs::create_dir_all("/run/sshd").unwrap();
         }
-        write_keys(&folder);
+        write_keys(&folder, authorized_keys);
         let deadline = Instant::now() + Duration::from_secs(20);
         loop {
             // The port may be taken between here and sshd, hence again.
@@ -62,13 +73,20 @@ impl SshServer {
 
     /// A checkout whose every word to the server goes through ssh with the person's own key.
     pub(crate) fn checkout(&self, server: &Server, person: &'static str) -> Checkout {
+        let path = server.repo().display().to_string();
+        self.checkout_of(server, person, &path)
+    }
+
+    /// The same of what the server calls `path`, which begins with a slash.
+    pub(crate) fn checkout_of(
+        &self,
+        server: &Server,
+        person: &'static str,
+        path: &str,
+    ) -> Checkout {
         let plain = server.checkout(person);
         let user = whoami();
-        let url = format!(
-            "ssh://{user}@127.0.0.1:{}{}",
-            self.port,
-            server.repo().display()
-        );
+        let url = format!("ssh://{user}@127.0.0.1:{}{path}", self.port);
         plain.git(&["remote", "set-url", "origin", &url]);
         let ssh = format!(
             "ssh -F /dev/null -i {} -o IdentitiesOnly=yes -o BatchMode=yes \
@@ -109,20 +127,11 @@ impl Drop for SshServer {
     }
 }
 
-fn write_keys(folder: &Path) {
+fn write_keys(folder: &Path, authorized_keys: &str) {
     let mut keygen = Command::new("ssh-keygen");
     keygen.args(["-q", "-t", "ed25519", "-N", "", "-C", "host", "-f"]);
     Outcome::of(keygen.arg(folder.join("host")), b"").accepted();
-    let lines: String = keys::EVERYBODY
-        .iter()
-        .map(|person| {
-            format!(
-                "restrict,command=\"COUNTERSIGN_PUSHER={person} exec git-shell -c \\\"$SSH_ORIGINAL_COMMAND\\\"\" {}\n",
-                keys::public(person)
-            )
-        })
-        .collect();
-    fs::write(folder.join("authorized_keys"), lines).unwrap();
+    fs::write(folder.join("authorized_keys"), authorized_keys).unwrap();
 }
 
 fn spawn(sshd: &str, folder: &Path, port: u16) -> Child {
