@@ -19,6 +19,7 @@ mod checkpoint;
 mod disk;
 pub mod entry;
 mod evidence;
+pub mod http;
 mod incidents;
 mod index;
 mod intents;

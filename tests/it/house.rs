@@ -54,6 +54,12 @@ fn gix_stays_in_git() {
     assert_words_stay_out(&["gix"], &|path| !path.starts_with("src/git/"));
 }
 
+/// Only `record/http.rs` sends requests.
+#[test]
+fn requests_leave_by_one_door() {
+    assert_words_stay_out(&["ureq"], &|path| path != "src/record/http.rs");
+}
+
 /// What decides and what parses has no files, environment, processes or clock.
 #[test]
 fn the_judge_is_pure() {
