@@ -8,6 +8,7 @@
 
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Duration;
 
 use base64::Engine as _;
@@ -19,6 +20,7 @@ use rusqlite::{Connection, ErrorCode, OptionalExtension as _, TransactionBehavio
 use super::entry::{Decided, Entry, Landed, Review};
 use super::proof::{Frontier, Hash, leaf_hash};
 use super::tiles::{TILE_WIDTH, Tiles};
+use super::view::Recent;
 use super::{Checkpoint, Record, RecordError, disk, hex, log};
 use crate::judge::verdict::Decision;
 use crate::policy::Mode;
@@ -72,6 +74,15 @@ impl Record {
                 self.index.get_or_init(|| db).clone()
             }
         };
+        let own = |recent: &Recent| {
+            recent
+                .own
+                .as_ref()
+                .is_some_and(|own| own.size >= self.size())
+        };
+        if own(&self.recent.borrow()) {
+            return Ok(db);
+        }
         let wanted = self.checkpoint();
         let is_current = state(&db)
             .is_ok_and(|state| state.is_some_and(|(size, root)| (size, root) == at(&wanted)));
@@ -128,6 +139,31 @@ impl Record {
         }
     }
 
+    /// Fills an index of one's own with what `read` gives it, entry after entry, and returns what
+    /// `read` does; nothing is kept unless that says that all of it is right.
+    ///
+    /// `read` returns the checkpoint and the leaf hashes of all entries too.
+    pub(super) fn index_anew<T>(
+        &self,
+        read: impl FnOnce(&Connection) -> Result<(T, Option<(Checkpoint, Vec<Hash>)>), RecordError>,
+    ) -> Result<T, RecordError> {
+        self.distrust_index()?;
+        let Some(db) = self.index.get() else {
+            return Err(RecordError::damaged("index.db", "not there"));
+        };
+        let tx = rusqlite::Transaction::new_unchecked(db, TransactionBehavior::Immediate)?;
+        let (found, right) = read(&tx)?;
+        if let Some((checkpoint, leaves)) = right {
+            set_state(&tx, &checkpoint)?;
+            tx.commit()?;
+            self.recent.borrow_mut().own = Some(Own {
+                size: checkpoint.size,
+                leaves: Arc::new(leaves),
+            });
+        }
+        Ok(found)
+    }
+
     /// Returns what another thread opens this record by.
     pub fn door(&self) -> Door {
         Door {
@@ -135,6 +171,7 @@ impl Record {
             key: self.key.clone(),
             checkpoint: self.checkpoint(),
             index: self.passing.get().map(|folder| folder.path().join(PASSING)),
+            own: self.recent.borrow().own.clone(),
         }
     }
 
@@ -196,11 +233,7 @@ impl Record {
                 "its entries are not of its root",
             ));
         }
-        let (size, root) = at(&target);
-        tx.execute(
-            "UPDATE meta SET size = ?1, root = ?2",
-            params![int(size), root],
-        )?;
+        set_state(&tx, &target)?;
         tx.commit()?;
         Ok(())
     }
@@ -213,6 +246,21 @@ pub struct Door {
     key: NoteKey,
     checkpoint: Checkpoint,
     index: Option<PathBuf>,
+    own: Option<Own>,
+}
+
+/// What an index of one's own was built from. Nobody else writes to it: what was checked stays so.
+#[derive(Clone, Debug)]
+pub(super) struct Own {
+    size: u64,
+    leaves: Arc<Vec<Hash>>,
+}
+
+impl Own {
+    /// Returns the hash under the root of an entry.
+    pub(super) fn leaf(&self, index: u64) -> Option<Hash> {
+        self.leaves.get(usize::try_from(index).ok()?).copied()
+    }
 }
 
 impl Door {
@@ -235,6 +283,7 @@ impl Door {
                 // Nobody writes to it any more: one lock for all that is asked.
                 db.execute_batch("BEGIN")?;
                 state(&db)?;
+                record.recent.borrow_mut().own.clone_from(&self.own);
             }
             record.index.get_or_init(|| Rc::new(db));
         }
@@ -313,6 +362,15 @@ fn state(db: &Connection) -> Result<Option<(u64, String)>, RecordError> {
         .query_row([], |row| Ok((unsigned(row.get(0)?), row.get(1)?)))
         .optional()?;
     Ok(state)
+}
+
+fn set_state(db: &Connection, checkpoint: &Checkpoint) -> Result<(), RecordError> {
+    let (size, root) = at(checkpoint);
+    db.execute(
+        "UPDATE meta SET size = ?1, root = ?2",
+        params![int(size), root],
+    )?;
+    Ok(())
 }
 
 /// Opens an empty index that is nowhere on disk.

@@ -284,12 +284,30 @@ impl Record {
                 Ok(stored) => stored
                     .into_iter()
                     .filter(|stored| range.contains(&stored.index))
-                    .map(|stored| decode(stored.index, &stored.bytes))
+                    .map(|stored| self.decode(stored.index, &stored.bytes))
                     .collect(),
             };
             entries
         })
     }
+}
+
+impl Record {
+    fn decode(&self, index: u64, bytes: &[u8]) -> Result<Entry, RecordError> {
+        match self.recent.borrow().leaf(index) {
+            Some(leaf) => decode_again(index, bytes, &leaf),
+            None => decode(index, bytes),
+        }
+    }
+}
+
+/// Reads an entry that this process decoded before, for an index of its own: these must be the bytes
+/// that were under the root then, so they are canonical.
+pub(crate) fn decode_again(index: u64, bytes: &[u8], leaf: &Hash) -> Result<Entry, RecordError> {
+    if proof::leaf_hash(bytes) != *leaf {
+        return Err(tiles::wrong_leaf(index));
+    }
+    Entry::decode_again(bytes).map_err(|source| RecordError::Entry { index, source })
 }
 
 pub(crate) fn decode(index: u64, bytes: &[u8]) -> Result<Entry, RecordError> {

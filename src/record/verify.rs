@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
+use rusqlite::Connection;
 
 use super::entry::{DecisionId, Entry};
 use super::proof::{self, Frontier, Hash, leaf_hash};
@@ -62,6 +63,29 @@ impl Record {
     /// What was before is taken as it was then: of its tiles only those are read that the hashes
     /// of what came after are computed with, and of its entries only the times of the last.
     pub fn verify_from(&self, trusted: &Checkpoint) -> Result<Report, RecordError> {
+        Ok(self.checked(trusted, None)?.report)
+    }
+
+    /// The same, and puts an index of one's own in the place of `index.db`, as
+    /// [`Record::distrust_index`] does; all of the log is read for it at most once.
+    pub fn verify_anew(&self, trusted: &Checkpoint) -> Result<Report, RecordError> {
+        if trusted.size > 0 {
+            let report = self.verify_from(trusted)?;
+            self.distrust_index()?;
+            return Ok(report);
+        }
+        self.index_anew(|db| {
+            let check = self.checked(trusted, Some(db))?;
+            let right = check.report.ok().then(|| check.report.checkpoint.clone());
+            Ok((check.report, right.zip(Some(check.leaves))))
+        })
+    }
+
+    fn checked(
+        &self,
+        trusted: &Checkpoint,
+        index: Option<&Connection>,
+    ) -> Result<Checked, RecordError> {
         let checkpoint = self.disk_checkpoint()?;
         let log = self.log_dir();
         let size = checkpoint.size;
@@ -72,6 +96,7 @@ impl Record {
             rows: Vec::new(),
             earlier: None,
             latest: Vec::new(),
+            index: index.map(|db| (db, Vec::new())),
             report: Report {
                 checkpoint,
                 from: trusted.size,
@@ -83,7 +108,7 @@ impl Record {
         };
         if let Err(error) = check.resume(trusted) {
             check.problem(None, &error);
-            return Ok(check.report);
+            return Ok(check.done());
         }
         for number in trusted.size / TILE_WIDTH..size.div_ceil(TILE_WIDTH) {
             match check.tiles.bundle(number) {
@@ -94,7 +119,7 @@ impl Record {
                 Err(error) => {
                     // Without these leaves no later hash can be checked.
                     check.problem(None, &error);
-                    return Ok(check.report);
+                    return Ok(check.done());
                 }
             }
         }
@@ -102,7 +127,7 @@ impl Record {
         if check.frontier.root() != check.report.checkpoint.root {
             check.problem(None, &"the entries do not give the checkpoint's root");
         }
-        Ok(check.report)
+        Ok(check.done())
     }
 }
 
@@ -119,6 +144,12 @@ impl Record {
     }
 }
 
+/// What a check found, and the leaf hash of each entry where they were asked for.
+struct Checked {
+    report: Report,
+    leaves: Vec<Hash>,
+}
+
 /// A check under way.
 struct Check<'a> {
     record: &'a Record,
@@ -130,10 +161,19 @@ struct Check<'a> {
     earlier: Option<Timestamp>,
     /// The latest time up to and with each entry after that.
     latest: Vec<Timestamp>,
+    /// An index to be filled on the way, and the leaf hashes.
+    index: Option<(&'a Connection, Vec<Hash>)>,
     report: Report,
 }
 
 impl Check<'_> {
+    fn done(self) -> Checked {
+        Checked {
+            report: self.report,
+            leaves: self.index.map(|(_, leaves)| leaves).unwrap_or_default(),
+        }
+    }
+
     /// Goes on from the right edge of the trusted tree, which the tiles must give.
     ///
     /// Its root is computed from every hash of the tiles that are not full at its size, and from
@@ -204,6 +244,9 @@ impl Check<'_> {
                 let latest = known.map_or(entry.at(), |known| known.max(entry.at()));
                 self.contents(stored.index, &entry, known);
                 self.latest.push(latest);
+                if let Err(error) = self.into_index(stored, &entry, leaf, latest) {
+                    self.problem(Some(stored.index), &error);
+                }
             }
             Err(error) => {
                 self.problem(Some(stored.index), &error);
@@ -242,6 +285,29 @@ impl Check<'_> {
         if let Err(error) = log::check_time(known, entry.at()) {
             self.problem(Some(index), &error);
         }
+    }
+
+    fn into_index(
+        &mut self,
+        stored: &Stored,
+        entry: &Entry,
+        leaf: Hash,
+        latest: Timestamp,
+    ) -> Result<(), RecordError> {
+        let Some((db, leaves)) = &mut self.index else {
+            return Ok(());
+        };
+        leaves.push(leaf);
+        let beside = match entry {
+            Entry::Landed(landed) if matches!(landed.decision, DecisionId::Beside { .. }) => {
+                Some(self.record.decided(landed)?)
+            }
+            _ => None,
+        };
+        let decided = beside.as_ref().or_else(|| entry.inline());
+        let place = (stored.offset, stored.bytes.len());
+        let latest = Some(latest);
+        index::Ingest { db, latest }.entry(stored.index, entry, decided, place)
     }
 
     /// Adds a hash to the lowest row, and whatever rows fill up by it to those above.
