@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use clap::Subcommand;
 use serde_json::{Value, json};
 
-use super::{CliError, Exit, Kind, Session, prove, repository, site};
+use super::{CliError, Exit, Kind, Session, monitor, prove, repository, site};
 use crate::admit::adopt::{AdoptError, Adopting};
 use crate::admit::history::refs_against;
 use crate::admit::settle::{Outcome, Settled, Settling};
@@ -49,6 +49,7 @@ pub(super) enum Log {
         from: Option<PathBuf>,
     },
     Prove(prove::Prove),
+    Monitor(monitor::Monitor),
     /// Close what a crash left open, and compare the refs with the record
     Reconcile,
     /// Take a protected ref as it is, unreviewed: an incident, for the host's admin
@@ -74,6 +75,7 @@ impl Log {
             Self::Show { name, count, full } => show(name.as_deref(), *count, *full, session),
             Self::Verify { from } => verify(from.as_deref(), session),
             Self::Prove(command) => command.run(session),
+            Self::Monitor(command) => command.run(session),
             Self::Reconcile => reconcile(session),
             Self::Adopt {
                 name,

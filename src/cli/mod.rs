@@ -13,6 +13,7 @@ mod git;
 mod ground;
 mod hook;
 mod log;
+mod monitor;
 mod people;
 mod policy;
 mod prove;

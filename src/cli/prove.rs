@@ -114,7 +114,7 @@ impl Proof {
             let message = format!("{commit} is no full id: there is no repository to ask here");
             return Err(CliError::words(Kind::Usage, message));
         }
-        let key = self.key(session)?;
+        let key = key(session, &self.key)?;
         let bytes = read(session, &self.file, MAX_PROOF)?;
         let entry = match &self.entry {
             Some(path) => Some(read(session, path, MAX_ENTRY)?),
@@ -146,19 +146,18 @@ impl Proof {
             Some(why) => Err(CliError::words(Kind::Refused, why)),
         }
     }
+}
 
-    /// A verifier line has a plus sign and names no file here.
-    fn key(&self, session: &Session<'_>) -> Result<NoteKey, CliError> {
-        let path = session.dir().join(&self.key);
-        let line = match path.exists() {
-            true => String::from_utf8(read(session, &path, MAX_NOTE)?)
-                .map_err(|error| CliError::new(Kind::Usage, error))?,
-            false => self.key.clone(),
-        };
-        NoteKey::parse(line.trim_end_matches('\n')).map_err(|error| {
-            CliError::new(Kind::Usage, anyhow::Error::from(error).context("--key"))
-        })
-    }
+/// Reads a verifier line, or the file that holds it: such a line has a plus sign and names none here.
+pub(super) fn key(session: &Session<'_>, key: &str) -> Result<NoteKey, CliError> {
+    let path = session.dir().join(key);
+    let line = match path.exists() {
+        true => String::from_utf8(read(session, &path, MAX_NOTE)?)
+            .map_err(|error| CliError::new(Kind::Usage, error))?,
+        false => key.to_owned(),
+    };
+    NoteKey::parse(line.trim_end_matches('\n'))
+        .map_err(|error| CliError::new(Kind::Usage, anyhow::Error::from(error).context("--key")))
 }
 
 fn refused(session: &mut Session<'_>, why: String) -> Result<Exit, CliError> {

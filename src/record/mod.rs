@@ -26,6 +26,7 @@ mod intents;
 mod key;
 mod log;
 mod logged;
+pub mod monitor;
 mod process;
 pub mod proof;
 mod prove;

@@ -399,7 +399,12 @@ fn service_units() {
     let templates = root().join("templates/service");
     let folder = tempfile::tempdir().unwrap();
     let binary = env!("CARGO_BIN_EXE_countersign");
-    for name in ["countersign-audit@.service", "countersign-audit@.timer"] {
+    for name in [
+        "countersign-audit@.service",
+        "countersign-audit@.timer",
+        "countersign-monitor@.service",
+        "countersign-monitor@.timer",
+    ] {
         let text = fs::read_to_string(templates.join(name)).unwrap();
         let mut section = "";
         for line in text
@@ -424,11 +429,16 @@ fn service_units() {
         eprintln!("not run: systemd-analyze is not here");
         return;
     }
-    for name in ["service", "timer"] {
+    for (what, name) in [
+        ("audit", "service"),
+        ("audit", "timer"),
+        ("monitor", "service"),
+        ("monitor", "timer"),
+    ] {
         let unit = folder
             .path()
-            .join(format!("countersign-audit@srv-payments.git.{name}"));
-        let template = folder.path().join(format!("countersign-audit@.{name}"));
+            .join(format!("countersign-{what}@srv-payments.git.{name}"));
+        let template = folder.path().join(format!("countersign-{what}@.{name}"));
         copy(&template, &unit);
         let output = Command::new("systemd-analyze")
             .args(["verify", "--man=no"])

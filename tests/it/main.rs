@@ -24,6 +24,7 @@ mod evasions;
 mod every_commit;
 mod house;
 mod landings;
+mod monitor;
 mod never_covered;
 mod operator;
 mod people;
