@@ -192,6 +192,8 @@ impl Shop {
             shop.pack();
         }
         drop(lock);
+        let index = &["multi-pack-index", "write"];
+        assert!(shop.world.git().args(index).status().unwrap().success());
         shop
     }
 

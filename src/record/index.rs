@@ -381,10 +381,14 @@ pub(crate) fn in_memory() -> Result<Connection, RecordError> {
     Ok(db)
 }
 
+/// How many statements stay planned: more than there are.
+const STATEMENTS: usize = 64;
+
 /// Has SQLite plan each statement once. With its statistics compiled in, it would do so again
 /// whenever another value is bound.
 fn keep_plans(db: &Connection) -> Result<(), RecordError> {
     db.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
+    db.set_prepared_statement_cache_capacity(STATEMENTS);
     Ok(())
 }
 

@@ -1,6 +1,9 @@
 //! The whole log, checked from its first byte.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
+use std::sync::mpsc::{self, SyncSender};
+use std::thread;
 
 use jiff::Timestamp;
 use rusqlite::Connection;
@@ -50,8 +53,8 @@ impl Record {
     /// Checks everything: the checkpoint's signature, every tile, the root, every entry's
     /// encoding and time, and the evidence beside them.
     ///
-    /// Takes the checkpoint on disk. Memory does not grow with the size of entries: one bundle
-    /// at a time is held, and a time for each entry. An error is returned only where checking
+    /// Takes the checkpoint on disk. Memory does not grow with the size of entries: two bundles
+    /// at a time are held, and a time for each entry. An error is returned only where checking
     /// cannot go on.
     pub fn verify(&self) -> Result<Report, RecordError> {
         let origin = self.checkpoint().origin;
@@ -110,18 +113,16 @@ impl Record {
             check.problem(None, &error);
             return Ok(check.done());
         }
-        for number in trusted.size / TILE_WIDTH..size.div_ceil(TILE_WIDTH) {
-            match check.tiles.bundle(number) {
-                Ok(bundle) => bundle
-                    .iter()
-                    .filter(|stored| stored.index >= trusted.size)
-                    .for_each(|stored| check.entry(stored)),
-                Err(error) => {
-                    // Without these leaves no later hash can be checked.
-                    check.problem(None, &error);
-                    return Ok(check.done());
-                }
-            }
+        let numbers = trusted.size / TILE_WIDTH..size.div_ceil(TILE_WIDTH);
+        let tiles = check.tiles.clone();
+        let whole = thread::scope(|scope| {
+            // One bundle is read ahead of the one that is checked.
+            let (sender, bundles) = mpsc::sync_channel(0);
+            scope.spawn(move || read_ahead(&tiles, numbers, trusted.size, &sender));
+            bundles.iter().all(|bundle| check.bundle(bundle))
+        });
+        if !whole {
+            return Ok(check.done());
         }
         check.rest();
         if check.frontier.root() != check.report.checkpoint.root {
@@ -148,6 +149,34 @@ impl Record {
 struct Checked {
     report: Report,
     leaves: Vec<Hash>,
+}
+
+/// An entry with the hash of its bytes, read.
+struct Leaf {
+    stored: Stored,
+    hash: Hash,
+    entry: Result<Entry, RecordError>,
+}
+
+/// What a bundle came to.
+type Bundle = Result<Vec<Leaf>, RecordError>;
+
+/// Reads bundles one after the other, until one cannot be read or nobody wants them.
+fn read_ahead(tiles: &Tiles<'_>, numbers: Range<u64>, from: u64, to: &SyncSender<Bundle>) {
+    let read = |stored: Stored| Leaf {
+        hash: leaf_hash(&stored.bytes),
+        entry: log::decode(stored.index, &stored.bytes),
+        stored,
+    };
+    for number in numbers {
+        let bundle = tiles.bundle(number).map(|bundle| {
+            let new = bundle.into_iter().filter(|stored| stored.index >= from);
+            new.map(read).collect()
+        });
+        if to.send(bundle).is_err() {
+            return;
+        }
+    }
 }
 
 /// A check under way.
@@ -234,22 +263,35 @@ impl Check<'_> {
         Ok(known.or(self.earlier))
     }
 
-    fn entry(&mut self, stored: &Stored) {
-        let leaf = leaf_hash(&stored.bytes);
-        self.frontier.push(leaf);
-        self.hash(leaf);
+    /// Checks a bundle; returns whether the next one can be.
+    fn bundle(&mut self, bundle: Bundle) -> bool {
+        match bundle {
+            Ok(leaves) => leaves.iter().for_each(|leaf| self.entry(leaf)),
+            // Without these leaves no later hash can be checked.
+            Err(error) => {
+                self.problem(None, &error);
+                return false;
+            }
+        }
+        true
+    }
+
+    fn entry(&mut self, leaf: &Leaf) {
+        self.frontier.push(leaf.hash);
+        self.hash(leaf.hash);
         let known = self.latest.last().copied().or(self.earlier);
-        match log::decode(stored.index, &stored.bytes) {
+        let index = leaf.stored.index;
+        match &leaf.entry {
             Ok(entry) => {
                 let latest = known.map_or(entry.at(), |known| known.max(entry.at()));
-                self.contents(stored.index, &entry, known);
+                self.contents(index, entry, known);
                 self.latest.push(latest);
-                if let Err(error) = self.into_index(stored, &entry, leaf, latest) {
-                    self.problem(Some(stored.index), &error);
+                if let Err(error) = self.put_in_index(&leaf.stored, entry, leaf.hash, latest) {
+                    self.problem(Some(index), &error);
                 }
             }
             Err(error) => {
-                self.problem(Some(stored.index), &error);
+                self.problem(Some(index), error);
                 self.latest.push(known.unwrap_or(Timestamp::MIN));
             }
         }
@@ -287,7 +329,7 @@ impl Check<'_> {
         }
     }
 
-    fn into_index(
+    fn put_in_index(
         &mut self,
         stored: &Stored,
         entry: &Entry,
