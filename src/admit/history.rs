@@ -21,6 +21,7 @@ use crate::gather::candidates::key_state;
 use crate::gather::incoming::same_words;
 use crate::gather::rulebook::{Rulebook, RulebookError, Rulebooks};
 use crate::git::{RefValue, Repo};
+use crate::people::Question;
 use crate::policy::Mode;
 use crate::record::entry::{Adopted, Entry, Genesis, IncidentState, Landed, Review};
 use crate::record::{Record, TipKind, View};
@@ -293,7 +294,8 @@ impl<'a> Replay<'a> {
         let Some(signed) = &tag.signed else {
             return said("the review is not signed");
         };
-        let signer = match rules.people.verify_again(signed, review.at) {
+        let question = Question::new(signed.clone(), review.at);
+        let signer = match rules.people.answer(&question) {
             Ok(signer) => signer,
             Err(fault) => return Ok(Some(format!("the review's signature: {fault}"))),
         };

@@ -170,8 +170,8 @@ pub fn signed(
             .as_ref()
             .filter(|_| candidate.state == ReviewState::Spent)
             .map(|(index, landed)| spent(*index, landed, &candidate)),
-        review: candidate.review,
-        message: candidate.message,
+        review: Review::clone(&candidate.review),
+        message: ReviewMessage::clone(&candidate.message),
         state: candidate.state,
         successor: successor.map(|later| Successor {
             head: later.review.head,

@@ -16,10 +16,12 @@ mod finding;
 mod host;
 mod keys;
 mod landings;
+mod monitored;
 mod refs;
 mod standing;
 
 pub use finding::{Changed, Code, Detail, Family, Finding, Rests, Unread, Weight};
+pub use monitored::unrecorded;
 
 use std::collections::BTreeMap;
 

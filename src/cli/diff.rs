@@ -196,7 +196,11 @@ fn found(
     let failed = |error| CliError::new(Kind::Undecided, error);
     let of_head = |head: &Oid| {
         let all = ground.view.reviews_of_head(target, head).map_err(failed)?;
-        Ok::<_, CliError>(all.into_iter().rev().map(|(_, review)| review))
+        Ok::<_, CliError>(
+            all.into_iter()
+                .rev()
+                .map(|(_, review)| Review::clone(&review)),
+        )
     };
     let review = match meant {
         Meant::Tag(tag) => {

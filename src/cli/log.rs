@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use clap::Subcommand;
 use serde_json::{Value, json};
 
-use super::{CliError, Exit, Kind, Session, cosign, prove, repository, site};
+use super::{CliError, Exit, Kind, Session, cosign, monitor, prove, repository, site};
 use crate::admit::adopt::{AdoptError, Adopting};
 use crate::admit::history::refs_against;
 use crate::admit::settle::{Outcome, Settled, Settling};
@@ -53,6 +53,7 @@ pub(super) enum Log {
     },
     Prove(prove::Prove),
     Witness(cosign::Cosign),
+    Monitor(monitor::Monitor),
     /// Close what a crash left open, and compare the refs with the record
     Reconcile,
     /// Take a protected ref as it is, unreviewed: an incident, for the host's admin
@@ -85,6 +86,7 @@ impl Log {
             Self::Verify { from, key } => verify(from.as_deref(), key.as_deref(), session),
             Self::Prove(command) => command.run(session),
             Self::Witness(command) => command.run(session),
+            Self::Monitor(command) => command.run(session),
             Self::Reconcile => reconcile(session),
             Self::Adopt {
                 name,

@@ -19,6 +19,7 @@ mod ground;
 mod hook;
 mod init;
 mod log;
+mod monitor;
 mod people;
 mod policy;
 mod prove;

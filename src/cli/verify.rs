@@ -118,7 +118,7 @@ fn all(
     let site = site::open(session)?;
     site::known_key(key, &site, session)?;
     let from = site::trusted(from, &site, session)?;
-    let log = site.record.verify_from(&from).map_err(site::record)?;
+    let log = site.record.verify_anew(&from).map_err(site::record)?;
     if !log.ok() {
         if session.json() {
             let problems = log
@@ -137,7 +137,6 @@ fn all(
         session.say("countersign: the log itself is damaged: nothing was decided again");
         return Ok(Exit::Refused);
     }
-    site.record.distrust_index().map_err(site::record)?;
     let bar = ProgressBar::new(log.checkpoint.size.saturating_sub(log.from));
     if let Ok(style) = ProgressStyle::with_template("{bar:40} {pos}/{len} entries, {eta} left") {
         bar.set_style(style);

@@ -13,9 +13,9 @@ use crate::judge::facts::{PathFacts, ReviewFacts, ReviewState, Verb};
 use crate::judge::verdict::{Coverage, Evidence};
 use crate::people::verify::SignatureFault;
 use crate::people::{People, PersonKind, PersonName};
+use crate::record::Logged;
 use crate::record::entry::Review;
 use crate::wire::name::{RefName, RepoPath};
-use crate::wire::object::Signed;
 use crate::wire::oid::{ObjectFormat, Oid};
 use crate::wire::review::{ReviewMessage, ReviewVerb};
 use crate::wire::tag::Tag;
@@ -34,9 +34,9 @@ pub(crate) struct Candidate {
     /// Index in the log.
     pub(crate) index: u64,
     /// The entry.
-    pub(crate) review: Review,
+    pub(crate) review: Rc<Logged>,
     /// What it says.
-    pub(crate) message: ReviewMessage,
+    pub(crate) message: Rc<ReviewMessage>,
     /// What its person is today.
     pub(crate) kind: PersonKind,
     /// Whether it may count.
@@ -313,8 +313,8 @@ fn succeeding<'r>(
 }
 
 /// Reads an entry's tag again; what once was sound still is, so a fault means a foreign entry.
-fn open(desk: &Desk<'_>, index: u64, review: Review) -> Option<Candidate> {
-    let message = message_of(&review, desk.repo.format())?;
+fn open(desk: &Desk<'_>, index: u64, review: Rc<Logged>) -> Option<Candidate> {
+    let message = review.message(desk.repo.format())?;
     let kind = desk
         .rules
         .people
@@ -416,20 +416,15 @@ fn expired(desk: &Desk<'_>, review: &Review) -> bool {
 ///
 /// Asks the signature itself again, as of its receipt: a certificate may carry a revocation of its
 /// own by now.
-pub(crate) fn key_state(people: &People, review: &Review) -> Option<ReviewState> {
-    let Some(signed) = signed(review) else {
+pub(crate) fn key_state(people: &People, review: &Logged) -> Option<ReviewState> {
+    let Some(question) = review.question() else {
         return Some(ReviewState::Unknown);
     };
-    match people.verify_again(&signed, review.at) {
+    match people.answer(question) {
         Ok(signer) if signer.person == review.person => None,
         Err(SignatureFault::Revoked(_)) => Some(ReviewState::KeyRevoked),
         _ => Some(ReviewState::Unknown),
     }
-}
-
-fn signed(review: &Review) -> Option<Signed> {
-    let raw = STANDARD.decode(&review.raw).ok()?;
-    Tag::parse(&raw, review.head.format()).ok()?.signed
 }
 
 /// Returns the standing rejections of a head: where a person's last review of it is one.
@@ -476,12 +471,13 @@ fn reject(
 
 /// Returns whether a step takes a reviewer away: `next` lists the key no more, for somebody else, or
 /// as revoked by now. A certified key is listed nowhere; its CA is asked for.
-fn is_removed(desk: &Desk<'_>, review: &Review, next: &People) -> bool {
+fn is_removed(desk: &Desk<'_>, review: &Logged, next: &People) -> bool {
     if let Some((person, key)) = next.key(&review.key) {
         let revoked = key.term.revoked.is_some_and(|since| since <= desk.now);
         return person.name != review.person || revoked;
     }
-    match signed(review).map(|signed| next.verify(&signed, desk.now)) {
+    let question = review.question();
+    match question.map(|question| next.verify(&question.signed, desk.now)) {
         Some(Ok(signer) | Err(SignatureFault::Expired(signer))) => signer.person != review.person,
         _ => true,
     }

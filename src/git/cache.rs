@@ -1,10 +1,11 @@
-//! Two bounded caches: parsed objects, and what gix undeltifies on the way to them.
+//! Bounded caches: parsed objects, comparisons of trees, and what gix undeltifies on the way to them.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::rc::Rc;
 
 use gix::objs::Kind;
 
+use super::changes::Change;
 use crate::wire::oid::Oid;
 
 /// Keeps what was used lately, in two generations of half the limit each.
@@ -50,6 +51,38 @@ impl<V> Aging<V> {
         }
         self.weight = self.weight.saturating_add(weight);
         self.young.insert(oid, (value, weight));
+    }
+}
+
+/// Two trees, and how many paths may differ.
+type Asked = (Option<Oid>, Oid, usize);
+
+/// The last comparisons of trees: one judgement asks for the same again and again.
+///
+/// What was refused is not kept, so that it is refused each time for its own reason.
+#[derive(Default)]
+pub(super) struct Compared(VecDeque<(Asked, Vec<Change>)>);
+
+impl Compared {
+    /// How many are kept.
+    const MOST: usize = 8;
+    /// How many paths one that is kept may have.
+    const PATHS: usize = 512;
+
+    /// Returns what differed.
+    pub(super) fn get(&self, asked: &Asked) -> Option<Vec<Change>> {
+        let mut all = self.0.iter();
+        all.find(|(known, _)| known == asked)
+            .map(|(_, found)| found.clone())
+    }
+
+    /// Keeps what differed, unless that is long.
+    pub(super) fn put(&mut self, asked: Asked, found: &[Change]) {
+        if found.len() > Self::PATHS {
+            return;
+        }
+        self.0.truncate(Self::MOST.saturating_sub(1));
+        self.0.push_front((asked, found.to_vec()));
     }
 }
 

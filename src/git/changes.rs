@@ -56,6 +56,10 @@ pub fn changes(
     new_tree: &Oid,
     limit: usize,
 ) -> Result<Vec<Change>, GitError> {
+    let key = (old_tree.copied(), *new_tree, limit);
+    if let Some(known) = repo.compared.borrow().get(&key) {
+        return Ok(known);
+    }
     let mut comparison = Comparison {
         repo,
         limit,
@@ -67,6 +71,7 @@ pub fn changes(
     };
     comparison.directory(old_tree, Some(new_tree))?;
     // Trees are sorted as if directories ended in a slash, so the paths come out sorted.
+    repo.compared.borrow_mut().put(key, &comparison.found);
     Ok(comparison.found)
 }
 

@@ -9,7 +9,7 @@ use std::rc::Rc;
 
 use gix::bstr::ByteSlice;
 
-use super::cache::{Aging, PackCache};
+use super::cache::{Aging, Compared, PackCache};
 use super::read::{Links, Overlay};
 use super::{BLOB_LIMIT, GitError};
 use crate::wire::commit::Commit;
@@ -48,6 +48,7 @@ pub struct Repo {
     pub(super) refs: gix::refs::file::Store,
     pub(super) commits: RefCell<Aging<Commit>>,
     pub(super) trees: RefCell<Aging<Vec<TreeEntry>>>,
+    pub(super) compared: RefCell<Compared>,
     pub(super) overlay: RefCell<Overlay>,
     pub(super) buffer: RefCell<Vec<u8>>,
     pub(super) empty_tree: OnceCell<Oid>,
@@ -113,6 +114,7 @@ impl Repo {
             stores,
             commits: RefCell::new(Aging::new(COMMIT_CACHE)),
             trees: RefCell::new(Aging::new(TREE_CACHE)),
+            compared: RefCell::default(),
             overlay: RefCell::default(),
             buffer: RefCell::default(),
             empty_tree: OnceCell::new(),

@@ -30,10 +30,30 @@ impl Clone for Answers {
     }
 }
 
+/// A signature, and the time of which is asked whether it is to be believed.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Question {
+    /// What is signed, and by what.
+    pub(crate) signed: Signed,
+    at: Timestamp,
+    digest: [u8; 32],
+}
+
+impl Question {
+    /// Asks about a signature as of `at`.
+    pub(crate) fn new(signed: Signed, at: Timestamp) -> Self {
+        Self {
+            digest: digest(&signed, at),
+            signed,
+            at,
+        }
+    }
+}
+
 impl People {
     /// Returns what [`People::verify`] does, and keeps the answer.
-    pub(crate) fn verify_again(&self, signed: &Signed, at: Timestamp) -> Answer {
-        let asked = digest(signed, at);
+    pub(crate) fn answer(&self, question: &Question) -> Answer {
+        let asked = question.digest;
         let answers = &self.answers.0;
         let known = answers
             .lock()
@@ -43,7 +63,7 @@ impl People {
         if let Some(answer) = known {
             return answer;
         }
-        let answer = self.verify(signed, at);
+        let answer = self.verify(&question.signed, question.at);
         let mut answers = answers.lock().unwrap_or_else(PoisonError::into_inner);
         if answers.len() >= MOST {
             answers.clear();
@@ -95,8 +115,9 @@ mod tests {
             armor: b"no armour".to_vec(),
         };
         let fresh = people.verify(&signed, Timestamp::UNIX_EPOCH);
+        let question = Question::new(signed, Timestamp::UNIX_EPOCH);
         for _ in 0..2 {
-            assert_eq!(people.verify_again(&signed, Timestamp::UNIX_EPOCH), fresh);
+            assert_eq!(people.answer(&question), fresh);
         }
         assert_eq!(people.answers.0.lock().unwrap().len(), 1);
         assert!(people.clone().answers.0.lock().unwrap().is_empty());

@@ -16,6 +16,7 @@ pub mod parse;
 pub mod ssh;
 pub mod verify;
 
+pub(crate) use answers::Question;
 pub use authority::Authority;
 pub use error::{ConfigError, ConfigFault};
 pub use key::KeyMaterial;

@@ -362,11 +362,27 @@ impl Entry {
                 size: bytes.len(),
             });
         }
-        let entry: Self = serde_json::from_slice(bytes)?;
+        let entry = Self::decode_again(bytes)?;
         if serde_jcs::to_vec(&entry)? != bytes {
             return Err(EntryError::NotCanonical);
         }
         Ok(entry)
+    }
+
+    /// Reads the very bytes that [`Entry::decode`] took before.
+    pub(crate) fn decode_again(bytes: &[u8]) -> Result<Self, EntryError> {
+        Ok(serde_json::from_slice(bytes)?)
+    }
+
+    /// Returns what a landing was decided on, where that is in the entry itself.
+    pub(crate) fn inline(&self) -> Option<&Decided> {
+        match self {
+            Self::Landed(landed) => match &landed.decision {
+                DecisionId::Inline(decided) => Some(decided),
+                DecisionId::Beside { .. } => None,
+            },
+            _ => None,
+        }
     }
 
     /// Returns the server's time.

@@ -8,6 +8,7 @@
 
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Duration;
 
 use base64::Engine as _;
@@ -20,6 +21,7 @@ use super::entry::{Decided, Entry, Landed, Review};
 use super::proof::{Frontier, Hash, leaf_hash};
 use super::shared::RepositoryName;
 use super::tiles::{TILE_WIDTH, Tiles};
+use super::view::Recent;
 use super::{Checkpoint, Record, RecordError, disk, hex, log};
 use crate::judge::verdict::Decision;
 use crate::policy::Mode;
@@ -91,6 +93,15 @@ impl Record {
                 self.index.get_or_init(|| db).clone()
             }
         };
+        let own = |recent: &Recent| {
+            recent
+                .own
+                .as_ref()
+                .is_some_and(|own| own.size >= self.size())
+        };
+        if own(&self.recent.borrow()) {
+            return Ok(db);
+        }
         let wanted = self.checkpoint();
         let is_current = state(&db)
             .is_ok_and(|state| state.is_some_and(|(size, root)| (size, root) == at(&wanted)));
@@ -153,6 +164,31 @@ impl Record {
         }
     }
 
+    /// Fills an index of one's own with what `read` gives it, entry after entry, and returns what
+    /// `read` does; nothing is kept unless that says that all of it is right.
+    ///
+    /// `read` returns the checkpoint and the leaf hashes of all entries too.
+    pub(super) fn index_anew<T>(
+        &self,
+        read: impl FnOnce(&Connection) -> Result<(T, Option<(Checkpoint, Vec<Hash>)>), RecordError>,
+    ) -> Result<T, RecordError> {
+        self.distrust_index()?;
+        let Some(db) = self.index.get() else {
+            return Err(RecordError::damaged("index.db", "not there"));
+        };
+        let tx = rusqlite::Transaction::new_unchecked(db, TransactionBehavior::Immediate)?;
+        let (found, right) = read(&tx)?;
+        if let Some((checkpoint, leaves)) = right {
+            set_state(&tx, &checkpoint)?;
+            tx.commit()?;
+            self.recent.borrow_mut().own = Some(Own {
+                size: checkpoint.size,
+                leaves: Arc::new(leaves),
+            });
+        }
+        Ok(found)
+    }
+
     /// Returns what another thread opens this record by.
     pub fn door(&self) -> Door {
         Door {
@@ -160,6 +196,7 @@ impl Record {
             of: self.of.clone(),
             checkpoint: self.checkpoint(),
             index: self.passing.get().map(|folder| folder.path().join(PASSING)),
+            own: self.recent.borrow().own.clone(),
         }
     }
 
@@ -227,11 +264,7 @@ impl Record {
                 "its entries are not of its root",
             ));
         }
-        let (size, root) = at(&target);
-        tx.execute(
-            "UPDATE main.meta SET size = ?1, root = ?2",
-            params![int(size), root],
-        )?;
+        set_state(&tx, &target)?;
         tx.commit()?;
         Ok(())
     }
@@ -244,6 +277,21 @@ pub struct Door {
     of: Option<RepositoryName>,
     checkpoint: Checkpoint,
     index: Option<PathBuf>,
+    own: Option<Own>,
+}
+
+/// What an index of one's own was built from. Nobody else writes to it: what was checked stays so.
+#[derive(Clone, Debug)]
+pub(super) struct Own {
+    size: u64,
+    leaves: Arc<Vec<Hash>>,
+}
+
+impl Own {
+    /// Returns the hash under the root of an entry.
+    pub(super) fn leaf(&self, index: u64) -> Option<Hash> {
+        self.leaves.get(usize::try_from(index).ok()?).copied()
+    }
 }
 
 impl Door {
@@ -264,6 +312,7 @@ impl Door {
                 // Nobody writes to it any more: one lock for all that is asked.
                 db.execute_batch("BEGIN")?;
                 state(&db)?;
+                record.recent.borrow_mut().own.clone_from(&self.own);
             }
             record.index.get_or_init(|| Rc::new(db));
         }
@@ -344,6 +393,15 @@ fn state(db: &Connection) -> Result<Option<(u64, String)>, RecordError> {
     Ok(state)
 }
 
+fn set_state(db: &Connection, checkpoint: &Checkpoint) -> Result<(), RecordError> {
+    let (size, root) = at(checkpoint);
+    db.execute(
+        "UPDATE main.meta SET size = ?1, root = ?2",
+        params![int(size), root],
+    )?;
+    Ok(())
+}
+
 /// Opens an empty index that is nowhere on disk.
 pub(crate) fn in_memory() -> Result<Connection, RecordError> {
     let db = Connection::open_in_memory()?;
@@ -367,10 +425,14 @@ fn scope(db: &Connection, repo: &str) -> Result<(), RecordError> {
     Ok(())
 }
 
+/// How many statements stay planned: more than there are.
+const STATEMENTS: usize = 64;
+
 /// Has SQLite plan each statement once. With its statistics compiled in, it would do so again
 /// whenever another value is bound.
 fn keep_plans(db: &Connection) -> Result<(), RecordError> {
     db.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
+    db.set_prepared_statement_cache_capacity(STATEMENTS);
     Ok(())
 }
 

@@ -376,7 +376,7 @@ impl Record {
                     .filter(|stored| range.contains(&stored.index))
                     .filter_map(|stored| {
                         let index = stored.index;
-                        match decode(self.of.as_ref(), index, &stored.bytes) {
+                        match self.decode(index, &stored.bytes) {
                             Ok((of, entry)) => (of == self.of).then_some(Ok((index, entry))),
                             Err(error) => Some(Err(error)),
                         }
@@ -386,6 +386,33 @@ impl Record {
             entries
         })
     }
+}
+
+impl Record {
+    fn decode(
+        &self,
+        index: u64,
+        bytes: &[u8],
+    ) -> Result<(Option<RepositoryName>, Entry), RecordError> {
+        match self.recent.borrow().leaf(index) {
+            Some(leaf) => decode_again(self.of.as_ref(), index, bytes, &leaf),
+            None => decode(self.of.as_ref(), index, bytes),
+        }
+    }
+}
+
+/// Reads an entry that this process decoded before, for an index of its own: these must be the bytes
+/// that were under the root then, so they are canonical.
+pub(crate) fn decode_again(
+    of: Option<&RepositoryName>,
+    index: u64,
+    bytes: &[u8],
+    leaf: &Hash,
+) -> Result<(Option<RepositoryName>, Entry), RecordError> {
+    if proof::leaf_hash(bytes) != *leaf {
+        return Err(tiles::wrong_leaf(index));
+    }
+    shared::decode_again(of, bytes).map_err(|source| RecordError::Entry { index, source })
 }
 
 /// Reads an entry, and whose it is in a log of many.

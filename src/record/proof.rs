@@ -215,6 +215,24 @@ impl Frontier {
         self.size = self.size.saturating_add(1);
     }
 
+    /// Puts an edge together again from its [`Frontier::peaks`]; nothing where there must be more or
+    /// fewer of them.
+    pub fn of(size: u64, peaks: &[Hash]) -> Option<Self> {
+        let levels = (0..u64::BITS)
+            .rev()
+            .filter(|level| (size >> level) & 1 == 1);
+        let fits = u32::try_from(peaks.len()) == Ok(size.count_ones());
+        fits.then(|| Self {
+            peaks: levels.zip(peaks.iter().copied()).collect(),
+            size,
+        })
+    }
+
+    /// Returns the roots of the complete subtrees, the largest first.
+    pub fn peaks(&self) -> impl Iterator<Item = &Hash> {
+        self.peaks.iter().map(|(_, hash)| hash)
+    }
+
     /// Returns how many leaves were added.
     pub fn size(&self) -> u64 {
         self.size

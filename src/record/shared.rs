@@ -106,6 +106,20 @@ pub(crate) fn encode(of: Option<&RepositoryName>, entry: &Entry) -> Result<Vec<u
     }
 }
 
+/// Reads the very bytes that [`decode`] took before.
+pub(crate) fn decode_again(
+    of: Option<&RepositoryName>,
+    bytes: &[u8],
+) -> Result<(Option<RepositoryName>, Entry), EntryError> {
+    match of {
+        None => Ok((None, Entry::decode_again(bytes)?)),
+        Some(_) => {
+            let shared: SharedEntry = serde_json::from_slice(bytes)?;
+            Ok((Some(shared.of), shared.entry))
+        }
+    }
+}
+
 /// Reads an entry of the log of one repository, or of that of many, with whose it is.
 pub(crate) fn decode(
     of: Option<&RepositoryName>,

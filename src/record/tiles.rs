@@ -24,7 +24,7 @@ pub const TILE_WIDTH: u64 = 256;
 pub const MAX_ENTRY: usize = u16::MAX as usize;
 
 const HASH_LEN: u64 = 32;
-const MAX_BUNDLE: u64 = TILE_WIDTH * (2 + MAX_ENTRY as u64);
+pub(crate) const MAX_BUNDLE: u64 = TILE_WIDTH * (2 + MAX_ENTRY as u64);
 
 /// Which row of tiles.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -111,11 +111,21 @@ impl Tiles<'_> {
         offset: u64,
         len: usize,
     ) -> Result<Vec<u8>, RecordError> {
-        let bytes = self.read_part(Row::Entries, index / TILE_WIDTH, offset, len)?;
+        let bytes = self.unchecked_at(index, offset, len)?;
         if leaf_hash(&bytes) != self.hash(0, index)? {
             return Err(wrong_leaf(index));
         }
         Ok(bytes)
+    }
+
+    /// Returns the bytes that stand where an entry should.
+    pub(crate) fn unchecked_at(
+        &self,
+        index: u64,
+        offset: u64,
+        len: usize,
+    ) -> Result<Vec<u8>, RecordError> {
+        self.read_part(Row::Entries, index / TILE_WIDTH, offset, len)
     }
 
     /// Returns all hashes of a tile.
@@ -350,7 +360,7 @@ pub(crate) fn complete(hashes: &[Hash]) -> Option<Hash> {
 }
 
 /// Splits off the first entry of a bundle.
-fn split_entry(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
+pub(crate) fn split_entry(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
     let (len, rest) = bytes.split_first_chunk::<2>()?;
     rest.split_at_checked(usize::from(u16::from_be_bytes(*len)))
 }
@@ -371,7 +381,7 @@ fn partial_files(dir: &Path) -> Vec<(String, PathBuf)> {
     names.into_iter().map(with_path).collect()
 }
 
-fn wrong_leaf(index: u64) -> RecordError {
+pub(crate) fn wrong_leaf(index: u64) -> RecordError {
     RecordError::damaged(
         format_args!("entry {index}"),
         "not the bytes its hash is of",

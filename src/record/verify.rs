@@ -1,14 +1,19 @@
 //! The whole log, checked from its first byte.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
+use std::sync::mpsc::{self, SyncSender};
+use std::thread;
 
 use jiff::Timestamp;
+use rusqlite::Connection;
 
 use super::entry::{DecisionId, Entry};
 use super::proof::{self, Frontier, Hash, leaf_hash};
 use super::rotation::{Rotation, rotated};
+use super::shared::{self, RepositoryName};
 use super::tiles::{Stored, TILE_WIDTH, Tiles, complete, row_len};
-use super::{Checkpoint, Record, RecordError, index, log, shared};
+use super::{Checkpoint, Record, RecordError, index, log};
 
 /// Problems beyond this many are counted, not listed.
 const MAX_PROBLEMS: usize = 100;
@@ -50,8 +55,8 @@ impl Record {
     /// Checks everything: the checkpoint's signature, how the log came to its key, every tile, the root, every entry's
     /// encoding and time, and the evidence beside them.
     ///
-    /// Takes the checkpoint on disk. Memory does not grow with the size of entries: one bundle
-    /// at a time is held, and a time for each entry. An error is returned only where checking
+    /// Takes the checkpoint on disk. Memory does not grow with the size of entries: two bundles
+    /// at a time are held, and a time for each entry. An error is returned only where checking
     /// cannot go on.
     pub fn verify(&self) -> Result<Report, RecordError> {
         let origin = self.checkpoint().origin;
@@ -63,6 +68,29 @@ impl Record {
     /// What was before is taken as it was then: of its tiles only those are read that the hashes
     /// of what came after are computed with, and of its entries only the times of the last.
     pub fn verify_from(&self, trusted: &Checkpoint) -> Result<Report, RecordError> {
+        Ok(self.check(trusted, None)?.report)
+    }
+
+    /// The same, and puts an index of one's own in the place of `index.db`, as
+    /// [`Record::distrust_index`] does; all of the log is read for it at most once.
+    pub fn verify_anew(&self, trusted: &Checkpoint) -> Result<Report, RecordError> {
+        if trusted.size > 0 {
+            let report = self.verify_from(trusted)?;
+            self.distrust_index()?;
+            return Ok(report);
+        }
+        self.index_anew(|db| {
+            let check = self.check(trusted, Some(db))?;
+            let right = check.report.ok().then(|| check.report.checkpoint.clone());
+            Ok((check.report, right.zip(Some(check.leaves))))
+        })
+    }
+
+    fn check(
+        &self,
+        trusted: &Checkpoint,
+        index: Option<&Connection>,
+    ) -> Result<Checked, RecordError> {
         let checkpoint = self.disk_checkpoint()?;
         let log = self.log_dir();
         let size = checkpoint.size;
@@ -75,6 +103,7 @@ impl Record {
             rows: Vec::new(),
             earlier: None,
             latest: Vec::new(),
+            index: index.map(|db| (db, Vec::new())),
             report: Report {
                 checkpoint,
                 from: trusted.size,
@@ -90,26 +119,24 @@ impl Record {
         }
         if let Err(error) = check.resume(trusted) {
             check.problem(None, &error);
-            return Ok(check.report);
+            return Ok(check.done());
         }
-        for number in trusted.size / TILE_WIDTH..size.div_ceil(TILE_WIDTH) {
-            match check.tiles.bundle(number) {
-                Ok(bundle) => bundle
-                    .iter()
-                    .filter(|stored| stored.index >= trusted.size)
-                    .for_each(|stored| check.entry(stored)),
-                Err(error) => {
-                    // Without these leaves no later hash can be checked.
-                    check.problem(None, &error);
-                    return Ok(check.report);
-                }
-            }
+        let numbers = trusted.size / TILE_WIDTH..size.div_ceil(TILE_WIDTH);
+        let (tiles, of) = (check.tiles.clone(), self.of.as_ref());
+        let whole = thread::scope(|scope| {
+            // One bundle is read ahead of the one that is checked.
+            let (sender, bundles) = mpsc::sync_channel(0);
+            scope.spawn(move || read_ahead(&tiles, of, numbers, trusted.size, &sender));
+            bundles.iter().all(|bundle| check.bundle(bundle))
+        });
+        if !whole {
+            return Ok(check.done());
         }
         check.rest();
         if check.frontier.root() != check.report.checkpoint.root {
             check.problem(None, &"the entries do not give the checkpoint's root");
         }
-        Ok(check.report)
+        Ok(check.done())
     }
 }
 
@@ -122,6 +149,46 @@ impl Record {
         let proof = self.inclusion(index, size)?;
         let leaf = leaf_hash(&bytes);
         Ok(proof::verify_inclusion(&leaf, index, size, &proof, &root))
+    }
+}
+
+/// What a check found, and the leaf hash of each entry where they were asked for.
+struct Checked {
+    report: Report,
+    leaves: Vec<Hash>,
+}
+
+/// An entry with the hash of its bytes, read.
+struct Leaf {
+    stored: Stored,
+    hash: Hash,
+    entry: Result<(Option<RepositoryName>, Entry), RecordError>,
+}
+
+/// What a bundle came to.
+type Bundle = Result<Vec<Leaf>, RecordError>;
+
+/// Reads bundles one after the other, until one cannot be read or nobody wants them.
+fn read_ahead(
+    tiles: &Tiles<'_>,
+    of: Option<&RepositoryName>,
+    numbers: Range<u64>,
+    from: u64,
+    to: &SyncSender<Bundle>,
+) {
+    let read = |stored: Stored| Leaf {
+        hash: leaf_hash(&stored.bytes),
+        entry: log::decode(of, stored.index, &stored.bytes),
+        stored,
+    };
+    for number in numbers {
+        let bundle = tiles.bundle(number).map(|bundle| {
+            let new = bundle.into_iter().filter(|stored| stored.index >= from);
+            new.map(read).collect()
+        });
+        if to.send(bundle).is_err() {
+            return;
+        }
     }
 }
 
@@ -138,10 +205,19 @@ struct Check<'a> {
     earlier: Option<Timestamp>,
     /// The latest time up to and with each entry after that.
     latest: Vec<Timestamp>,
+    /// An index to be filled on the way, and the leaf hashes.
+    index: Option<(&'a Connection, Vec<Hash>)>,
     report: Report,
 }
 
 impl Check<'_> {
+    fn done(self) -> Checked {
+        Checked {
+            report: self.report,
+            leaves: self.index.map(|(_, leaves)| leaves).unwrap_or_default(),
+        }
+    }
+
     /// Goes on from the right edge of the trusted tree, which the tiles must give.
     ///
     /// Its root is computed from every hash of the tiles that are not full at its size, and from
@@ -202,19 +278,35 @@ impl Check<'_> {
         Ok(known.or(self.earlier))
     }
 
-    fn entry(&mut self, stored: &Stored) {
-        let leaf = leaf_hash(&stored.bytes);
-        self.frontier.push(leaf);
-        self.hash(leaf);
+    /// Checks a bundle; returns whether the next one can be.
+    fn bundle(&mut self, bundle: Bundle) -> bool {
+        match bundle {
+            Ok(leaves) => leaves.iter().for_each(|leaf| self.entry(leaf)),
+            // Without these leaves no later hash can be checked.
+            Err(error) => {
+                self.problem(None, &error);
+                return false;
+            }
+        }
+        true
+    }
+
+    fn entry(&mut self, leaf: &Leaf) {
+        self.frontier.push(leaf.hash);
+        self.hash(leaf.hash);
         let known = self.latest.last().copied().or(self.earlier);
-        match log::decode(self.record.of.as_ref(), stored.index, &stored.bytes) {
-            Ok((_, entry)) => {
+        let index = leaf.stored.index;
+        match &leaf.entry {
+            Ok((of, entry)) => {
                 let latest = known.map_or(entry.at(), |known| known.max(entry.at()));
-                self.contents(stored.index, &entry, known);
+                self.contents(index, entry, known);
                 self.latest.push(latest);
+                if let Err(error) = self.put_in_index(leaf, of.as_ref(), entry, latest) {
+                    self.problem(Some(index), &error);
+                }
             }
             Err(error) => {
-                self.problem(Some(stored.index), &error);
+                self.problem(Some(index), error);
                 self.latest.push(known.unwrap_or(Timestamp::MIN));
             }
         }
@@ -258,6 +350,37 @@ impl Check<'_> {
         if let Err(error) = log::check_time(known, entry.at()) {
             self.problem(Some(index), &error);
         }
+    }
+
+    fn put_in_index(
+        &mut self,
+        leaf: &Leaf,
+        of: Option<&RepositoryName>,
+        entry: &Entry,
+        latest: Timestamp,
+    ) -> Result<(), RecordError> {
+        let Some((db, leaves)) = &mut self.index else {
+            return Ok(());
+        };
+        leaves.push(leaf.hash);
+        let beside = match entry {
+            Entry::Landed(landed) if matches!(landed.decision, DecisionId::Beside { .. }) => {
+                Some(self.record.decided(landed)?)
+            }
+            _ => None,
+        };
+        let decided = beside.as_ref().or_else(|| entry.inline());
+        let Stored {
+            index,
+            offset,
+            bytes,
+        } = &leaf.stored;
+        let ingest = index::Ingest {
+            db,
+            repo: of.map_or("", RepositoryName::as_str),
+            latest: Some(latest),
+        };
+        ingest.entry(*index, entry, decided, (*offset, bytes.len()))
     }
 
     /// Adds a hash to the lowest row, and whatever rows fill up by it to those above.

@@ -3,18 +3,19 @@
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ops::Range;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
 use jiff::Timestamp;
 use rusqlite::types::ToSql;
 use rusqlite::{Connection, OptionalExtension as _, Row};
 
-use super::entry::{Decided, DecisionId, Entry, Genesis, Landed, Review};
-use super::index::{self, Ingest, int, parse, unsigned};
+use super::entry::{Entry, Genesis, Landed, Review};
+use super::index::{self, Ingest, Own, int, parse, unsigned};
+use super::proof::Hash;
 use super::shared::RepositoryName;
 use super::tiles::Tiles;
-use super::{Record, RecordError, log};
+use super::{Logged, Record, RecordError, log};
 use crate::people::PersonName;
 use crate::policy::Mode;
 use crate::wire::name::RefName;
@@ -24,6 +25,10 @@ use crate::wire::oid::Oid;
 const MOST_OF_HEAD: usize = 10_000;
 /// The most bytes that entries have in the log which are kept after they were read.
 const MOST_RECENT: usize = 4 << 20;
+/// The most answers about spent commits that are kept.
+const MOST_SPENT: usize = 1 << 15;
+/// The most people's newest reviews that are kept.
+const MOST_NEWEST: usize = 1 << 10;
 
 /// Answers from the entries below one size; what is appended later does not show.
 #[derive(Clone, Debug)]
@@ -49,21 +54,75 @@ enum Bodies {
     Memory(Vec<Entry>),
 }
 
-/// Entries that were read lately: one landing after the other asks for mostly the same.
+/// What was read lately: one landing after the other asks for mostly the same.
+///
+/// All of it follows from entries, which never change, and not from how far a view sees.
 #[derive(Debug, Default)]
 pub(super) struct Recent {
+    /// What an index of one's own was built from.
+    pub(super) own: Option<Own>,
     entries: HashMap<u64, Entry>,
     /// What they take in the log.
     bytes: usize,
+    reviews: HashMap<u64, Rc<Logged>>,
+    /// What they take in the log.
+    review_bytes: usize,
+    /// By ref, the first entry that spent a commit.
+    spent: HashMap<RefName, HashMap<Oid, u64>>,
+    spent_count: usize,
+    /// A person's newest reviews for a ref, newest first.
+    newest: HashMap<(RefName, PersonName), Newest>,
+}
+
+/// The newest reviews below one size.
+#[derive(Clone, Debug)]
+struct Newest {
+    end: u64,
+    limit: usize,
+    indices: Vec<u64>,
 }
 
 impl Recent {
+    /// Returns the hash under the root of an entry that an index of one's own was built from.
+    pub(super) fn leaf(&self, index: u64) -> Option<Hash> {
+        self.own.as_ref()?.leaf(index)
+    }
+
     fn keep(&mut self, index: u64, entry: &Entry, bytes: usize) {
         if self.bytes.saturating_add(bytes) > MOST_RECENT {
-            *self = Self::default();
+            self.entries.clear();
+            self.bytes = 0;
         }
         self.bytes = self.bytes.saturating_add(bytes);
         self.entries.insert(index, entry.clone());
+    }
+
+    fn keep_review(&mut self, index: u64, review: &Rc<Logged>) {
+        let bytes = review.raw.len();
+        if self.review_bytes.saturating_add(bytes) > MOST_RECENT {
+            self.reviews.clear();
+            self.review_bytes = 0;
+        }
+        self.review_bytes = self.review_bytes.saturating_add(bytes);
+        self.reviews.insert(index, Rc::clone(review));
+    }
+
+    fn keep_spent(&mut self, name: &RefName, oid: &Oid, first: u64) {
+        if self.spent_count >= MOST_SPENT {
+            self.spent.clear();
+            self.spent_count = 0;
+        }
+        self.spent_count = self.spent_count.saturating_add(1);
+        let of_ref = self.spent.entry(name.clone()).or_default();
+        of_ref.insert(*oid, first);
+    }
+
+    fn keep_newest(&mut self, target: &RefName, person: &PersonName, newest: Newest) {
+        if self.newest.len() >= MOST_NEWEST {
+            self.newest.clear();
+        }
+        let key = (target.clone(), person.clone());
+        self.newest.insert(key, newest);
     }
 }
 
@@ -145,14 +204,7 @@ impl View {
 
     /// Returns one entry.
     pub fn entry(&self, index: u64) -> Result<Entry, RecordError> {
-        self.layers
-            .iter()
-            .find(|layer| (layer.first..layer.end).contains(&index))
-            .ok_or_else(|| RecordError::Beyond {
-                size: self.size(),
-                index,
-            })?
-            .entry(index)
+        self.layer(index)?.entry(index)
     }
 
     /// Returns where the ref stands by the record; nothing where it was never recorded.
@@ -216,23 +268,13 @@ impl View {
         target: &RefName,
         person: &PersonName,
         limit: usize,
-    ) -> Result<Vec<(u64, Review)>, RecordError> {
+    ) -> Result<Vec<(u64, Rc<Logged>)>, RecordError> {
         let mut found = Vec::new();
         for layer in self.layers.iter().rev() {
             let left = limit.saturating_sub(found.len());
-            let rows = layer.rows(
-                "SELECT idx FROM review WHERE target = ?1 AND person = ?2 AND idx < ?4
-                 ORDER BY idx DESC LIMIT ?3",
-                &[
-                    &target.to_string(),
-                    &person.as_str(),
-                    &i64::try_from(left).unwrap_or(i64::MAX),
-                ],
-                read_index,
-            )?;
-            found.extend(rows);
+            found.extend(layer.newest(target, person, left)?);
         }
-        self.reviews(found)
+        self.logged(found)
     }
 
     /// Returns the reviews of a head for the target, in log order.
@@ -244,7 +286,7 @@ impl View {
         &self,
         target: &RefName,
         head: &Oid,
-    ) -> Result<Vec<(u64, Review)>, RecordError> {
+    ) -> Result<Vec<(u64, Rc<Logged>)>, RecordError> {
         let found = self.all(
             "SELECT idx FROM review WHERE target = ?1 AND head = ?2 AND idx < ?3 ORDER BY idx
              LIMIT 10001",
@@ -257,7 +299,7 @@ impl View {
                 limit: MOST_OF_HEAD,
             });
         }
-        self.reviews(found)
+        self.logged(found)
     }
 
     /// Returns the heads that were ever rejected for the target, each once, without reading entries.
@@ -281,8 +323,13 @@ impl View {
 
     /// Returns the review that this tag object is.
     pub fn review_tag(&self, tag: &Oid) -> Result<Option<(u64, Review)>, RecordError> {
-        let found = self.has_tag(tag)?.into_iter().collect();
-        Ok(self.reviews(found)?.pop())
+        let Some(index) = self.has_tag(tag)? else {
+            return Ok(None);
+        };
+        match self.entry(index)? {
+            Entry::Review(review) => Ok(Some((index, review))),
+            _ => Err(not_there(index)),
+        }
     }
 
     /// Returns the counted heads of landings on the ref after entry `index`, in sequence.
@@ -305,11 +352,12 @@ impl View {
     /// Returns the accepted, enforced landing on the ref that counted this head or spent this
     /// commit with one, the first of several.
     pub fn spent(&self, name: &RefName, oid: &Oid) -> Result<Option<u64>, RecordError> {
-        self.first(
-            "SELECT idx FROM spent WHERE ref = ?1 AND oid = ?2 AND idx < ?3 ORDER BY idx LIMIT 1",
-            &[&name.to_string(), &oid.to_string()],
-            read_index,
-        )
+        for layer in &self.layers {
+            if let Some(found) = layer.spent(name, oid)? {
+                return Ok(Some(found));
+            }
+        }
+        Ok(None)
     }
 
     /// Returns whether the intent was closed as landed for this ref.
@@ -381,12 +429,19 @@ impl View {
         )
     }
 
-    fn reviews(&self, indices: Vec<u64>) -> Result<Vec<(u64, Review)>, RecordError> {
-        let review = |index| match self.entry(index)? {
-            Entry::Review(review) => Ok((index, review)),
-            _ => Err(not_there(index)),
-        };
+    fn logged(&self, indices: Vec<u64>) -> Result<Vec<(u64, Rc<Logged>)>, RecordError> {
+        let review = |index| Ok((index, self.layer(index)?.review(index)?));
         indices.into_iter().map(review).collect()
+    }
+
+    fn layer(&self, index: u64) -> Result<&Layer, RecordError> {
+        let mut layers = self.layers.iter();
+        layers
+            .find(|layer| (layer.first..layer.end).contains(&index))
+            .ok_or_else(|| RecordError::Beyond {
+                size: self.size(),
+                index,
+            })
     }
 
     /// All rows of all layers; the last parameter of `sql` is the size.
@@ -449,7 +504,7 @@ impl Layer {
                 repo: "",
                 latest,
             };
-            ingest.entry(end, entry, inline(entry), (0, 0))?;
+            ingest.entry(end, entry, entry.inline(), (0, 0))?;
             end = end.saturating_add(1);
         }
         Ok(Self {
@@ -471,30 +526,131 @@ impl Layer {
                 if let Some(entry) = recent.borrow().entries.get(&index) {
                     return Ok(entry.clone());
                 }
-                let (start, len): (i64, i64) = self
-                    .db
-                    .prepare_cached("SELECT start, len FROM entry WHERE idx = ?1")?
-                    .query_row([int(index)], |row| Ok((row.get(0)?, row.get(1)?)))
-                    .optional()?
-                    .ok_or(RecordError::Elsewhere { index })?;
-                let tiles = Tiles {
-                    dir,
-                    size: self.end,
-                };
-                let len = usize::try_from(len)
-                    .ok()
-                    .filter(|len| *len <= super::entry::MAX_ENTRY)
-                    .ok_or_else(|| not_there(index))?;
-                let bytes = tiles.entry_at(index, unsigned(start), len)?;
-                let (whose, entry) = log::decode(of.as_ref(), index, &bytes)?;
-                // Whatever the index says.
-                if whose != *of {
-                    return Err(RecordError::Elsewhere { index });
-                }
+                let (entry, len) = self.read(dir, of.as_ref(), recent, index)?;
                 recent.borrow_mut().keep(index, &entry, len);
                 Ok(entry)
             }
         }
+    }
+
+    /// Reads an entry from the log; returns how many bytes it has, too.
+    fn read(
+        &self,
+        dir: &Path,
+        of: Option<&RepositoryName>,
+        recent: &RefCell<Recent>,
+        index: u64,
+    ) -> Result<(Entry, usize), RecordError> {
+        let (start, len): (i64, i64) = self
+            .db
+            .prepare_cached("SELECT start, len FROM entry WHERE idx = ?1")?
+            .query_row([int(index)], |row| Ok((row.get(0)?, row.get(1)?)))
+            .optional()?
+            .ok_or(RecordError::Elsewhere { index })?;
+        let tiles = Tiles {
+            dir,
+            size: self.end,
+        };
+        let len = usize::try_from(len)
+            .ok()
+            .filter(|len| *len <= super::entry::MAX_ENTRY)
+            .ok_or_else(|| not_there(index))?;
+        let start = unsigned(start);
+        let (whose, entry) = match recent.borrow().leaf(index) {
+            Some(leaf) => {
+                let bytes = tiles.unchecked_at(index, start, len)?;
+                log::decode_again(of, index, &bytes, &leaf)?
+            }
+            None => log::decode(of, index, &tiles.entry_at(index, start, len)?)?,
+        };
+        // Whatever the index says.
+        match whose.as_ref() == of {
+            true => Ok((entry, len)),
+            false => Err(RecordError::Elsewhere { index }),
+        }
+    }
+
+    fn recent(&self) -> Option<&RefCell<Recent>> {
+        match &self.bodies {
+            Bodies::Log(_, _, recent) => Some(recent),
+            Bodies::Memory(_) => None,
+        }
+    }
+
+    fn review(&self, index: u64) -> Result<Rc<Logged>, RecordError> {
+        let known = |recent: &RefCell<Recent>| recent.borrow().reviews.get(&index).cloned();
+        if let Some(known) = self.recent().and_then(known) {
+            return Ok(known);
+        }
+        let entry = match &self.bodies {
+            // Kept once, as what it says.
+            Bodies::Log(dir, of, recent) => self.read(dir, of.as_ref(), recent, index)?.0,
+            Bodies::Memory(_) => self.entry(index)?,
+        };
+        let Entry::Review(review) = entry else {
+            return Err(not_there(index));
+        };
+        let review = Rc::new(Logged::new(review));
+        if let Some(recent) = self.recent() {
+            recent.borrow_mut().keep_review(index, &review);
+        }
+        Ok(review)
+    }
+
+    /// The first entry below this layer's end that spent a commit.
+    fn spent(&self, name: &RefName, oid: &Oid) -> Result<Option<u64>, RecordError> {
+        let known = |recent: &RefCell<Recent>| Some(*recent.borrow().spent.get(name)?.get(oid)?);
+        if let Some(first) = self.recent().and_then(known) {
+            // The first of all: a view that ends before it has none.
+            return Ok(Some(first).filter(|first| *first < self.end));
+        }
+        let mut rows = self.rows(
+            "SELECT idx FROM spent WHERE ref = ?1 AND oid = ?2 AND idx < ?3 ORDER BY idx LIMIT 1",
+            &[&name.to_string(), &oid.to_string()],
+            read_index,
+        )?;
+        let found = rows.pop();
+        if let (Some(recent), Some(first)) = (self.recent(), found) {
+            recent.borrow_mut().keep_spent(name, oid, first);
+        }
+        Ok(found)
+    }
+
+    /// A person's newest reviews below this layer's end, newest first.
+    fn newest(
+        &self,
+        target: &RefName,
+        person: &PersonName,
+        limit: usize,
+    ) -> Result<Vec<u64>, RecordError> {
+        let key = (target.clone(), person.clone());
+        let known = self
+            .recent()
+            .and_then(|recent| recent.borrow().newest.get(&key).cloned())
+            .filter(|known| known.end <= self.end && known.limit == limit);
+        let (since, older) = known.map_or((0, Vec::new()), |known| (known.end, known.indices));
+        let mut indices = self.rows(
+            "SELECT idx FROM review WHERE target = ?1 AND person = ?2 AND idx >= ?4 AND idx < ?5
+             ORDER BY idx DESC LIMIT ?3",
+            &[
+                &target.to_string(),
+                &person.as_str(),
+                &i64::try_from(limit).unwrap_or(i64::MAX),
+                &int(since),
+            ],
+            read_index,
+        )?;
+        indices.extend(older);
+        indices.truncate(limit);
+        if let Some(recent) = self.recent() {
+            let newest = Newest {
+                end: self.end,
+                limit,
+                indices: indices.clone(),
+            };
+            recent.borrow_mut().keep_newest(target, person, newest);
+        }
+        Ok(indices)
     }
 
     /// Rows below this layer's end, which is the last parameter.
@@ -510,16 +666,6 @@ impl Layer {
         let mut statement = self.db.prepare_cached(sql)?;
         let rows = statement.query_map(params.as_slice(), |row| read(row))?;
         Ok(rows.collect::<Result<_, _>>()?)
-    }
-}
-
-fn inline(entry: &Entry) -> Option<&Decided> {
-    match entry {
-        Entry::Landed(Landed {
-            decision: DecisionId::Inline(decided),
-            ..
-        }) => Some(decided),
-        _ => None,
     }
 }
 

@@ -15,6 +15,7 @@ mod entry;
 mod fits;
 pub mod json;
 pub mod log;
+pub mod monitor;
 pub mod patch;
 pub mod people;
 pub mod plain;

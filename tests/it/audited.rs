@@ -404,6 +404,8 @@ fn service_units() {
         "countersign-audit@.timer",
         "countersign-log-witness@.service",
         "countersign-log-witness@.timer",
+        "countersign-monitor@.service",
+        "countersign-monitor@.timer",
         "countersign-witness.service",
     ];
     for name in units {

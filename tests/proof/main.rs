@@ -22,6 +22,7 @@ mod history;
 mod mutations;
 mod open_approvals;
 mod oracle;
+mod replayed;
 mod second_opinion;
 mod world;
 

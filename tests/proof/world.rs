@@ -74,7 +74,7 @@ impl World {
             now,
             counter: 0,
         };
-        world.policy = world.policy_tree(rule, branches);
+        world.policy = world.policy_tree(rule, branches, None);
         let tree = world.tree(files);
         let root = world.commit(&tree, &[]);
         let rules = Rulebook::at(&world.repo, &root).unwrap();
@@ -101,6 +101,12 @@ impl World {
     #[allow(dead_code, reason = "only benchmarks start cold")]
     pub(crate) fn reopen(&mut self) {
         self.repo = Repo::open(&self.dir(), None).unwrap();
+    }
+
+    /// The record.
+    #[allow(dead_code, reason = "benchmarks make their own")]
+    pub(crate) fn entries(&self) -> &[Entry] {
+        &self.entries
     }
 
     /// How many entries the record has.
@@ -162,11 +168,21 @@ impl World {
         }
     }
 
-    fn policy_tree(&self, rule: &str, branches: &str) -> Oid {
+    /// Has trees from now on hold another policy: with `rule`, and with a key that is revoked.
+    #[allow(dead_code, reason = "benchmarks keep their policy")]
+    pub(crate) fn set_policy(&mut self, rule: &str, revoked: Option<&str>) {
+        self.policy = self.policy_tree(rule, "", revoked);
+    }
+
+    fn policy_tree(&self, rule: &str, branches: &str, revoked: Option<&str>) -> Oid {
         let mut people = String::new();
         for person in PEOPLE {
+            let term = match revoked == Some(person) {
+                true => ", revoked = 2026-01-01T00:00:00Z",
+                false => "",
+            };
             people += &format!(
-                "[people.{person}]\nemails = [\"{person}@example.com\"]\nkeys = [{{ ssh = \"ssh-ed25519 {}\" }}]\n",
+                "[people.{person}]\nemails = [\"{person}@example.com\"]\nkeys = [{{ ssh = \"ssh-ed25519 {}\"{term} }}]\n",
                 STANDARD.encode(blob(person))
             );
         }

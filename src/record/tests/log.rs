@@ -6,7 +6,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use super::*;
 use crate::record::proof::{self, leaf_hash};
 use crate::record::tiles::Tiles;
-use crate::record::{RecordError, View};
+use crate::record::{Checkpoint, RecordError, View};
 
 fn small(second: i64) -> Entry {
     Entry::Adopted(adopted(second, 1, Some(2)))
@@ -123,6 +123,46 @@ fn old_readers_go_on() {
     );
     drop(reader.lock().unwrap());
     assert_eq!(reader.size(), 305);
+}
+
+/// A verifier that has checked the log takes no other bytes for an entry than it checked, though the
+/// tiles beside them were changed to agree.
+#[test]
+fn stands_by_what_it_checked() {
+    let (dir, record) = new_record();
+    append(&record, &sample());
+    drop(record);
+    let folder = dir.path().join("countersign");
+    let record = Record::open(&folder).unwrap();
+    let nothing = Checkpoint::empty(ORIGIN);
+    assert!(record.verify_anew(&nothing).unwrap().ok());
+    assert_eq!(record.entry(1).unwrap(), sample()[1]);
+    let bundle = folder.join("log/tile/entries/000.p/10");
+    let text = fs::read(&bundle).unwrap();
+    let at = text.windows(3).rposition(|part| part == b"bob").unwrap();
+    let other = [&text[..at], b"bab", &text[at + 3..]].concat();
+    fs::write(&bundle, &other).unwrap();
+    let (mut hashes, mut rest) = (Vec::new(), other.as_slice());
+    while let [high, low, tail @ ..] = rest {
+        let (entry, tail) = tail.split_at(usize::from(u16::from_be_bytes([*high, *low])));
+        hashes.extend(leaf_hash(entry));
+        rest = tail;
+    }
+    fs::write(folder.join("log/tile/0/000.p/10"), hashes).unwrap();
+    let other = Record::open(&folder).unwrap();
+    let differs = |record: &Record| {
+        let entries: Vec<_> = record.entries(0..10).collect();
+        let agree = entries.into_iter().zip(sample());
+        agree
+            .map(|(found, expected)| found.map(|(_, found)| found != expected))
+            .collect::<Result<Vec<bool>, RecordError>>()
+    };
+    assert!(
+        differs(&other).unwrap().contains(&true),
+        "one that has not checked is deceived"
+    );
+    let error = differs(&record).unwrap_err();
+    assert!(error.to_string().contains("not the bytes"), "{error}");
 }
 
 /// Any flipped byte in any file of the log is noticed by a full check, or is a mere stray.

@@ -6,6 +6,7 @@ mod faults;
 mod incidents;
 mod index;
 mod log;
+mod monitor;
 mod notes;
 mod oracles;
 mod rotations;

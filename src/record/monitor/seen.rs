@@ -1,0 +1,222 @@
+//! What a monitor has seen of a log: kept in a file of its own, and all that it needs to go on.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use jiff::{SignedDuration, Timestamp};
+use serde::{Deserialize, Serialize};
+
+use crate::record::checkpoint::{Checkpoint, CheckpointError};
+use crate::record::disk::{self, Disk};
+use crate::record::entry::{Entry, Genesis, PolicyId};
+use crate::record::proof::{Frontier, Hash};
+use crate::record::{RecordError, hex};
+use crate::wire::name::RefName;
+use crate::wire::note::NoteKey;
+use crate::wire::oid::Oid;
+
+/// The most bytes of the file.
+const MAX_FILE: u64 = 64 << 20;
+/// The most refs whose tips are kept.
+const MOST_REFS: usize = 10_000;
+/// The most tips that are kept of one.
+const MOST_TIPS: usize = 64;
+
+/// What was seen of a log, under its last checkpoint that was consistent with all before.
+#[derive(Clone, Debug, Default)]
+pub struct Seen {
+    edge: Frontier,
+    kept: Kept,
+}
+
+/// The file.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Kept {
+    /// The checkpoint, as it was signed.
+    note: Option<String>,
+    /// The right edge of its tree, largest subtree first.
+    edge: Vec<String>,
+    /// The latest time of all entries.
+    latest: Option<Timestamp>,
+    /// When the log was first seen to have this size.
+    moved: Option<Timestamp>,
+    /// The policy and time of enrolment, which several entries may be of.
+    founding: Option<(Timestamp, PolicyId)>,
+    /// Whether anything came after it.
+    founded: bool,
+    /// Recorded tips, the newest first.
+    tips: BTreeMap<RefName, Vec<Option<Oid>>>,
+    /// Tips of a clone that are not on record, and since when.
+    unrecorded: BTreeMap<RefName, (Oid, Timestamp)>,
+}
+
+/// Why what was seen cannot be had.
+#[derive(Debug, thiserror::Error)]
+pub enum SeenError {
+    /// The disk.
+    #[error(transparent)]
+    Disk(#[from] RecordError),
+    /// Not what was written.
+    #[error("not what a monitor wrote: {0}")]
+    Json(#[from] serde_json::Error),
+    /// Of another log, or not signed.
+    #[error("the checkpoint in it: {0}")]
+    Checkpoint(#[from] CheckpointError),
+    /// A tree of another root.
+    #[error("its hashes are not of its checkpoint")]
+    Edge,
+}
+
+impl Seen {
+    /// Reads what was seen; nothing where there is no such file.
+    ///
+    /// # Errors
+    ///
+    /// Where it is not of this log, or its parts do not fit: whoever starts anew would not notice
+    /// that the log was exchanged.
+    pub fn load(file: &Path, key: &NoteKey) -> Result<Self, SeenError> {
+        let Some(bytes) = disk::read(file, MAX_FILE)? else {
+            return Ok(Self::default());
+        };
+        let kept: Kept = serde_json::from_slice(&bytes)?;
+        let Some(note) = &kept.note else {
+            return Ok(Self::default());
+        };
+        let checkpoint = Checkpoint::open(note.as_bytes(), key)?;
+        let hashes: Option<Vec<Hash>> = kept.edge.iter().map(|text| hash(text)).collect();
+        let edge = hashes.and_then(|hashes| Frontier::of(checkpoint.size, &hashes));
+        let edge = edge.filter(|edge| edge.root() == checkpoint.root);
+        let edge = edge.ok_or(SeenError::Edge)?;
+        Ok(Self { edge, kept })
+    }
+
+    /// Replaces the file, durably.
+    pub fn save(&self, file: &Path) -> Result<(), SeenError> {
+        let kept = Kept {
+            edge: self.edge.peaks().map(|hash| hex(hash)).collect(),
+            ..self.kept.clone()
+        };
+        let bytes = serde_json::to_vec_pretty(&kept)?;
+        Ok(Disk::default().replace(file, &bytes)?)
+    }
+
+    /// Returns how many entries were seen.
+    pub fn size(&self) -> u64 {
+        self.edge.size()
+    }
+
+    /// Returns the root over them.
+    pub fn root(&self) -> Hash {
+        self.edge.root()
+    }
+
+    /// Returns the last checkpoint, as it was signed.
+    pub fn note(&self) -> Option<&str> {
+        self.kept.note.as_deref()
+    }
+
+    /// Returns for how long the log has not grown.
+    pub fn idle(&self, now: Timestamp) -> Option<SignedDuration> {
+        Some(now.duration_since(self.kept.moved?))
+    }
+
+    /// Returns the recorded tips of each ref, the newest first.
+    pub fn tips(&self) -> &BTreeMap<RefName, Vec<Option<Oid>>> {
+        &self.kept.tips
+    }
+
+    /// Notes that a clone has these tips, which are not on record; returns since when it has each.
+    pub fn unrecorded(
+        &mut self,
+        found: BTreeMap<RefName, Oid>,
+        now: Timestamp,
+    ) -> BTreeMap<RefName, (Oid, Timestamp)> {
+        let known = std::mem::take(&mut self.kept.unrecorded);
+        let since = |(name, oid): (RefName, Oid)| {
+            let before = known.get(&name).filter(|(other, _)| *other == oid);
+            let since = before.map_or(now, |(_, since)| *since);
+            (name, (oid, since))
+        };
+        self.kept.unrecorded = found.into_iter().map(since).collect();
+        self.kept.unrecorded.clone()
+    }
+
+    pub(super) fn edge(&self) -> &Frontier {
+        &self.edge
+    }
+
+    pub(super) fn latest(&self) -> Option<Timestamp> {
+        self.kept.latest
+    }
+
+    /// The same log again, perhaps with more signatures.
+    pub(super) fn again(&mut self, note: String) {
+        self.kept.note = Some(note);
+    }
+
+    pub(super) fn moved(
+        &mut self,
+        note: String,
+        edge: Frontier,
+        latest: Option<Timestamp>,
+        now: Timestamp,
+    ) {
+        self.edge = edge;
+        self.kept.note = Some(note);
+        self.kept.latest = latest;
+        self.kept.moved = Some(now);
+    }
+
+    /// Returns whether a baseline is a part of enrolment's.
+    pub(super) fn founds(&mut self, index: u64, genesis: &Genesis) -> bool {
+        let this = (genesis.at, genesis.policy.clone());
+        if index == 0 {
+            self.kept.founding = Some(this);
+            return true;
+        }
+        self.begins() && self.kept.founding.as_ref() == Some(&this)
+    }
+
+    /// Returns whether nothing came after the baseline of enrolment yet.
+    pub(super) fn begins(&self) -> bool {
+        !self.kept.founded
+    }
+
+    /// Enrolment is over.
+    pub(super) fn founded(&mut self) {
+        self.kept.founded = true;
+    }
+
+    /// Takes in the tips that an entry records; returns whether there was room.
+    pub(super) fn land(&mut self, entry: &Entry) -> bool {
+        match entry {
+            Entry::Genesis(genesis) => {
+                let mut tips = genesis.tips.iter();
+                tips.all(|(name, oid)| self.tip(name, Some(*oid)))
+            }
+            Entry::Landed(landed) => self.tip(&landed.name, landed.new),
+            Entry::Adopted(adopted) => self.tip(&adopted.name, adopted.new),
+            _ => true,
+        }
+    }
+
+    fn tip(&mut self, name: &RefName, oid: Option<Oid>) -> bool {
+        let tips = &mut self.kept.tips;
+        if tips.len() >= MOST_REFS && !tips.contains_key(name) {
+            return false;
+        }
+        let tips = tips.entry(name.clone()).or_default();
+        tips.truncate(MOST_TIPS.saturating_sub(1));
+        tips.insert(0, oid);
+        true
+    }
+}
+
+fn hash(text: &str) -> Option<Hash> {
+    let digits = |at: usize| text.get(at..at.checked_add(2)?);
+    let is_hex = text.len() == 64 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
+    let bytes = (0..32_usize).map(|at| u8::from_str_radix(digits(at.saturating_mul(2))?, 16).ok());
+    let bytes: Option<Vec<u8>> = bytes.collect();
+    bytes.filter(|_| is_hex)?.try_into().ok()
+}

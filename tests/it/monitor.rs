@@ -1,0 +1,200 @@
+//! `log monitor`: a log followed over HTTP and in a folder, and a clone held against it.
+
+use std::io::{BufRead as _, BufReader};
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+
+use crate::support::server::scrubbed;
+use crate::support::{Checkout, MAIN, Outcome, Server, approved_topic, two_people};
+
+/// A real web server of one folder; it ends with the test.
+struct Web(Child, String);
+
+impl Web {
+    fn of(folder: PathBuf) -> Self {
+        let mut command = scrubbed("python3", &folder);
+        command.args(["-u", "-m", "http.server", "0", "--bind", "127.0.0.1"]);
+        let child = command.stdout(Stdio::piped()).stderr(Stdio::null());
+        let mut child = child.spawn().unwrap();
+        let mut line = String::new();
+        let out = child.stdout.take().unwrap();
+        BufReader::new(out).read_line(&mut line).unwrap();
+        let port = line.split(' ').find_map(|word| word.parse::<u16>().ok());
+        let address = format!("http://127.0.0.1:{}/", port.expect(&line));
+        Self(child, address)
+    }
+}
+
+impl Drop for Web {
+    fn drop(&mut self) {
+        self.0.kill().ok();
+        self.0.wait().ok();
+    }
+}
+
+fn state(server: &Server) -> PathBuf {
+    server.folder().join("state.json")
+}
+
+/// The command line, run where nothing of the server is at hand.
+fn command(server: &Server, place: &str, more: &[&str]) -> Command {
+    let mut command = scrubbed(env!("CARGO_BIN_EXE_countersign"), server.folder());
+    let key = server.record("log/vkey");
+    command.args(["log", "monitor", place, "--key"]).arg(key);
+    command.arg("--state").arg(state(server)).args(more);
+    command
+}
+
+#[must_use]
+fn monitor(server: &Server, place: &str, more: &[&str]) -> Outcome {
+    Outcome::of(&mut command(server, place, more), b"")
+}
+
+fn adopt_something(server: &Server, alice: &Checkout) -> String {
+    let stray = alice.change("stray.txt", "nobody saw this\n");
+    alice.share(&stray);
+    server.git(&["update-ref", MAIN, &stray]);
+    server
+        .cli(&["log", "adopt", MAIN, "--reason", "a test"])
+        .accepted();
+    stray
+}
+
+/// Changes a time that was kept to one long ago.
+fn long_ago(server: &Server, change: impl Fn(&mut serde_json::Value)) {
+    let text = std::fs::read_to_string(state(server)).unwrap();
+    let mut kept = serde_json::from_str(&text).unwrap();
+    change(&mut kept);
+    std::fs::write(state(server), kept.to_string()).unwrap();
+}
+
+/// Over HTTP: what lands is followed, what was adopted is told of once, and a folder that was put back
+/// is found out, with both notes kept.
+#[test]
+fn follows_over_http() {
+    let (server, alice, bob) = two_people();
+    let web = Web::of(server.record("log"));
+    monitor(&server, &web.1, &[]).exits(0);
+    let kept = server.folder().join("kept");
+    let copied = Command::new("cp")
+        .arg("-a")
+        .arg(server.record("log"))
+        .arg(&kept)
+        .status();
+    assert!(copied.unwrap().success());
+    let head = approved_topic(&alice, &bob, "a.txt");
+    alice.land(&head).accepted();
+    let found = monitor(&server, &web.1, &["--json"]);
+    assert_eq!(found.json()["entries"], 2, "{found}");
+    adopt_something(&server, &alice);
+    monitor(&server, &web.1, &[]).exits(1).says("[adopted]");
+    monitor(&server, &web.1, &[]).exits(0);
+    let old = Web::of(kept.clone());
+    for _ in 0..2 {
+        monitor(&server, &old.1, &[]).exits(1).says("[rolled-back]");
+    }
+    let proof = std::fs::read_to_string(server.folder().join("state.json.proof")).unwrap();
+    let shorter = std::fs::read_to_string(kept.join("checkpoint")).unwrap();
+    assert!(proof.ends_with(&shorter), "{proof}");
+    // The record's folder as well as the log's.
+    for folder in [server.record("log"), server.record("")] {
+        monitor(&server, folder.to_str().unwrap(), &[]).exits(0);
+    }
+}
+
+/// Who does not answer is no alarm until the log has not grown for longer than allowed; a wrong key,
+/// and a state that is none, are never passed over.
+#[test]
+fn says_what_it_cannot_tell() {
+    let (server, ..) = two_people();
+    let web = Web::of(server.record("log"));
+    let address = web.1.clone();
+    monitor(&server, &address, &["--stale", "1w"]).exits(0);
+    drop(web);
+    monitor(&server, &address, &["--stale", "1w"]).exits(3);
+    long_ago(&server, |kept| {
+        kept["moved"] = "2020-01-01T00:00:00Z".into()
+    });
+    monitor(&server, &address, &["--stale", "1w"])
+        .exits(1)
+        .says("[stale]");
+    let folder = server.record("log");
+    let folder = folder.to_str().unwrap();
+    monitor(&server, folder, &["--stale", "1w"])
+        .exits(1)
+        .says("[stale]");
+    monitor(&server, folder, &["--stale", "soon"]).exits(2);
+    let other = two_people().0;
+    std::fs::copy(other.record("log/vkey"), server.record("log/vkey")).unwrap();
+    monitor(&server, folder, &[]).exits(3);
+    std::fs::remove_file(state(&server)).unwrap();
+    monitor(&server, folder, &[])
+        .exits(1)
+        .says("[bad-checkpoint]");
+}
+
+/// A branch that the server shows and does not record is found in a clone, after a while; one that is
+/// behind, or was recorded meanwhile, is nothing.
+#[test]
+fn holds_a_clone_against_the_log() {
+    let (server, alice, bob) = two_people();
+    let log = server.record("log");
+    let repo = ["--repo", alice.dir().to_str().unwrap()];
+    let look = |more: &[&str]| monitor(&server, log.to_str().unwrap(), &[&repo, more].concat());
+    look(&[]).exits(0);
+    let head = approved_topic(&alice, &bob, "a.txt");
+    bob.land(&head).accepted();
+    look(&[]).exits(0);
+    alice.fetch();
+    look(&[]).exits(0);
+    let stray = alice.change("stray.txt", "nobody saw this\n");
+    alice.share(&stray);
+    server.git(&["update-ref", MAIN, &stray]);
+    alice.fetch();
+    look(&[]).exits(0);
+    let since = |kept: &mut serde_json::Value| {
+        kept["unrecorded"][MAIN][1] = "2020-01-01T00:00:00Z".into();
+    };
+    long_ago(&server, since);
+    for _ in 0..2 {
+        look(&[]).exits(1).says("[unrecorded-tip]");
+    }
+    look(&["--remote", "nowhere"]).exits(0);
+    look(&["--grace", "1w"]).exits(0);
+    server
+        .cli(&["log", "adopt", MAIN, "--reason", "a test"])
+        .accepted();
+    look(&[]).exits(1).says("[adopted]");
+    look(&[]).exits(0);
+}
+
+/// With `--every` it goes on after what it could not read, and after what it told.
+#[test]
+fn goes_on() {
+    let (server, alice, _) = two_people();
+    adopt_something(&server, &alice);
+    let log = server.record("log");
+    let away = server.record("away");
+    std::fs::rename(&log, &away).unwrap();
+    let key = std::fs::read_to_string(away.join("vkey")).unwrap();
+    let mut command = scrubbed(env!("CARGO_BIN_EXE_countersign"), server.folder());
+    command.args(["log", "monitor"]).arg(&log);
+    command
+        .args(["--key", key.trim(), "--every", "1s", "--state"])
+        .arg(state(&server));
+    let mut child = command
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut words = BufReader::new(child.stderr.take().unwrap()).lines();
+    let mut data = BufReader::new(child.stdout.take().unwrap()).lines();
+    assert!(words.next().unwrap().unwrap().contains("checkpoint"));
+    std::fs::rename(&away, &log).unwrap();
+    let alarm = data.next().unwrap().unwrap();
+    let quiet = words.find(|line| line.as_ref().unwrap().contains("nothing to tell"));
+    child.kill().unwrap();
+    child.wait().unwrap();
+    assert!(alarm.contains("[adopted]"), "{alarm}");
+    assert!(quiet.is_some());
+}
