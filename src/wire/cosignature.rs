@@ -284,7 +284,7 @@ mod tests {
         let note = note(vec![cosigner().cosign(TEXT, 7)]);
         assert!(matches!(
             note.verify(log.public()),
-            Err(NoteError::Unsigned(_))
+            Err(NoteError::OtherKey { .. })
         ));
     }
 
