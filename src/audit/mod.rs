@@ -210,6 +210,7 @@ impl Audited {
     /// A record that is not what was written is found; one that cannot be read is not known.
     fn failed_record(&mut self, error: &RecordError) {
         let code = match error {
+            newer if newer.is_newer() => return self.unread(Family::Record, newer.to_string()),
             RecordError::Missing(_) => Code::RecordMissing,
             RecordError::Damaged { .. }
             | RecordError::Entry { .. }

@@ -17,7 +17,7 @@ use crate::gate::received::Noted;
 use crate::host::clock;
 use crate::host::user::user;
 use crate::record::entry::Entry;
-use crate::record::{Lock, RecordError, Rotating, View};
+use crate::record::{Lock, Record, RecordError, Rotating, View};
 use crate::report;
 use crate::report::log::Shown;
 use crate::wire::name::RefName;
@@ -50,6 +50,9 @@ pub(super) enum Log {
         /// The key that is known: the log's, or one from which rotations lead to it
         #[arg(long, value_name = "key")]
         key: Option<String>,
+        /// A record in this folder, set aside or published, rather than the repository's
+        #[arg(long, value_name = "folder")]
+        record: Option<PathBuf>,
     },
     Prove(prove::Prove),
     /// Close what a crash left open, and compare the refs with the record
@@ -81,7 +84,9 @@ impl Log {
     pub(super) fn run(&self, session: &mut Session<'_>) -> Result<Exit, CliError> {
         match self {
             Self::Show { name, count, full } => show(name.as_deref(), *count, *full, session),
-            Self::Verify { from, key } => verify(from.as_deref(), key.as_deref(), session),
+            Self::Verify { from, key, record } => {
+                verify(from.as_deref(), key.as_deref(), record.as_deref(), session)
+            }
             Self::Prove(command) => command.run(session),
             Self::Reconcile => reconcile(session),
             Self::Adopt {
@@ -171,14 +176,21 @@ fn reviewed_by(site: &Site, view: &View, entry: &Entry) -> Option<Vec<String>> {
 fn verify(
     from: Option<&Path>,
     key: Option<&str>,
+    folder: Option<&Path>,
     session: &mut Session<'_>,
 ) -> Result<Exit, CliError> {
-    let site = site::open(session)?;
-    site::known_key(key, &site, session)?;
-    let from = site::trusted(from, &site, session)?;
-    let report = site.record.verify_from(&from).map_err(site::record)?;
-    let open = site.record.open_intents().map_err(site::record)?;
-    // A push under way is no fault of the log: said, and no more.
+    let record = match folder {
+        Some(folder) => Record::open(&session.dir().join(folder)).map_err(site::record)?,
+        None => site::open(session)?.record,
+    };
+    site::known_key(key, &record, session)?;
+    let from = site::trusted(from, &record, session)?;
+    let report = record.verify_from(&from).map_err(site::record)?;
+    // A push under way is no fault of the log: said, and no more. Elsewhere none is.
+    let open = match folder {
+        Some(_) => Vec::new(),
+        None => record.open_intents().map_err(site::record)?,
+    };
     let fine = report.ok();
     if session.json() {
         let problems: Vec<_> = report
@@ -192,7 +204,7 @@ fn verify(
             "from": report.from,
             "size": report.checkpoint.size,
             "root": hex(&report.checkpoint.root),
-            "key": site.record.vkey(),
+            "key": record.vkey(),
             "kinds": report.kinds,
             "evidence": report.evidence,
             "problems": problems,
@@ -203,7 +215,7 @@ fn verify(
     } else {
         session.print(&report::log::verified(&report, &open))?;
     }
-    Ok(found(fine))
+    Ok(site::answer(&report))
 }
 
 fn hex(bytes: &[u8]) -> String {

@@ -28,6 +28,8 @@ pub struct Report {
     pub problems: Vec<Problem>,
     /// How many more problems there are.
     pub omitted: u64,
+    /// How many of the problems are entries of a later version.
+    pub newer: u64,
 }
 
 /// One thing that is wrong.
@@ -43,6 +45,12 @@ impl Report {
     /// Returns whether nothing is wrong.
     pub fn ok(&self) -> bool {
         self.problems.is_empty()
+    }
+
+    /// Returns whether nothing is wrong but that a newer version must have the word.
+    pub fn only_newer(&self) -> bool {
+        let listed = u64::try_from(self.problems.len()).unwrap_or(u64::MAX);
+        self.newer > 0 && self.newer == listed.saturating_add(self.omitted)
     }
 }
 
@@ -82,6 +90,7 @@ impl Record {
                 evidence: 0,
                 problems: Vec::new(),
                 omitted: 0,
+                newer: 0,
             },
         };
         match rotations {
@@ -215,6 +224,8 @@ impl Check<'_> {
                 self.latest.push(latest);
             }
             Err(error) => {
+                let newer = u64::from(error.is_newer());
+                self.report.newer = self.report.newer.saturating_add(newer);
                 self.problem(Some(stored.index), &error);
                 self.latest.push(known.unwrap_or(Timestamp::MIN));
             }

@@ -44,3 +44,4 @@ mod signers;
 mod support;
 mod terms;
 mod verdict;
+mod versions;
