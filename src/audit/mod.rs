@@ -172,7 +172,11 @@ impl Auditing<'_> {
                     _ => "it has no recorded tip".to_owned(),
                 };
                 let about = genesis.policy_ref.to_string();
-                audited.add(Finding::new(Code::PolicyUnusable, about, why));
+                let finding = Finding::new(Code::PolicyUnusable, about, why);
+                audited.add(match tip.filter(|tip| !self.repo.exists(tip)) {
+                    Some(tip) => finding.expecting(tip.to_string()),
+                    None => finding,
+                });
             }
             Ok(Ground {
                 repo: self.repo,

@@ -2,7 +2,7 @@
 
 use clap::Args;
 
-use super::{CliError, Exit, Kind, Session};
+use super::{CliError, Exit, Kind, Session, site};
 use crate::admit::AdmitError;
 use crate::admit::replay::Carried;
 use crate::audit::{Audited, Auditing, MOST};
@@ -11,7 +11,7 @@ use crate::gather::Bringers;
 use crate::git::Repo;
 use crate::host::clock;
 use crate::host::server::{SYSTEM_FILE, Server, ServerError};
-use crate::host::user::{user, user_of};
+use crate::host::user::user;
 use crate::record::Record;
 use crate::record::entry::Entry;
 use crate::record::key::KeyStores;
@@ -58,7 +58,7 @@ impl Audit {
             .as_ref()
             .map_or(usual, |server| server.record.clone());
         if self.record {
-            mine(&folder, "audit --record")?;
+            site::mine(&folder, "audit --record")?;
         }
         let keys = server
             .as_ref()
@@ -111,21 +111,6 @@ impl Audit {
                 (false, false) => Exit::Undecided,
             },
         )
-    }
-}
-
-/// Refuses to write where whoever runs git could not read it any more.
-pub(super) fn mine(folder: &std::path::Path, command: &str) -> Result<(), CliError> {
-    use std::os::unix::fs::MetadataExt as _;
-    let me = rustix::process::geteuid().as_raw();
-    match std::fs::metadata(folder) {
-        Ok(meta) if meta.uid() != me => {
-            let (owner, me) = (user_of(meta.uid()), user_of(me));
-            let message = format!("the record belongs to {owner}, and this runs as {me}");
-            let hint = format!("run it as that account: sudo -u {owner} countersign {command}");
-            Err(CliError::words(Kind::Usage, message).hint([hint]))
-        }
-        _ => Ok(()),
     }
 }
 

@@ -244,6 +244,7 @@ fn settle(site: &Site, lock: &Lock) -> Result<Settled, CliError> {
 
 fn reconcile(session: &mut Session<'_>) -> Result<Exit, CliError> {
     let site = site::open(session)?;
+    site::mine(site.record.dir(), "log reconcile")?;
     let lock = site.record.lock().map_err(site::record)?;
     let settled = settle(&site, &lock)?;
     let view = site.record.view().map_err(site::record)?;
@@ -298,6 +299,9 @@ fn adopt(
         return Err(CliError::words(Kind::Usage, message));
     }
     let site = site::open(session)?;
+    if !dry_run {
+        site::mine(site.record.dir(), &format!("log adopt {name}"))?;
+    }
     let lock = site.record.lock().map_err(site::record)?;
     let json = session.json();
     let words = RefCell::new(&mut *session);
@@ -374,6 +378,7 @@ fn check_reason(reason: &str) -> Result<(), CliError> {
 fn rotate(reason: &str, session: &mut Session<'_>) -> Result<Exit, CliError> {
     check_reason(reason)?;
     let site = site::open(session)?;
+    site::mine(site.record.dir(), "log rotate")?;
     let lock = site.record.lock().map_err(site::record)?;
     let rotating = Rotating {
         at: clock(),

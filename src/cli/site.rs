@@ -4,6 +4,7 @@ use std::path::Path;
 
 use super::{CliError, Exit, Kind, Session, prove, repository};
 use crate::gate::{GateError, Site};
+use crate::host::user::user_of;
 use crate::record::{Checkpoint, Record, RecordError, Report};
 use crate::wire::note::MAX_NOTE;
 
@@ -15,6 +16,21 @@ pub(super) fn open(session: &Session<'_>) -> Result<Site, CliError> {
         GateError::Server(_) | GateError::NoRecord(_) => CliError::new(Kind::Usage, error),
         other => CliError::new(Kind::Undecided, other),
     })
+}
+
+/// Refuses to write where whoever runs git could not read it any more.
+pub(super) fn mine(folder: &Path, command: &str) -> Result<(), CliError> {
+    use std::os::unix::fs::MetadataExt as _;
+    let me = rustix::process::geteuid().as_raw();
+    match std::fs::metadata(folder) {
+        Ok(meta) if meta.uid() != me => {
+            let (owner, me) = (user_of(meta.uid()), user_of(me));
+            let message = format!("the record belongs to {owner}, and this runs as {me}");
+            let hint = format!("run it as that account: sudo -u {owner} countersign {command}");
+            Err(CliError::words(Kind::Usage, message).hint([hint]))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// Reads the checkpoint that a verifier trusts already; without one, that of the empty log.

@@ -391,7 +391,7 @@ fn write_checkpoint(disk: &Disk, dir: &Path, note: &Note) -> Result<(), RecordEr
 
 fn take_lock(dir: &Path, patience: Duration) -> Result<Lock, RecordError> {
     let path = dir.join("lock");
-    let file = disk::open_lock(&path)?;
+    let file = disk::open_own(&path)?;
     let start = Instant::now();
     let mut pause = Duration::from_micros(200);
     loop {

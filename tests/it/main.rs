@@ -27,6 +27,7 @@ mod house;
 mod key_stores;
 mod landings;
 mod never_covered;
+mod operations;
 mod operator;
 mod people;
 mod policy;
