@@ -28,6 +28,7 @@ from decimal import Decimal
 
 WIDTH = 256
 MAX_ENTRY = 65535
+VERSION = 1
 MAX_PROOF = 256 * 1024
 
 
@@ -577,6 +578,9 @@ def read_entry(raw):
     """Returns an entry whose form is as specified."""
     need(len(raw) <= MAX_ENTRY, "an entry of %d bytes" % len(raw))
     entry = read_json(raw)
+    version = entry.get("version") if isinstance(entry, dict) else None
+    if isinstance(version, int) and not isinstance(version, bool) and VERSION < version < 2**64:
+        raise Bad("of version %d, which is later than %d: use a newer verifier" % (version, VERSION))
     need(isinstance(entry, dict) and entry.get("kind") in KIND, "an entry of no known kind")
     KIND[entry["kind"]](entry, entry["kind"])
     if entry["kind"] == "review":

@@ -451,6 +451,8 @@ pub struct Drift {
     pub recorded: Option<Oid>,
     /// What it is.
     pub actual: RefState,
+    /// Whether the recorded tip is not in the repository: it cannot be set back as it is.
+    pub lost: bool,
 }
 
 impl std::fmt::Display for Drift {
@@ -462,6 +464,7 @@ impl std::fmt::Display for Drift {
             RefState::Symbolic(to) => write!(f, "{name} is a symbolic ref to {to}")?,
         }
         match &self.recorded {
+            Some(oid) if self.lost => write!(f, ", its recorded tip is {oid}, which is not here"),
             Some(oid) => write!(f, ", its recorded tip is {oid}"),
             None => write!(f, ", the record has no such ref"),
         }
@@ -483,6 +486,7 @@ pub fn refs_against(
                 name,
                 recorded: tip.oid,
                 actual,
+                lost: tip.oid.is_some_and(|oid| !repo.exists(&oid)),
             });
         }
     }
@@ -494,6 +498,7 @@ pub fn refs_against(
                     name,
                     recorded: None,
                     actual: RefState::from(Some(value)),
+                    lost: false,
                 });
             }
         }

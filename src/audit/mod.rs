@@ -175,7 +175,11 @@ impl Auditing<'_> {
                     _ => "it has no recorded tip".to_owned(),
                 };
                 let about = genesis.policy_ref.to_string();
-                audited.add(Finding::new(Code::PolicyUnusable, about, why));
+                let finding = Finding::new(Code::PolicyUnusable, about, why);
+                audited.add(match tip.filter(|tip| !self.repo.exists(tip)) {
+                    Some(tip) => finding.expecting(tip.to_string()),
+                    None => finding,
+                });
             }
             let rules = rules.and_then(Result::ok);
             let witnesses = rules
@@ -222,6 +226,7 @@ impl Audited {
     /// A record that is not what was written is found; one that cannot be read is not known.
     fn failed_record(&mut self, error: &RecordError) {
         let code = match error {
+            newer if newer.is_newer() => return self.unread(Family::Record, newer.to_string()),
             RecordError::Missing(_) => Code::RecordMissing,
             RecordError::Damaged { .. }
             | RecordError::Entry { .. }

@@ -8,7 +8,7 @@ use bstr::ByteSlice as _;
 use clap::Args;
 use serde_json::{Value, json};
 
-use super::{CliError, Exit, Kind, Session, audit, git, prove, repository, site};
+use super::{CliError, Exit, Kind, Session, git, prove, repository, site};
 use crate::attest::{self, AttestError, Attested, Names};
 use crate::gate::Site;
 use crate::host::clock;
@@ -141,7 +141,7 @@ impl Attest {
 
     fn keys(&self, session: &Session<'_>, site: &Site) -> Result<Vec<SecretKey>, CliError> {
         if self.keys.is_empty() {
-            audit::mine(site.record.dir(), "attest")?;
+            site::mine(site.record.dir(), "attest")?;
             let own = site.record.attestation_key().map_err(site::record)?;
             return Ok(vec![own]);
         }

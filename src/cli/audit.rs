@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 
-use super::{CliError, Exit, Kind, Session};
+use super::{CliError, Exit, Kind, Session, site};
 use crate::admit::AdmitError;
 use crate::admit::replay::Carried;
 use crate::audit::{Audited, Auditing, MOST};
@@ -13,7 +13,7 @@ use crate::gather::Bringers;
 use crate::git::Repo;
 use crate::host::clock;
 use crate::host::server::{SYSTEM_FILE, Server, ServerError};
-use crate::host::user::{user, user_of};
+use crate::host::user::user;
 use crate::record::entry::Entry;
 use crate::record::key::KeyStores;
 use crate::record::{Record, RecordError};
@@ -43,7 +43,7 @@ impl Audit {
         }
         let opened = Opened::at(session)?;
         if self.record {
-            mine(&opened.folder, "audit --record")?;
+            site::mine(&opened.folder, "audit --record")?;
         }
         let audited = opened.audit(self.room);
         let Opened { repo, record, .. } = &opened;
@@ -144,22 +144,6 @@ impl Opened {
             most: MOST,
         };
         auditing.run()
-    }
-}
-
-/// Refuses to write where whoever owns the folder could not read it any more.
-pub(super) fn mine(folder: &std::path::Path, command: &str) -> Result<(), CliError> {
-    use std::os::unix::fs::MetadataExt as _;
-    let me = rustix::process::geteuid().as_raw();
-    match std::fs::metadata(folder) {
-        Ok(meta) if meta.uid() != me => {
-            let (owner, me) = (user_of(meta.uid()), user_of(me));
-            let folder = folder.display();
-            let message = format!("{folder} belongs to {owner}, and this runs as {me}");
-            let hint = format!("run it as that account: sudo -u {owner} countersign {command}");
-            Err(CliError::words(Kind::Usage, message).hint([hint]))
-        }
-        _ => Ok(()),
     }
 }
 

@@ -6,7 +6,7 @@ use std::thread;
 use clap::Args;
 use serde_json::json;
 
-use super::{CliError, Exit, Kind, Session, audit, site};
+use super::{CliError, Exit, Kind, Session, site};
 use crate::admit::sealed::{Sealed, witnesses};
 use crate::gate::Site;
 use crate::host::clock;
@@ -37,7 +37,7 @@ impl Cosign {
             session.print(&policy.to_string())?;
             return Ok(Exit::Fine);
         }
-        audit::mine(&site.server.record, "log witness")?;
+        site::mine(&site.server.record, "log witness")?;
         let submission = site.record.submission().map_err(site::record)?;
         let (asked, lines) = ask(&site, &witnesses, &submission);
         let trust = witnesses.trust(None);

@@ -289,6 +289,7 @@ fn failed(error: EnrollError, git_dir: &Path) -> CliError {
         EnrollError::Record(RecordError::Busy { .. } | RecordError::KeyStore { .. }) => {
             CliError::new(Kind::Undecided, error)
         }
+        EnrollError::Record(error) if error.is_newer() => CliError::new(Kind::Undecided, error),
         other => CliError::new(Kind::Usage, other),
     };
     error.hint(hints)

@@ -17,7 +17,7 @@ use crate::gate::received::Noted;
 use crate::host::clock;
 use crate::host::user::user;
 use crate::record::entry::Entry;
-use crate::record::{Lock, RecordError, Rotating, View};
+use crate::record::{Lock, Record, RecordError, Rotating, View};
 use crate::report;
 use crate::report::log::Shown;
 use crate::wire::name::RefName;
@@ -50,6 +50,9 @@ pub(super) enum Log {
         /// The key that is known: the log's, or one from which rotations lead to it
         #[arg(long, value_name = "key")]
         key: Option<String>,
+        /// A record in this folder, set aside or published, rather than the repository's
+        #[arg(long, value_name = "folder")]
+        record: Option<PathBuf>,
     },
     Prove(prove::Prove),
     Witness(cosign::Cosign),
@@ -83,7 +86,9 @@ impl Log {
     pub(super) fn run(&self, session: &mut Session<'_>) -> Result<Exit, CliError> {
         match self {
             Self::Show { name, count, full } => show(name.as_deref(), *count, *full, session),
-            Self::Verify { from, key } => verify(from.as_deref(), key.as_deref(), session),
+            Self::Verify { from, key, record } => {
+                verify(from.as_deref(), key.as_deref(), record.as_deref(), session)
+            }
             Self::Prove(command) => command.run(session),
             Self::Witness(command) => command.run(session),
             Self::Monitor(command) => command.run(session),
@@ -170,17 +175,28 @@ fn reviewed_by(site: &Site, view: &View, entry: &Entry) -> Option<Vec<String>> {
 fn verify(
     from: Option<&Path>,
     key: Option<&str>,
+    folder: Option<&Path>,
     session: &mut Session<'_>,
 ) -> Result<Exit, CliError> {
-    let site = site::open(session)?;
-    site::known_key(key, &site, session)?;
-    let from = site::trusted(from, &site, session)?;
-    let report = site.record.verify_from(&from).map_err(site::record)?;
-    let open = site.record.open_intents().map_err(site::record)?;
-    // A push under way is no fault of the log: said, and no more.
+    let site = match folder {
+        Some(folder) => Err(Record::open(&session.dir().join(folder)).map_err(site::record)?),
+        None => Ok(site::open(session)?),
+    };
+    let record = site
+        .as_ref()
+        .map_or_else(|record| record, |site| &site.record);
+    site::known_key(key, record, session)?;
+    let from = site::trusted(from, record, session)?;
+    let report = record.verify_from(&from).map_err(site::record)?;
+    // A push under way is no fault of the log: said, and no more. Elsewhere none is.
+    let open = match folder {
+        Some(_) => Vec::new(),
+        None => record.open_intents().map_err(site::record)?,
+    };
     let fine = report.ok();
-    // Of a damaged log nobody says how far it is final.
-    let sealed = fine.then(|| site::sealed(&site)).transpose()?;
+    // Of a damaged log nobody says how far it is final, and without a repository there is no policy.
+    let site = site.as_ref().ok().filter(|_| fine);
+    let sealed = site.map(site::sealed).transpose()?;
     if session.json() {
         let problems: Vec<_> = report
             .problems
@@ -193,7 +209,7 @@ fn verify(
             "from": report.from,
             "size": report.checkpoint.size,
             "root": hex(&report.checkpoint.root),
-            "key": site.record.vkey(),
+            "key": record.vkey(),
             "kinds": report.kinds,
             "evidence": report.evidence,
             "problems": problems,
@@ -207,7 +223,7 @@ fn verify(
         let text = report::log::verified(&report, &open) + &sealed.unwrap_or_default();
         session.print(&text)?;
     }
-    Ok(found(fine))
+    Ok(site::answer(&report))
 }
 
 fn hex(bytes: &[u8]) -> String {
@@ -236,6 +252,7 @@ fn settle(site: &Site, lock: &Lock) -> Result<Settled, CliError> {
 
 fn reconcile(session: &mut Session<'_>) -> Result<Exit, CliError> {
     let site = site::open(session)?;
+    site::mine(site.record.dir(), "log reconcile")?;
     let lock = site.record.lock().map_err(site::record)?;
     let settled = settle(&site, &lock)?;
     let view = site.record.view().map_err(site::record)?;
@@ -290,6 +307,9 @@ fn adopt(
         return Err(CliError::words(Kind::Usage, message));
     }
     let site = site::open(session)?;
+    if !dry_run {
+        site::mine(site.record.dir(), &format!("log adopt {name}"))?;
+    }
     let lock = site.record.lock().map_err(site::record)?;
     let json = session.json();
     let words = RefCell::new(&mut *session);
@@ -366,6 +386,7 @@ fn check_reason(reason: &str) -> Result<(), CliError> {
 fn rotate(reason: &str, session: &mut Session<'_>) -> Result<Exit, CliError> {
     check_reason(reason)?;
     let site = site::open(session)?;
+    site::mine(site.record.dir(), "log rotate")?;
     let lock = site.record.lock().map_err(site::record)?;
     let rotating = Rotating {
         at: clock(),

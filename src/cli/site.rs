@@ -3,10 +3,11 @@
 use std::io::ErrorKind;
 use std::path::Path;
 
-use super::{CliError, Kind, Session, prove, repository};
+use super::{CliError, Exit, Kind, Session, prove, repository};
 use crate::admit::sealed::{self, Sealed};
 use crate::gate::{GateError, Site};
-use crate::record::{Checkpoint, RecordError};
+use crate::host::user::user_of;
+use crate::record::{Checkpoint, Record, RecordError, Report};
 use crate::wire::note::MAX_NOTE;
 
 /// Opens it.
@@ -19,17 +20,32 @@ pub(super) fn open(session: &Session<'_>) -> Result<Site, CliError> {
     })
 }
 
+/// Refuses to write where whoever runs git could not read it any more.
+pub(super) fn mine(folder: &Path, command: &str) -> Result<(), CliError> {
+    use std::os::unix::fs::MetadataExt as _;
+    let me = rustix::process::geteuid().as_raw();
+    match std::fs::metadata(folder) {
+        Ok(meta) if meta.uid() != me => {
+            let (owner, me) = (user_of(meta.uid()), user_of(me));
+            let message = format!("the record belongs to {owner}, and this runs as {me}");
+            let hint = format!("run it as that account: sudo -u {owner} countersign {command}");
+            Err(CliError::words(Kind::Usage, message).hint([hint]))
+        }
+        _ => Ok(()),
+    }
+}
+
 /// Reads the checkpoint that a verifier trusts already; without one, that of the empty log.
 pub(super) fn trusted(
     from: Option<&Path>,
-    site: &Site,
+    log: &Record,
     session: &Session<'_>,
 ) -> Result<Checkpoint, CliError> {
     let Some(path) = from else {
-        return Ok(Checkpoint::empty(&site.record.checkpoint().origin));
+        return Ok(Checkpoint::empty(&log.checkpoint().origin));
     };
     let bytes = prove::read(session, path, MAX_NOTE)?;
-    site.record.checkpoint_of(&bytes).map_err(|error| {
+    log.checkpoint_of(&bytes).map_err(|error| {
         let context = format!("{}: no checkpoint of this log", path.display());
         CliError::new(Kind::Refused, anyhow::Error::from(error).context(context))
     })
@@ -43,17 +59,17 @@ pub(super) fn sealed(site: &Site) -> Result<Sealed, CliError> {
 /// Refuses a log that does not come from the key that a verifier knows; one before a rotation will do.
 pub(super) fn known_key(
     key: Option<&str>,
-    site: &Site,
+    log: &Record,
     session: &Session<'_>,
 ) -> Result<(), CliError> {
     let Some(key) = key else {
         return Ok(());
     };
     let key = prove::note_key(session, key, "--key")?;
-    match site.record.has_key(&key).map_err(record)? {
+    match log.has_key(&key).map_err(record)? {
         true => Ok(()),
         false => {
-            let vkey = site.record.vkey();
+            let vkey = log.vkey();
             let message =
                 format!("{key} is not this log's key {vkey}, and no rotation leads from it there");
             Err(CliError::words(Kind::Refused, message))
@@ -61,9 +77,19 @@ pub(super) fn known_key(
     }
 }
 
+/// What checking a log says: of what a newer version wrote, nothing is known.
+pub(super) fn answer(report: &Report) -> Exit {
+    match report.ok() {
+        true => Exit::Fine,
+        false if report.only_newer() => Exit::Undecided,
+        false => Exit::Refused,
+    }
+}
+
 /// A damaged record is something found; one that cannot be read leaves it open.
 pub(super) fn record(error: RecordError) -> CliError {
     let kind = match &error {
+        newer if newer.is_newer() => Kind::Undecided,
         RecordError::Missing(_) | RecordError::NoNext => Kind::Usage,
         RecordError::Damaged { .. }
         | RecordError::Entry { .. }

@@ -116,10 +116,11 @@ fn all(
     session: &mut Session<'_>,
 ) -> Result<Exit, CliError> {
     let site = site::open(session)?;
-    site::known_key(key, &site, session)?;
-    let from = site::trusted(from, &site, session)?;
+    site::known_key(key, &site.record, session)?;
+    let from = site::trusted(from, &site.record, session)?;
     let log = site.record.verify_anew(&from).map_err(site::record)?;
-    if !log.ok() {
+    let answer = site::answer(&log);
+    if answer != Exit::Fine {
         if session.json() {
             let problems = log
                 .problems
@@ -134,8 +135,12 @@ fn all(
         } else {
             session.print(&report::log::verified(&log, &[]))?;
         }
-        session.say("countersign: the log itself is damaged: nothing was decided again");
-        return Ok(Exit::Refused);
+        let why = match log.only_newer() {
+            true => "part of the log is of a later version",
+            false => "the log itself is damaged",
+        };
+        session.say(&format!("countersign: {why}: nothing was decided again"));
+        return Ok(answer);
     }
     let bar = ProgressBar::new(log.checkpoint.size.saturating_sub(log.from));
     if let Ok(style) = ProgressStyle::with_template("{bar:40} {pos}/{len} entries, {eta} left") {

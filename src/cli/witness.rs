@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use clap::Args;
 use serde_json::json;
 
-use super::{CliError, Exit, Kind, Session, audit};
+use super::{CliError, Exit, Kind, Session, site};
 use crate::host::clock;
 use crate::record::{RecordError, Witness};
 use crate::server;
@@ -45,7 +45,7 @@ impl Serve {
             }
             _ => {}
         }
-        audit::mine(&folder, "witness")?;
+        site::mine(&folder, "witness")?;
         let witness = Witness::open(&folder, name).map_err(unusable)?;
         if name.is_some_and(|name| name != witness.key().name()) {
             let message = format!(

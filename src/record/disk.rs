@@ -13,7 +13,9 @@
 use std::collections::BTreeSet;
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
-use std::os::unix::fs::{DirBuilderExt as _, FileExt as _, MetadataExt as _, OpenOptionsExt as _};
+use std::os::unix::fs::{
+    DirBuilderExt as _, FileExt as _, MetadataExt as _, OpenOptionsExt as _, fchown,
+};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -326,7 +328,7 @@ pub(crate) fn lock(path: &Path, patience: Duration) -> Result<Lock, RecordError>
     let start = Instant::now();
     let mut pause = Duration::from_micros(200);
     loop {
-        let file = open_lock(path)?;
+        let file = open_own(path)?;
         match flock(&file, FlockOperation::NonBlockingLockExclusive) {
             Ok(()) => {
                 let path = path.to_owned();
@@ -349,16 +351,32 @@ pub(crate) fn lock(path: &Path, patience: Duration) -> Result<Lock, RecordError>
     }
 }
 
-/// Opens, or makes, the file that is locked.
-pub(crate) fn open_lock(path: &Path) -> Result<File, RecordError> {
-    OpenOptions::new()
-        .read(true)
-        .write(true)
-        .create(true)
-        .truncate(false)
-        .mode(FILE_MODE)
-        .open(path)
-        .map_err(|error| at(path, error))
+/// Opens, or makes, a file of the server's own: the one that is locked, and the index.
+///
+/// Made by root, it is for whom the folder belongs to: the account that runs git must open it.
+pub(crate) fn open_own(path: &Path) -> Result<File, RecordError> {
+    let mut options = OpenOptions::new();
+    options.read(true).write(true).mode(FILE_MODE);
+    let open = || match options.clone().create_new(true).open(path) {
+        Ok(file) => {
+            // Only what is new: anything else may be a link to where its owner wants it.
+            give_to_owner(&file, path)?;
+            Ok(file)
+        }
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+            options.clone().create(true).truncate(false).open(path)
+        }
+        Err(error) => Err(error),
+    };
+    open().map_err(|error| at(path, error))
+}
+
+fn give_to_owner(file: &File, path: &Path) -> io::Result<()> {
+    let (Some(folder), true) = (path.parent(), rustix::process::geteuid().is_root()) else {
+        return Ok(());
+    };
+    let owner = fs::metadata(folder)?;
+    fchown(file, Some(owner.uid()), Some(owner.gid()))
 }
 
 /// Reads a file of at most `limit` bytes; nothing where there is none.

@@ -11,6 +11,12 @@ use crate::policy::Mode;
 use crate::wire::name::RefName;
 use crate::wire::oid::{ObjectFormat, Oid};
 
+/// The version of the format that is written, and the highest that is read.
+///
+/// Each entry is of the lowest version whose readers understand it; those of the first do not say
+/// so. What makes another version, and what stays the same in all: `docs/spec/record.md`.
+pub const VERSION: u64 = 1;
+
 /// The most bytes an entry has in the log.
 pub const MAX_ENTRY: usize = super::tiles::MAX_ENTRY;
 
@@ -318,6 +324,15 @@ pub enum EntryError {
     /// No JSON, or a kind or field that is not known.
     #[error("not an entry: {0}")]
     Json(#[from] serde_json::Error),
+    /// An entry that says it is of a version above [`VERSION`].
+    #[error(
+        "of version {version} of the record, made by a newer Countersign; this one reads version \
+         {VERSION}: install one at least as new as the one that wrote it"
+    )]
+    Newer {
+        /// Its version.
+        version: u64,
+    },
     /// JSON of an entry, but not the one way to write it.
     #[error("not canonical JSON (RFC 8785)")]
     NotCanonical,
@@ -362,7 +377,10 @@ impl Entry {
                 size: bytes.len(),
             });
         }
-        let entry = Self::decode_again(bytes)?;
+        let entry = Self::decode_again(bytes).map_err(|error| match later(bytes) {
+            Some(version) => EntryError::Newer { version },
+            None => error,
+        })?;
         if serde_jcs::to_vec(&entry)? != bytes {
             return Err(EntryError::NotCanonical);
         }
@@ -422,6 +440,16 @@ impl Entry {
             Self::Incident(_) | Self::Admin(_) => Box::new(std::iter::empty()),
         }
     }
+}
+
+/// Returns the version of what says to be an entry of a later one: no more can be told of it.
+pub(super) fn later(bytes: &[u8]) -> Option<u64> {
+    let value: serde_json::Value = serde_json::from_slice(bytes).ok()?;
+    // In a log of many repositories it stands in a frame.
+    let entry = value.get("entry").unwrap_or(&value);
+    let version = entry.get("version")?.as_u64()?;
+    let is_canonical = serde_jcs::to_vec(&value).is_ok_and(|again| again == bytes);
+    (is_canonical && version > VERSION).then_some(version)
 }
 
 impl DecisionId {

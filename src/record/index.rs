@@ -357,7 +357,7 @@ fn connect(dir: &Path) -> Result<Connection, RecordError> {
 
 fn try_connect(path: &Path) -> Result<Connection, RecordError> {
     // Made by us, so that it and what SQLite puts beside it are for the owner alone.
-    drop(disk::open_lock(path)?);
+    drop(disk::open_own(path)?);
     let db = Connection::open(path)?;
     db.busy_timeout(Duration::from_secs(20))?;
     db.query_row("PRAGMA journal_mode = WAL", [], |_| Ok(()))?;

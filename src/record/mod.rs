@@ -76,6 +76,7 @@ use rusqlite::Connection;
 
 use crate::wire::note::{NoteError, NoteKey};
 use disk::Disk;
+use entry::EntryError;
 use key::{KeyStores, StoreError};
 use shared::RepositoryName;
 
@@ -156,7 +157,7 @@ pub enum RecordError {
         /// Its place in the log.
         index: u64,
         /// What is wrong with it.
-        source: entry::EntryError,
+        source: EntryError,
     },
     /// The checkpoint.
     #[error("{path}: {source}")]
@@ -272,6 +273,12 @@ pub enum RecordError {
 }
 
 impl RecordError {
+    /// Returns whether it is an entry of a later version of the format, which is no damage.
+    pub fn is_newer(&self) -> bool {
+        let newer = |source: &EntryError| matches!(source, EntryError::Newer { .. });
+        matches!(self, Self::Entry { source, .. } if newer(source))
+    }
+
     fn damaged(what: impl fmt::Display, why: impl fmt::Display) -> Self {
         Self::Damaged {
             what: what.to_string(),

@@ -13,7 +13,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::entry::{Entry, EntryError, MAX_ENTRY};
+use super::entry::{Entry, EntryError, MAX_ENTRY, later};
 
 /// The most bytes of a name.
 const MAX_NAME: usize = 100;
@@ -86,7 +86,10 @@ impl SharedEntry {
                 size: bytes.len(),
             });
         }
-        let shared: Self = serde_json::from_slice(bytes)?;
+        let shared: Self = serde_json::from_slice(bytes).map_err(|error| match later(bytes) {
+            Some(version) => EntryError::Newer { version },
+            None => error.into(),
+        })?;
         if serde_jcs::to_vec(&shared)? != bytes {
             return Err(EntryError::NotCanonical);
         }

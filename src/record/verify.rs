@@ -33,6 +33,8 @@ pub struct Report {
     pub problems: Vec<Problem>,
     /// How many more problems there are.
     pub omitted: u64,
+    /// How many of the problems are entries of a later version.
+    pub newer: u64,
 }
 
 /// One thing that is wrong.
@@ -48,6 +50,12 @@ impl Report {
     /// Returns whether nothing is wrong.
     pub fn ok(&self) -> bool {
         self.problems.is_empty()
+    }
+
+    /// Returns whether nothing is wrong but that a newer version must have the word.
+    pub fn only_newer(&self) -> bool {
+        let listed = u64::try_from(self.problems.len()).unwrap_or(u64::MAX);
+        self.newer > 0 && self.newer == listed.saturating_add(self.omitted)
     }
 }
 
@@ -111,6 +119,7 @@ impl Record {
                 evidence: 0,
                 problems: Vec::new(),
                 omitted: 0,
+                newer: 0,
             },
         };
         match rotations {
@@ -306,6 +315,8 @@ impl Check<'_> {
                 }
             }
             Err(error) => {
+                let newer = u64::from(error.is_newer());
+                self.report.newer = self.report.newer.saturating_add(newer);
                 self.problem(Some(index), error);
                 self.latest.push(known.unwrap_or(Timestamp::MIN));
             }

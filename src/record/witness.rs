@@ -108,7 +108,7 @@ impl Witness {
     pub(crate) fn open_on(disk: Disk, dir: &Path, name: Option<&str>) -> Result<Self, RecordError> {
         disk.create_dir(dir)?;
         let path = dir.join("lock");
-        let lock = disk::open_lock(&path)?;
+        let lock = disk::open_own(&path)?;
         match flock(&lock, FlockOperation::NonBlockingLockExclusive) {
             Ok(()) => {}
             Err(rustix::io::Errno::WOULDBLOCK) => {

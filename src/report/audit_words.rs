@@ -116,10 +116,21 @@ pub(super) fn remedy(finding: &Finding, git_dir: &Path) -> Remedy {
             say("make room:");
             vec![format!("df -h {file}")]
         }
-        Code::PolicyUnusable => {
-            say("set the ref to a commit with a good policy, then take that on record:");
-            vec![here(&format!("log adopt {about} --policy"))]
-        }
+        Code::PolicyUnusable => match &finding.expected {
+            Some(tip) => {
+                say(
+                    "fetch its recorded tip from a clone or a backup that has it, and set it to that:",
+                );
+                vec![
+                    format!("{past_the_gate} -C {repo} fetch BACKUP {tip}"),
+                    format!("git -C {repo} update-ref {about} {tip}"),
+                ]
+            }
+            None => {
+                say("set the ref to a commit with a good policy, then take that on record:");
+                vec![here(&format!("log adopt {about} --policy"))]
+            }
+        },
         Code::UnknownTip | Code::MissingRef => {
             say("set it back, or take it as it is, never reviewed (in the repository):");
             drift_commands(finding)

@@ -249,6 +249,11 @@ pub fn reconciled(settled: &Settled, unknown: &[Drift]) -> String {
     }
     for drift in unknown {
         text += &format!("{}\n", plain(&drift.to_string()));
+        if drift.lost {
+            text +=
+                "  the record is ahead: fetch that commit from a clone or a backup first; it is\n";
+            text += "  reviewed or not as it was, whoever has it (docs/operations.md)\n";
+        }
         text += "  set it back, or take it as it is, never reviewed:\n";
         for command in ways_out(drift) {
             text += &format!("  {command}\n");
@@ -421,6 +426,7 @@ mod tests {
             name: RefName::from(name),
             recorded,
             actual,
+            lost: false,
         }
     }
 

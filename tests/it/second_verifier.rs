@@ -74,7 +74,7 @@ fn restore(server: &Server, files: &BTreeMap<PathBuf, Vec<u8>>) {
 }
 
 /// The entries of a log of one bundle, as they stand in it.
-fn entries(server: &Server) -> Vec<Vec<u8>> {
+pub(crate) fn entries(server: &Server) -> Vec<Vec<u8>> {
     let size = server.log_size();
     let bundle = fs::read(server.record(&format!("log/tile/entries/000.p/{size}"))).unwrap();
     let (mut found, mut rest) = (Vec::new(), bundle.as_slice());
@@ -97,7 +97,7 @@ fn bundle(entries: &[Vec<u8>]) -> Vec<u8> {
 }
 
 /// Writes a whole log of these entries and signs it with its own key, as its operator could.
-fn forge(server: &Server, entries: &[Vec<u8>]) {
+pub(crate) fn forge(server: &Server, entries: &[Vec<u8>]) {
     let count = entries.len();
     assert!(count < 256);
     let secret = fs::read_to_string(server.record("key")).unwrap();
