@@ -400,6 +400,7 @@ fn full_disk() {
     }
     let record = small.join("record");
     copy(&server.repo().join("countersign"), &record);
+    fs::remove_file(record.join("server.toml")).unwrap();
     let settings = server.record("server.toml");
     let text = fs::read_to_string(&settings).unwrap();
     fs::write(
