@@ -2,9 +2,6 @@
 //!
 //! Not the log's key: who has one cannot speak as the other, and each can be replaced alone.
 
-use std::fs;
-use std::os::unix::fs::PermissionsExt as _;
-
 use super::{Record, RecordError, disk};
 use crate::wire::pem::{MAX_PEM, SecretKey};
 
@@ -15,8 +12,7 @@ impl Record {
         let (secret, public) = (self.dir.join("attest.key"), self.dir.join("attest.pem"));
         let limit = u64::try_from(MAX_PEM).unwrap_or(u64::MAX);
         if let Some(bytes) = disk::read(&secret, limit)? {
-            let metadata = fs::metadata(&secret).map_err(|error| disk::at(&secret, error))?;
-            if metadata.permissions().mode() & 0o077 != 0 {
+            if !disk::is_private(&secret)? {
                 return Err(RecordError::KeyExposed(secret));
             }
             return SecretKey::parse(&bytes)

@@ -421,6 +421,12 @@ pub(crate) fn open(path: &Path) -> Result<Option<File>, RecordError> {
     }
 }
 
+/// Returns whether nobody but its owner may look into a file.
+pub(crate) fn is_private(path: &Path) -> Result<bool, RecordError> {
+    let metadata = fs::metadata(path).map_err(|error| at(path, error))?;
+    Ok(metadata.mode() & 0o077 == 0)
+}
+
 /// Lists the names in a folder, sorted; those that are no text are left out.
 pub(crate) fn list(dir: &Path) -> Result<Vec<String>, RecordError> {
     let mut names = Vec::new();

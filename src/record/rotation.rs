@@ -12,8 +12,6 @@
 //! A crash before 2 leaves `key.next` for the next attempt. After it, the checkpoint on disk still has
 //! both signatures; whoever takes the lock next sees that, and does what is left without any key.
 
-use std::fs;
-
 use jiff::Timestamp;
 
 use super::entry::{Admin, AdminAct, Entry, Rotated};
@@ -334,12 +332,9 @@ impl Record {
             return Ok(Vec::new());
         }
         let mut sizes = Vec::new();
-        for file in fs::read_dir(&folder).map_err(|error| disk::at(&folder, error))? {
-            let name = file.map_err(|error| disk::at(&folder, error))?.file_name();
-            let size = name.to_str().and_then(|name| {
-                let size = name.parse::<u64>().ok()?;
-                (size.to_string() == name).then_some(size)
-            });
+        for name in disk::list(&folder)? {
+            let size = name.parse::<u64>().ok();
+            let size = size.filter(|size| size.to_string() == name);
             // What is no number is none of ours: what a crash left of a write, say.
             sizes.extend(size.filter(|size| *size <= most));
         }

@@ -16,12 +16,10 @@
 //! Source: C2SP tlog-witness v1.0.0, <https://c2sp.org/tlog-witness>. Checkpoints with extension lines
 //! are refused.
 
-use std::fs::{self, File};
-use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use jiff::Timestamp;
-use rustix::fs::{FlockOperation, flock};
 use sha2::{Digest as _, Sha256};
 
 use super::checkpoint::CheckpointError;
@@ -42,7 +40,7 @@ pub struct Witness {
     disk: Disk,
     key: Cosigner,
     // Closing the file lets another process in.
-    _lock: File,
+    _lock: disk::Lock,
 }
 
 /// What a witness says to a request.
@@ -107,15 +105,7 @@ impl Witness {
 
     pub(crate) fn open_on(disk: Disk, dir: &Path, name: Option<&str>) -> Result<Self, RecordError> {
         disk.create_dir(dir)?;
-        let path = dir.join("lock");
-        let lock = disk::open_own(&path)?;
-        match flock(&lock, FlockOperation::NonBlockingLockExclusive) {
-            Ok(()) => {}
-            Err(rustix::io::Errno::WOULDBLOCK) => {
-                return Err(RecordError::Busy { path, seconds: 0 });
-            }
-            Err(error) => return Err(disk::at(&path, error.into())),
-        }
+        let lock = disk::lock(&dir.join("lock"), Duration::ZERO)?;
         let key = key(&disk, dir, name)?;
         let vkey = format!("{}\n", key.public());
         let path = dir.join("vkey");
@@ -270,10 +260,9 @@ fn key(disk: &Disk, dir: &Path, name: Option<&str>) -> Result<Cosigner, RecordEr
             .ok_or(NoteError::Key("not one line"))
             .and_then(Cosigner::parse)
             .map_err(at)?;
-        let metadata = fs::metadata(&path).map_err(|error| disk::at(&path, error))?;
-        return match metadata.permissions().mode() & 0o077 {
-            0 => Ok(key),
-            _ => Err(RecordError::KeyExposed(path)),
+        return match disk::is_private(&path)? {
+            true => Ok(key),
+            false => Err(RecordError::KeyExposed(path)),
         };
     }
     let name = name.ok_or_else(|| RecordError::Missing(dir.to_owned()))?;

@@ -65,7 +65,7 @@ fn requests_leave_by_one_door() {
 /// Only the storage touches the files of the record; the index, the key's mode and `/proc` aside.
 #[test]
 fn storage_stays_in_disk() {
-    let others = ["disk", "index", "key", "claim", "process"];
+    let others = ["disk", "index", "claim", "process"];
     let others = others.map(|name| format!("src/record/{name}.rs"));
     assert_words_stay_out(&["std::fs", "fs::read", "File::open", "flock"], &|path| {
         path.starts_with("src/record/")

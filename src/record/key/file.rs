@@ -1,7 +1,5 @@
 //! The private key as a file of the record: `key`, and `key.next` while it is being replaced.
 
-use std::fs;
-use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
 use super::{MAX_KEY, parse};
@@ -81,8 +79,7 @@ fn read(dir: &Path, file: &str, public: &NoteKey) -> Result<NoteSigner, RecordEr
     let path = dir.join(file);
     let missing = || RecordError::damaged(path.display(), "missing");
     let bytes = disk::read(&path, MAX_KEY)?.ok_or_else(missing)?;
-    let metadata = fs::metadata(&path).map_err(|error| disk::at(&path, error))?;
-    if metadata.permissions().mode() & 0o077 != 0 {
+    if !disk::is_private(&path)? {
         return Err(RecordError::KeyExposed(path));
     }
     let signer = parse(&path, &bytes, NoteSigner::parse)?;

@@ -3,8 +3,6 @@
 //! Source: PKCS #11 v3.0, the mechanism `CKM_EDDSA` with a key of type `CKK_EC_EDWARDS`.
 
 use std::fmt;
-use std::fs;
-use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
 use cryptoki::context::{CInitializeArgs, CInitializeFlags, Pkcs11};
@@ -141,8 +139,7 @@ fn failed(error: Error) -> StoreError {
 
 fn pin(path: &Path) -> Result<AuthPin, StoreError> {
     let unread = |why: String| StoreError::Token(format!("{}: {why}", path.display()));
-    let mode = fs::metadata(path).map_err(|error| unread(error.to_string()))?;
-    if mode.permissions().mode() & 0o077 != 0 {
+    if !disk::is_private(path).map_err(|error| StoreError::Token(error.to_string()))? {
         return Err(StoreError::Exposed(path.to_owned()));
     }
     let bytes = disk::read(path, MAX_PIN).map_err(|error| StoreError::Token(error.to_string()))?;
