@@ -44,6 +44,7 @@ mod push;
 mod push_cert;
 mod record;
 mod ref_gate;
+mod release;
 mod reviewer;
 mod reviews;
 mod rotation;

@@ -279,6 +279,67 @@ fn abandoned_version() {
     }
 }
 
+/// A head does not land after one that descends from it, though both are approved and in force: what
+/// the later version took out does not come back within one push.
+#[test]
+fn older_version_after_a_newer_one() {
+    let (server, alice, bob) = two_people();
+    let first = approved_topic(&alice, &bob, "flawed.txt");
+    let second = alice.commit(NewCommit {
+        files: &[("flawed.txt", None), ("better.txt", Some("new\n"))],
+        ..NewCommit::default()
+    });
+    alice.share(&second);
+    bob.review("approve", &second, &[&format!("Keeps: {first}")])
+        .accepted();
+    alice.onto("origin/main");
+    let landed = squash(&alice, &second);
+    alice.git(&["checkout", "-q", &first, "--", "flawed.txt"]);
+    let both = alice.git(&["write-tree"]);
+    for parents in [&[&landed][..], &[&landed, &first]] {
+        let parents: Vec<&str> = parents.iter().map(|oid| oid.as_str()).collect();
+        let back = commit_tree(&alice, &both, &parents);
+        alice.land(&back).refused(&["missing-approvals"]);
+    }
+    // The other way round both land: the newer one takes out what the older one brought.
+    alice.onto("origin/main");
+    let older = squash(&alice, &first);
+    let newer = commit_tree(&alice, &alice.tree(&landed), &[&older]);
+    lands(&server, &alice, &newer);
+}
+
+/// A head that two others lie behind, neither behind the other, has no nearest one as its base: landed
+/// after both, it would leave in what it takes out of one of them.
+#[test]
+fn head_after_two_it_merges() {
+    let (server, alice, bob) = two_people();
+    let base = server.main();
+    let one = approved_topic(&alice, &bob, "one.txt");
+    alice.onto("origin/main");
+    let two = approved_topic(&alice, &bob, "two.txt");
+    alice.git(&["merge", "-q", "--no-ff", "-m", "merge", &one]);
+    let both = alice.tree("HEAD");
+    let merged = alice.commit(NewCommit {
+        files: &[("one.txt", None), ("three.txt", Some("new\n"))],
+        ..NewCommit::default()
+    });
+    alice.share(&merged);
+    let keeps = [&one, &two].map(|head| format!("Keeps: {head}"));
+    bob.review("approve", &merged, &[&keeps[0], &keeps[1]])
+        .accepted();
+    let first = commit_tree(&alice, &alice.tree(&one), &[&base]);
+    let second = commit_tree(&alice, &both, &[&first]);
+    alice.git(&["checkout", "-q", &one, "--", "one.txt"]);
+    let left_in = alice.git(&["write-tree"]);
+    for parents in [&[&second][..], &[&second, &merged]] {
+        let parents: Vec<&str> = parents.iter().map(|oid| oid.as_str()).collect();
+        let landing = commit_tree(&alice, &left_in, &parents);
+        uncovered(&server, &alice, &landing, "one.txt");
+    }
+    let exact = commit_tree(&alice, &alice.tree(&merged), &[&second]);
+    lands(&server, &alice, &exact);
+}
+
 /// A version amended rather than continued is no descendant: the first stays in force unless the
 /// approval of the second names it.
 #[test]

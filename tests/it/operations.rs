@@ -433,9 +433,10 @@ fn moved() {
     let text = fs::read_to_string(&file).unwrap();
     let text = format!("{text}[record]\ndir = \"{}\"\n", elsewhere.display());
     fs::write(&file, text).unwrap();
+    // Nobody has said yet that the record there is this repository's.
     at(&server, &there, &["audit"])
-        .exits(1)
-        .says("settings-changed");
+        .exits(3)
+        .says("two repositories cannot share one");
     let args = ["enroll", there.to_str().unwrap()];
     Outcome::of(&mut server.countersign(&args), b"").accepted();
     lands("c.txt");
