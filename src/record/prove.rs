@@ -2,7 +2,7 @@
 
 use super::entry::{Entry, EntryError};
 use super::proof::{self, leaf_hash};
-use super::shared::{RepositoryName, SharedEntry};
+use super::shared::{self, RepositoryName};
 use super::tiles::{TILE_WIDTH, Tiles};
 use super::{Checkpoint, CheckpointError, Record, RecordError};
 use crate::wire::log_proof::{LogProof, LogProofError};
@@ -51,6 +51,13 @@ pub enum ProofError {
     /// The log holds it, and it is no entry.
     #[error(transparent)]
     Entry(#[from] EntryError),
+}
+
+impl Proven {
+    /// Returns the bytes that stand in the log.
+    pub fn bytes(&self) -> Result<Vec<u8>, EntryError> {
+        shared::encode(self.of.as_ref(), &self.entry)
+    }
 }
 
 impl Record {
@@ -119,11 +126,7 @@ pub fn verify_proof(
     if !proof::verify_inclusion(&leaf, index, size, &proof.path, &checkpoint.root) {
         return Err(ProofError::NotIncluded { index, size });
     }
-    // An entry of the one kind of log is none of the other.
-    let (of, entry) = match SharedEntry::decode(bytes) {
-        Ok(shared) => (Some(shared.of), shared.entry),
-        Err(_) => (None, Entry::decode(bytes)?),
-    };
+    let (of, entry) = shared::decode_either(bytes)?;
     Ok(Proven {
         index,
         entry,
