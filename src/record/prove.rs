@@ -62,10 +62,15 @@ impl Proven {
 
 impl Record {
     /// Returns the proof of entry `index`, with the entry in it, under the final checkpoint if that
-    /// covers it, else under the newest.
+    /// covers it and is by the key of `log/vkey`, else under the newest.
+    ///
+    /// From an earlier key the way leads to that one, and never back.
     pub fn prove(&self, index: u64) -> Result<LogProof, RecordError> {
+        let key = self.key();
         match self.final_note()? {
-            Some((note, last)) if index < last.size => self.prove_under(note, &last, index),
+            Some((note, last)) if index < last.size && Checkpoint::of_note(&note, &key).is_ok() => {
+                self.prove_under(note, &last, index)
+            }
             _ => self.prove_newest(index),
         }
     }
