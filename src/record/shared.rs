@@ -3,7 +3,7 @@
 //! ```text
 //! <dir>/log, key, evidence/, index.db, lock    of all
 //! <dir>/repositories/<name>/                   of one: intents/, received, attest.key, attest.pem,
-//!                                              audit.jsonl, repository
+//!                                              audit.jsonl, checkpoint.final, repository
 //! ```
 //!
 //! An entry of such a log is the canonical JSON of `{"entry":{…},"of":"<name>"}`; that of a log of
