@@ -230,7 +230,7 @@ fn in_log(statement: &Statement, proven: &Proven, expected: &Expected) -> Result
     }
     let log = statement.predicate.get("log");
     let index = log.and_then(|log| log.get("index")).and_then(Value::as_u64);
-    let bytes = proven.entry.encode().map_err(|error| error.to_string())?;
+    let bytes = proven.bytes().map_err(|error| error.to_string())?;
     let same = text(statement, &["log", "origin"]) == Some(proven.checkpoint.origin.as_str())
         && index == Some(proven.index)
         && text(statement, &["log", "entry", "digest", "sha256"]) == Some(&super::sha256(&bytes));

@@ -233,9 +233,14 @@ impl Run<'_> {
             .findings
             .iter()
             .any(|it| it.code == Code::UnprovenCommit);
+        // What came in by another branch was made by people who are not among the contributors.
+        let protection = rules.policy.protection(self.name, self.asked.policy_ref);
+        let trusting = protection.is_none_or(|protection| !protection.trusts.is_empty());
         // Headers prove nobody; a signature and a push do.
         let made = verdict.contributors.iter().filter(|it| {
-            !unproven && (it.roles.contains(&Role::Signer) || it.roles.contains(&Role::Pusher))
+            !unproven
+                && !trusting
+                && (it.roles.contains(&Role::Signer) || it.roles.contains(&Role::Pusher))
         });
         let made: BTreeSet<PersonName> = made
             .filter_map(|it| it.person.clone())

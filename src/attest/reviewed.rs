@@ -102,7 +102,7 @@ impl Reviewed {
             return Ok(None);
         };
         let entry = asked.record.entry(index)?;
-        let bytes = serde_jcs::to_vec(&entry)?;
+        let bytes = asked.record.bytes(index, &entry)?;
         let Entry::Landed(landed) = entry else {
             return Ok(None);
         };

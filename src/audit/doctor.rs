@@ -60,6 +60,10 @@ pub struct Examining<'a> {
     pub now: Timestamp,
 }
 
+/// What is said of a proof that was not made.
+const NOT_MINE: &str =
+    "not tried: only the account that owns the repository runs what is in its hooks";
+
 /// What is open, by topic.
 type Found = BTreeMap<Topic, Vec<Open>>;
 
@@ -69,6 +73,7 @@ impl Examining<'_> {
         let mut found: Found = BTreeMap::new();
         self.audit(&mut found);
         let mut tried = BTreeMap::new();
+        let owner = self.owner();
         match self.rules() {
             Ok((server, rules)) => {
                 let proofs = proof::Proof {
@@ -77,11 +82,13 @@ impl Examining<'_> {
                     rules: &rules,
                     now: self.now,
                 };
-                for (topic, outcome) in [
-                    (Topic::Push, proofs.push()),
-                    (Topic::RefWrite, proofs.write()),
-                ] {
-                    let (outcome, open) = attempt(outcome);
+                for topic in [Topic::Push, Topic::RefWrite] {
+                    let (outcome, open) = match (&owner, topic) {
+                        (Ok(None), Topic::Push) => attempt(proofs.push()),
+                        (Ok(None), _) => attempt(proofs.write()),
+                        // Whatever stands in its hooks would run as this account.
+                        _ => (None, Some(Open::Unread(NOT_MINE.to_owned()))),
+                    };
                     tried.insert(topic, outcome);
                     found.entry(topic).or_default().extend(open);
                 }
@@ -110,8 +117,13 @@ impl Examining<'_> {
             }
         }
         self.git(&mut found);
-        self.binary(&mut found);
-        self.account(&mut found);
+        self.binary(&owner, &mut found);
+        match owner {
+            Ok(None) => {}
+            // They have a configuration of their own, which only they see.
+            Ok(Some(owner)) => add(&mut found, Topic::Owner, Open::OtherAccount(owner)),
+            Err(error) => add(&mut found, Topic::Owner, Open::Unread(error.to_string())),
+        }
         Topic::ALL
             .into_iter()
             .map(|topic| Check {
@@ -262,7 +274,7 @@ impl Examining<'_> {
     }
 
     /// Compares the binary that hooks run with this one.
-    fn binary(&self, found: &mut Found) {
+    fn binary(&self, owner: &io::Result<Option<String>>, found: &mut Found) {
         let Some(record) = self.record else {
             return add(
                 found,
@@ -279,7 +291,10 @@ impl Examining<'_> {
         match same_bytes(&theirs, self.binary) {
             Ok(true) => {}
             Ok(false) => {
-                let version = proof::version_of(&theirs);
+                let version = match owner {
+                    Ok(None) => proof::version_of(&theirs),
+                    Ok(Some(_)) | Err(_) => "not asked".to_owned(),
+                };
                 add(found, Topic::Binary, Open::OtherBinary(theirs, version));
             }
             // A binary that is gone is found by the audit.
@@ -291,14 +306,11 @@ impl Examining<'_> {
         }
     }
 
-    /// Whoever runs git has a configuration of their own, which only they see.
-    fn account(&self, found: &mut Found) {
+    /// Returns whose the repository is, where that is somebody else.
+    fn owner(&self) -> io::Result<Option<String>> {
         let me = rustix::process::geteuid().as_raw();
-        match fs::metadata(self.repo.git_dir()) {
-            Ok(meta) if meta.uid() == me => {}
-            Ok(meta) => add(found, Topic::Owner, Open::OtherAccount(user_of(meta.uid()))),
-            Err(error) => add(found, Topic::Owner, Open::Unread(error.to_string())),
-        }
+        let owner = fs::metadata(self.repo.git_dir())?.uid();
+        Ok((owner != me).then(|| user_of(owner)))
     }
 }
 

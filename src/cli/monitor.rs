@@ -34,6 +34,9 @@ pub(super) struct Monitor {
     /// The log's verifier line, or a file that holds it (`log/vkey`)
     #[arg(long, value_name = "key")]
     key: String,
+    /// That the log went over to another key since (`log/rotations/<size>`); each in order
+    #[arg(long, value_name = "file")]
+    rotation: Vec<PathBuf>,
     /// Where is kept what was seen; made by the first look
     #[arg(long, value_name = "file")]
     state: PathBuf,
@@ -61,14 +64,15 @@ fn duration(text: &str) -> Result<SignedDuration, String> {
 
 impl Monitor {
     pub(super) fn run(&self, session: &mut Session<'_>) -> Result<Exit, CliError> {
-        let key = prove::note_key(session, &self.key, "--key")?;
+        let known = prove::note_key(session, &self.key, "--key")?;
+        let keys = prove::follow(known, &self.rotation, session)?;
         let published = Published::at(&self.place, session.dir());
         let Some(every) = self.every else {
-            return self.look(&published, &key, session);
+            return self.look(&published, &keys, session);
         };
         let pause = Duration::try_from(every).unwrap_or_default();
         loop {
-            if let Err(error) = self.look(&published, &key, session) {
+            if let Err(error) = self.look(&published, &keys, session) {
                 error.print(session);
             }
             thread::sleep(pause);
@@ -78,7 +82,7 @@ impl Monitor {
     fn look(
         &self,
         published: &Published,
-        key: &NoteKey,
+        keys: &[NoteKey],
         session: &mut Session<'_>,
     ) -> Result<Exit, CliError> {
         let file = session.dir().join(&self.state);
@@ -86,7 +90,12 @@ impl Monitor {
             let context = file.display().to_string();
             CliError::new(Kind::Undecided, anyhow::Error::from(error).context(context))
         };
-        let mut seen = Seen::load(&file, key).map_err(state)?;
+        // What was seen may be from before; what is published must be by the last.
+        let loaded = keys.iter().map(|key| Seen::load(&file, key));
+        let (Some(loaded), Some(key)) = (loaded.reduce(Result::or), keys.last()) else {
+            return Err(CliError::words(Kind::Usage, "which key?"));
+        };
+        let mut seen = loaded.map_err(state)?;
         let now = clock();
         let (mut round, failed) = match try_follow(published, key, &mut seen) {
             Ok(round) => (round, None),

@@ -186,25 +186,12 @@ impl Proof {
         };
         let known = note_key(session, given, "--key")?;
         match trusted.is_empty() || trusted.contains(&known) {
-            true => Ok(vec![self.follow(known, session)?]),
+            true => Ok(follow(known, &self.rotation, session)?.split_off(self.rotation.len())),
             false => {
                 let message = "--key is none of the logs that --log-policy trusts";
                 Err(CliError::words(Kind::Usage, message))
             }
         }
-    }
-
-    /// Follows the log from the key that is known to the one it has gone over to.
-    fn follow(&self, mut known: NoteKey, session: &Session<'_>) -> Result<NoteKey, CliError> {
-        for path in &self.rotation {
-            let bytes = read(session, path, MAX_PROOF)?;
-            let rotation = verify_rotation(&bytes, &known).map_err(|error| {
-                let context = format!("{}: no rotation from {known}", path.display());
-                CliError::new(Kind::Refused, anyhow::Error::from(error).context(context))
-            })?;
-            known = rotation.new;
-        }
-        Ok(known)
     }
 
     fn policy(&self, session: &Session<'_>) -> Result<Option<LogPolicy>, CliError> {
@@ -218,6 +205,26 @@ impl Proof {
         })?;
         Ok(Some(policy))
     }
+}
+
+/// Follows a log from the key that is known; returns that and each it has gone over to.
+pub(super) fn follow(
+    known: NoteKey,
+    rotations: &[PathBuf],
+    session: &Session<'_>,
+) -> Result<Vec<NoteKey>, CliError> {
+    let mut keys = vec![known.clone()];
+    let mut last = known;
+    for path in rotations {
+        let bytes = read(session, path, MAX_PROOF)?;
+        let rotation = verify_rotation(&bytes, &last).map_err(|error| {
+            let context = format!("{}: no rotation from {last}", path.display());
+            CliError::new(Kind::Refused, anyhow::Error::from(error).context(context))
+        })?;
+        last = rotation.new;
+        keys.push(last.clone());
+    }
+    Ok(keys)
 }
 
 /// Reads a verifier line, or the file that holds it: the line has a plus sign and names no file.

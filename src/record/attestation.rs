@@ -1,6 +1,8 @@
 //! The key that signs attestations: `attest.key`, its public half `attest.pem`.
 //!
-//! Not the log's key: who has one cannot speak as the other, and each can be replaced alone.
+//! Not the log's key: who has one cannot speak as the other, and each can be replaced alone. Each
+//! repository of a shared log has its own: what a policy calls its repository is pushed, and whoever
+//! may change that of one must not speak for another.
 
 use super::{Record, RecordError, disk};
 use crate::wire::pem::{MAX_PEM, SecretKey};
@@ -9,7 +11,8 @@ impl Record {
     /// Reads the key that signs attestations, and makes one where there is none.
     pub fn attestation_key(&self) -> Result<SecretKey, RecordError> {
         let _lock = self.lock()?;
-        let (secret, public) = (self.dir.join("attest.key"), self.dir.join("attest.pem"));
+        let dir = self.own_dir();
+        let (secret, public) = (dir.join("attest.key"), dir.join("attest.pem"));
         let limit = u64::try_from(MAX_PEM).unwrap_or(u64::MAX);
         if let Some(bytes) = disk::read(&secret, limit)? {
             if !disk::is_private(&secret)? {

@@ -2,11 +2,11 @@
 //!
 //! Appending never waits for witnesses. So there are two checkpoints: `log/checkpoint` is the newest,
 //! with the cosignatures that came in while it is that; `log/checkpoint.final` the newest that had a
-//! quorum, with all of them.
+//! quorum, with all of them. In a log of many repositories that is `repositories/<name>/checkpoint.final`.
 
 use super::proof::Frontier;
 use super::tiles::Tiles;
-use super::{Checkpoint, CheckpointError, Record, RecordError, disk};
+use super::{Checkpoint, CheckpointError, REPOSITORIES, Record, RecordError, disk};
 use crate::wire::log_policy::{Cosigned, LogPolicy};
 use crate::wire::note::{Note, NoteError, NoteSignature};
 
@@ -48,7 +48,8 @@ impl Record {
         let (note, newest) = self.newest_note()?;
         let mut last: Option<(Checkpoint, Cosigned)> = None;
         let both = [Some((note, newest.clone())), sealed];
-        for (name, (note, checkpoint)) in [NEWEST, FINAL].iter().zip(both.into_iter().flatten()) {
+        let names = [NEWEST, &*self.final_name()];
+        for (name, (note, checkpoint)) in names.iter().zip(both.into_iter().flatten()) {
             self.continues(&newest, &checkpoint)?;
             let cosigned = trust.cosigned(&note);
             let cosigned = cosigned.map_err(|error| self.bad(name, error))?;
@@ -67,7 +68,7 @@ impl Record {
     ///
     /// One that no key of the log signed is none: somebody else put it there, and nothing is final by it.
     pub(super) fn final_note(&self) -> Result<Option<(Note, Checkpoint)>, RecordError> {
-        match self.signed(FINAL) {
+        match self.signed(&self.final_name()) {
             Err(RecordError::OtherCheckpoint(CheckpointError::Note(
                 NoteError::Unsigned(_) | NoteError::OtherKey { .. },
             ))) => Ok(None),
@@ -119,7 +120,8 @@ impl Record {
                 .replace(&self.dir.join(NEWEST), bytes.as_bytes())?;
         }
         if cosigned.enough && checkpoint.size >= before {
-            self.disk.replace(&self.dir.join(FINAL), bytes.as_bytes())?;
+            let path = self.dir.join(self.final_name());
+            self.disk.replace(&path, bytes.as_bytes())?;
         }
         self.finality(trust)
     }
@@ -147,6 +149,15 @@ impl Record {
             return Err(RecordError::damaged("log", why));
         }
         Ok(())
+    }
+
+    /// Each repository of a shared log has one of its own, by the witnesses of its own policy: what is
+    /// enough for another must not take its place.
+    fn final_name(&self) -> String {
+        match &self.of {
+            None => FINAL.to_owned(),
+            Some(of) => format!("{REPOSITORIES}/{}/checkpoint.final", of.as_str()),
+        }
     }
 
     fn signed(&self, name: &str) -> Result<Option<(Note, Checkpoint)>, RecordError> {

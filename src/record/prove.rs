@@ -2,7 +2,7 @@
 
 use super::entry::{Entry, EntryError};
 use super::proof::{self, leaf_hash};
-use super::shared::{RepositoryName, SharedEntry};
+use super::shared::{self, RepositoryName};
 use super::tiles::{TILE_WIDTH, Tiles};
 use super::{Checkpoint, CheckpointError, Record, RecordError};
 use crate::wire::log_proof::{LogProof, LogProofError};
@@ -53,12 +53,24 @@ pub enum ProofError {
     Entry(#[from] EntryError),
 }
 
+impl Proven {
+    /// Returns the bytes that stand in the log.
+    pub fn bytes(&self) -> Result<Vec<u8>, EntryError> {
+        shared::encode(self.of.as_ref(), &self.entry)
+    }
+}
+
 impl Record {
     /// Returns the proof of entry `index`, with the entry in it, under the final checkpoint if that
-    /// covers it, else under the newest.
+    /// covers it and is by the key of `log/vkey`, else under the newest.
+    ///
+    /// From an earlier key the way leads to that one, and never back.
     pub fn prove(&self, index: u64) -> Result<LogProof, RecordError> {
+        let key = self.key();
         match self.final_note()? {
-            Some((note, last)) if index < last.size => self.prove_under(note, &last, index),
+            Some((note, last)) if index < last.size && Checkpoint::of_note(&note, &key).is_ok() => {
+                self.prove_under(note, &last, index)
+            }
             _ => self.prove_newest(index),
         }
     }
@@ -119,11 +131,7 @@ pub fn verify_proof(
     if !proof::verify_inclusion(&leaf, index, size, &proof.path, &checkpoint.root) {
         return Err(ProofError::NotIncluded { index, size });
     }
-    // An entry of the one kind of log is none of the other.
-    let (of, entry) = match SharedEntry::decode(bytes) {
-        Ok(shared) => (Some(shared.of), shared.entry),
-        Err(_) => (None, Entry::decode(bytes)?),
-    };
+    let (of, entry) = shared::decode_either(bytes)?;
     Ok(Proven {
         index,
         entry,

@@ -19,7 +19,8 @@ use super::key::{KeyStore, file};
 use super::log::Lock;
 use super::tiles::Tiles;
 use super::{
-    Checkpoint, CheckpointError, ProofError, Record, RecordError, disk, key, proof, verify_proof,
+    Checkpoint, CheckpointError, ProofError, Record, RecordError, disk, key, proof, shared,
+    verify_proof,
 };
 use crate::wire::log_proof::{LogProof, MAX_PROOF};
 use crate::wire::note::{Note, NoteError, NoteKey};
@@ -401,7 +402,7 @@ impl Record {
 fn named(bytes: &[u8]) -> Result<NoteKey, RotationError> {
     let proof = LogProof::parse(bytes).map_err(ProofError::from)?;
     let entry = proof.extra.as_deref().ok_or(ProofError::NoEntry)?;
-    let entry = Entry::decode(entry).map_err(ProofError::from)?;
+    let (_, entry) = shared::decode_either(entry).map_err(ProofError::from)?;
     match rotated(&entry) {
         Some(rotated) => Ok(NoteKey::parse(&rotated.old)?),
         None => Err(RotationError::OtherEntry(proof.index)),

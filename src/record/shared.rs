@@ -2,7 +2,8 @@
 //!
 //! ```text
 //! <dir>/log, key, evidence/, index.db, lock    of all
-//! <dir>/repositories/<name>/                   of one: intents/, received, audit.jsonl, repository
+//! <dir>/repositories/<name>/                   of one: intents/, received, attest.key, attest.pem,
+//!                                              audit.jsonl, checkpoint.final, repository
 //! ```
 //!
 //! An entry of such a log is the canonical JSON of `{"entry":{…},"of":"<name>"}`; that of a log of
@@ -131,5 +132,13 @@ pub(crate) fn decode(
     match of {
         None => Ok((None, Entry::decode(bytes)?)),
         Some(_) => SharedEntry::decode(bytes).map(|shared| (Some(shared.of), shared.entry)),
+    }
+}
+
+/// Reads an entry of whichever kind of log: one of the one kind is none of the other.
+pub(crate) fn decode_either(bytes: &[u8]) -> Result<(Option<RepositoryName>, Entry), EntryError> {
+    match SharedEntry::decode(bytes) {
+        Ok(shared) => Ok((Some(shared.of), shared.entry)),
+        Err(_) => Ok((None, Entry::decode(bytes)?)),
     }
 }

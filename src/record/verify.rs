@@ -150,10 +150,15 @@ impl Record {
 }
 
 impl Record {
+    /// Returns the bytes of entry `index` in the log.
+    pub(crate) fn bytes(&self, index: u64, entry: &Entry) -> Result<Vec<u8>, RecordError> {
+        shared::encode(self.of.as_ref(), entry)
+            .map_err(|source| RecordError::Entry { index, source })
+    }
+
     /// Returns whether these are the bytes of entry `index` under the checkpoint's root.
     pub fn is_included(&self, index: u64, entry: &Entry) -> Result<bool, RecordError> {
-        let bytes = shared::encode(self.of.as_ref(), entry)
-            .map_err(|source| RecordError::Entry { index, source })?;
+        let bytes = self.bytes(index, entry)?;
         let Checkpoint { size, root, .. } = self.checkpoint();
         let proof = self.inclusion(index, size)?;
         let leaf = leaf_hash(&bytes);

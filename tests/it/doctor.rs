@@ -380,6 +380,32 @@ fn host() {
     );
 }
 
+/// What stands in the hooks of another account's repository does not run as whoever examines it.
+#[test]
+fn runs_nothing_of_another_account() {
+    if !rustix::process::geteuid().is_root() {
+        eprintln!("not run: giving the repository to another account wants root");
+        return;
+    }
+    let server = server();
+    let ran = server.folder().join("ran");
+    for hook in ["pre-receive", "reference-transaction"] {
+        let path = server.repo().join("hooks").join(hook);
+        fs::write(&path, format!("#!/bin/sh\ntouch {}\n", ran.display())).unwrap();
+        chmod(&path, 0o755);
+    }
+    open(&server);
+    assert!(fs::remove_file(&ran).is_ok());
+    let mut give = scrubbed("chown", server.folder());
+    Outcome::of(give.args(["-R", "65534"]).arg(server.repo()), b"").accepted();
+    let found = open(&server);
+    assert!(!ran.exists());
+    for topic in ["push", "ref-write"] {
+        let (_, check) = found.iter().find(|(name, _)| name == topic).unwrap();
+        assert_eq!(check["state"], "unknown", "{check}");
+    }
+}
+
 /// A full disk is told before the push that it would refuse.
 #[test]
 fn full_disk() {

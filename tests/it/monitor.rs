@@ -68,6 +68,52 @@ fn long_ago(server: &Server, change: impl Fn(&mut serde_json::Value)) {
     std::fs::write(state(server), kept.to_string()).unwrap();
 }
 
+/// A log that went over to another key is followed on from what was seen; the old key alone is not
+/// enough, nor a new one that nothing leads to, and what was taken out in between is found.
+#[test]
+fn follows_over_a_rotation() {
+    let (server, alice, bob) = two_people();
+    let place = server.record("log").to_str().unwrap().to_owned();
+    let old = server.folder().join("old");
+    std::fs::copy(server.record("log/vkey"), &old).unwrap();
+    let old = old.to_str().unwrap();
+    let look = |more: &[&str]| monitor(&server, &place, more);
+    let first = approved_topic(&alice, &bob, "first.txt");
+    alice.land(&first).accepted();
+    look(&[]).exits(0);
+    server.cli(&["log", "rotate"]).accepted();
+    let link = server.record(&format!("log/rotations/{}", server.log_size()));
+    let link = link.to_str().unwrap();
+    let head = approved_topic(&alice, &bob, "a.txt");
+    alice.land(&head).accepted();
+    look(&[]).exits(3);
+    let with = |key: &str, more: &[&str]| {
+        let mut command = scrubbed(env!("CARGO_BIN_EXE_countersign"), server.folder());
+        command.args(["log", "monitor", &place, "--key", key]);
+        command.arg("--state").arg(state(&server)).args(more);
+        Outcome::of(&mut command, b"")
+    };
+    with(old, &[]).exits(1).says("bad-checkpoint");
+    let vkey = server.record("log/vkey");
+    let new = vkey.to_str().unwrap();
+    with(new, &["--rotation", link])
+        .exits(1)
+        .says("no rotation");
+    let kept = std::fs::read(state(&server)).unwrap();
+    // An act of the host's admin, and nothing else to tell.
+    with(old, &["--rotation", link])
+        .exits(1)
+        .says("[admin]")
+        .says("1 to look at");
+    with(new, &[]).exits(0);
+    // What was seen before does hold against another log of this key.
+    let text = String::from_utf8(kept).unwrap();
+    let root = text.replacen("\"edge\": [\n    \"", "\"edge\": [\n    \"0", 1);
+    assert_ne!(root, text);
+    std::fs::write(state(&server), root).unwrap();
+    with(old, &["--rotation", link]).exits(3);
+}
+
 /// Over HTTP: what lands is followed, what was adopted is told of once, and a folder that was put back
 /// is found out, with both notes kept.
 #[test]

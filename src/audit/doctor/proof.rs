@@ -261,14 +261,8 @@ impl Proof<'_> {
     fn enrol(&self, copy: &Repo) -> Result<(), ProofError> {
         let path = Server::path(self.repo.git_dir());
         let text = fs::read_to_string(&path).map_err(|source| file(&path, source))?;
-        let mut settings: toml_edit::DocumentMut = text
-            .parse()
-            .map_err(|error: toml_edit::TomlError| ProofError::Settings(error.to_string()))?;
-        settings.remove("record");
-        put(
-            &Server::path(copy.git_dir()),
-            settings.to_string().as_bytes(),
-        )?;
+        let settings = of_copy(&text).map_err(|error| ProofError::Settings(error.to_string()))?;
+        put(&Server::path(copy.git_dir()), settings.as_bytes())?;
         let dir = copy.git_dir().join("countersign");
         let record = Record::create(&dir, &self.rules.policy.repository)?;
         let (name, mode) = (&self.server.policy_ref, self.server.mode);
@@ -319,6 +313,16 @@ impl Proof<'_> {
             .arg(dir);
         git
     }
+}
+
+/// Returns the copy's settings: those of the host, but for the record. Its key is a file, whatever the
+/// system-wide ones say.
+fn of_copy(settings: &str) -> Result<String, toml_edit::TomlError> {
+    let mut settings: toml_edit::DocumentMut = settings.parse()?;
+    let mut record = toml_edit::Table::new();
+    record.insert("key", toml_edit::value("file"));
+    settings.insert("record", toml_edit::Item::Table(record));
+    Ok(settings.to_string())
 }
 
 /// Runs a command to its end and returns what it wrote to standard error; no status where it took longer
@@ -442,6 +446,21 @@ fn file(path: &Path, source: io::Error) -> ProofError {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// The copy has a key of its own also where all of the host's are in an agent.
+    #[test]
+    fn the_copy_signs_by_itself() {
+        let dir = tempfile::tempdir().unwrap();
+        let system = dir.path().join("system.toml");
+        fs::write(&system, "[record]\nkey = { agent = \"/run/agent\" }\n").unwrap();
+        fs::create_dir(dir.path().join("countersign")).unwrap();
+        let host = "pusher = \"http\"\n[record]\ndir = \"/srv/log\"\n[limits]\nseconds = 7\n";
+        fs::write(Server::path(dir.path()), of_copy(host).unwrap()).unwrap();
+        let server = Server::load(dir.path(), &system).unwrap();
+        assert_eq!(server.keys.key, crate::record::key::KeyStore::File);
+        assert_eq!(server.record, dir.path().join("countersign"));
+        assert_eq!(server.limits.seconds, 7);
+    }
 
     /// What is written is what git reads, whatever stands in it.
     #[test]

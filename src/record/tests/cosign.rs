@@ -7,7 +7,7 @@ use std::sync::Arc;
 use super::witness::Fork;
 use super::*;
 use crate::record::http::{Http, HttpError};
-use crate::record::{Answer, AskError, Checkpoint, RecordError, SKEW, Witness};
+use crate::record::{Answer, AskError, Checkpoint, RecordError, SKEW, Witness, verify_proof};
 use crate::wire::cosignature::Cosigner;
 use crate::wire::log_policy::LogPolicy;
 use crate::wire::note::{Note, NoteSignature};
@@ -81,6 +81,23 @@ fn ask(record: &Record, witness: &Witness, url: &str) -> Result<NoteSignature, A
 fn trust(witnesses: &[&Arc<Witness>], quorum: usize) -> LogPolicy {
     let keys: Vec<_> = witnesses.iter().map(|it| it.key().clone()).collect();
     LogPolicy::of(None, &keys, quorum)
+}
+
+/// After a rotation proofs are by the key that verifiers are told, also where no witness has cosigned
+/// since.
+#[test]
+fn proofs_follow_the_key_before_the_witnesses() {
+    let fork = Fork::new();
+    let log = &fork.one;
+    let (one, url) = witness(&fork, "w1");
+    let line = ask(log, &one, &url).unwrap();
+    let note = log.submission().unwrap().note().clone();
+    log.publish(&note, &[line], &trust(&[&one], 1)).unwrap();
+    super::rotations::rotate(log, 50).unwrap().unwrap();
+    append(log, &[Entry::Adopted(adopted(51, 1, Some(2)))]);
+    let proof = log.prove(4).unwrap().to_string();
+    let proven = verify_proof(proof.as_bytes(), &log.key(), None).unwrap();
+    assert_eq!((proven.index, proven.checkpoint.size), (4, 7));
 }
 
 /// A log gets its cosignatures, also from a witness that knows more than is on file; a quorum makes

@@ -13,7 +13,7 @@ fn small(second: i64) -> Entry {
     Entry::Adopted(adopted(second, 1, Some(2)))
 }
 
-fn rotate(record: &Record, second: i64) -> Result<Option<Rotation>, RecordError> {
+pub(super) fn rotate(record: &Record, second: i64) -> Result<Option<Rotation>, RecordError> {
     let lock = record.lock()?;
     let rotating = Rotating {
         at: time(second),

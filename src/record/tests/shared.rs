@@ -3,6 +3,8 @@
 use super::*;
 use crate::record::shared::{RepositoryName, SharedEntry};
 use crate::record::{Intent, Process, RecordError};
+use crate::wire::cosignature::Cosigner;
+use crate::wire::log_policy::LogPolicy;
 
 fn name(text: &str) -> RepositoryName {
     RepositoryName::new(text).unwrap()
@@ -172,6 +174,36 @@ fn names() {
     ] {
         assert!(RepositoryName::new(bad).is_none(), "{bad}");
     }
+}
+
+/// What is final for one, by the witnesses of its policy, stays so when another, whose policy names
+/// others, has the log cosigned later.
+#[test]
+fn final_is_ones_own() {
+    let (_folder, [a, b]) = shared(["a", "b"]);
+    let witness = |seed| Cosigner::from_seed(&format!("w{seed}"), &[seed; 32]).unwrap();
+    let (one, two) = (witness(1), witness(2));
+    let seal = |record: &Record, by: &Cosigner| {
+        let trust = LogPolicy::of(None, &[by.public().clone()], 1);
+        drop(record.lock().unwrap());
+        let note = record.submission().unwrap().note().clone();
+        let line = by.cosign(&note.text, 100);
+        record.publish(&note, &[line], &trust).unwrap();
+    };
+    let sealed = |record: &Record, by: &Cosigner| {
+        let trust = LogPolicy::of(None, &[by.public().clone()], 1);
+        record.finality(&trust).unwrap().sealed()
+    };
+    append(&a, &[Entry::Genesis(genesis(0, &[(MAIN, 1)]))]);
+    seal(&b, &two);
+    append(&a, &[Entry::Review(review(1, "approve", "bob", 2))]);
+    seal(&a, &one);
+    drop(b.lock().unwrap());
+    assert_eq!((sealed(&a, &one), sealed(&b, &two)), (2, 1));
+    assert_eq!(sealed(&b, &one), 2, "the newest is everybody's");
+    append(&a, &[Entry::Review(review(2, "approve", "bob", 3))]);
+    drop(b.lock().unwrap());
+    assert_eq!((sealed(&a, &one), sealed(&b, &two)), (2, 1));
 }
 
 /// A second repository cannot take a name that is another's, and the first keeps it.

@@ -249,6 +249,41 @@ fn a_new_branch() {
     assert_eq!(start(&server, &next), Some(head));
 }
 
+/// What came in by a branch that is trusted may be the approver's own: one more commit on top of it, by
+/// somebody else, does not make two people of one.
+#[test]
+fn a_trusted_branch_hides_who_made_it() {
+    let policy = format!(
+        "version = 1\nrepository = \"{REPOSITORY}\"\n\
+         [[ref]]\nmatch = [\"refs/heads/main\"]\n\
+         [[ref]]\nmatch = [\"refs/heads/release/**\"]\ntrusts = [\"{MAIN}\"]\n\
+         [[ref]]\nmatch = [\"refs/tags/**\"]\ncreate_once = true\n{PLAIN_RULE}\
+         refs = [\"refs/heads/release/**\"]\n[[rule]]\nname = \"main\"\n\
+         refs = [\"{MAIN}\"]\nrequire = [\"1 of release-bot\"]\n"
+    );
+    let release = "refs/heads/release/1";
+    let server = Server::bare(Format::Sha1);
+    server.found(&policy, &People::new());
+    server.git(&["update-ref", release, MAIN]);
+    server.enroll(&[]).accepted();
+    let (alice, bob) = (server.checkout("alice"), server.checkout("bob"));
+    let (carol, bot) = (server.checkout("carol"), server.checkout("release-bot"));
+    let own = approved_topic(&bob, &bot, "a.txt");
+    bob.land(&own).accepted();
+    for (reviewers, expected) in [(&[&bob][..], false), (&[&bob, &carol], true)] {
+        let before = server.tip(release).unwrap();
+        alice.onto(if expected { &before } else { &own });
+        let head = alice.change(&format!("{}.txt", reviewers.len()), "1\n");
+        alice.share(&head);
+        for reviewer in reviewers {
+            crate::support::landing::approve_for(reviewer, release, &head, &[]).accepted();
+        }
+        alice.push(&[&format!("{head}:{release}")]).accepted();
+        let found = start(&server, &head);
+        assert_eq!(found.is_some(), expected, "{found:?}");
+    }
+}
+
 /// A tag that was moved past the gate starts the levels anew, and says nothing of who reviewed.
 #[test]
 fn a_tag_that_moved() {

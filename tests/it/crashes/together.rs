@@ -3,10 +3,14 @@
 use std::fs;
 use std::thread;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use sha2::{Digest as _, Sha256};
+
 use super::scene::copy;
 use crate::support::config::PLAIN_RULE;
 use crate::support::{
-    Checkout, Format, MAIN, Outcome, People, Server, approved_topic, policy, two_people,
+    Checkout, Format, MAIN, Outcome, People, REPOSITORY, Server, approved_topic, policy, two_people,
 };
 
 /// Of landings that start at once one wins; reviews that come at once are all on record.
@@ -194,6 +198,70 @@ fn one_log_for_two_repositories() {
     record_in(&second, &log);
     second.enroll(&[]).refused(&[]);
     alice.land(&own).refused(&[]);
+}
+
+/// A log of many goes over to another key, and all of them go on: their entries are framed, that of the
+/// rotation too.
+#[test]
+fn one_log_goes_over_to_another_key() {
+    let folder = tempfile::tempdir().unwrap();
+    let log = folder.path().join("log");
+    let (first, second) = (sharing(&log), sharing(&log));
+    rename(&second, "second");
+    second.enroll(&[]).accepted();
+    let old = fs::read_to_string(log.join("log/vkey")).unwrap();
+    first.cli(&["log", "rotate"]).accepted();
+    assert_ne!(fs::read_to_string(log.join("log/vkey")).unwrap(), old);
+    for server in [&first, &second] {
+        let (alice, bob) = (server.checkout("alice"), server.checkout("bob"));
+        let head = approved_topic(&alice, &bob, "a.txt");
+        alice.land(&head).accepted();
+        server.cli(&["verify", "commit", &head]).exits(0);
+        let known = ["verify", "history", "--key", old.trim_end()];
+        server.cli(&known).exits(0);
+    }
+}
+
+/// The people of one repository, who may call it what they like, cannot have it attested as another of
+/// the same log: each has a key of its own. The entry's digest is that of its bytes in the log.
+#[test]
+fn one_log_attests_for_each_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let log = folder.path().join("log");
+    let (first, second) = (sharing(&log), sharing(&log));
+    rename(&second, "second");
+    second.enroll(&[]).accepted();
+    let (alice, bob) = (second.checkout("alice"), second.checkout("bob"));
+    let head = approved_topic(&alice, &bob, "a.txt");
+    alice.land(&head).accepted();
+    let (file, proof) = (folder.path().join("a.jsonl"), folder.path().join("a.proof"));
+    let (file, proof) = (file.to_str().unwrap(), proof.to_str().unwrap());
+    let attest = ["attest", &head, "-o", file, "--tlog-proof", proof];
+    second.cli(&attest).accepted();
+    let vkey = log.join("log/vkey");
+    let verify = |server: &Server| {
+        let key = folder.path().join("a.pem");
+        let pem = server.cli(&["attest", "--public-key"]).accepted();
+        fs::write(&key, pem.stdout).unwrap();
+        let about = ["--commit", &head, "--repository", REPOSITORY];
+        let by = ["--key", key.to_str().unwrap(), "--tlog-proof", proof];
+        let log = ["--log-key", vkey.to_str().unwrap()];
+        let verify = ["verify", "attestation", file];
+        server.cli(&[&verify[..], &about, &by, &log].concat())
+    };
+    verify(&second).accepted();
+    verify(&first).refused(&[]).says("signed by 0");
+    let text = fs::read_to_string(proof).unwrap();
+    let extra = text.lines().find_map(|line| line.strip_prefix("extra "));
+    let bytes = STANDARD.decode(extra.unwrap()).unwrap();
+    let told = second.cli(&["attest", &head, "--json"]).json();
+    let statement = &told["attestations"][0]["statement"];
+    let digest = &statement["predicate"]["log"]["entry"]["digest"]["sha256"];
+    let sha256: String = Sha256::digest(&bytes)
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect();
+    assert_eq!(*digest, sha256);
 }
 
 /// Repositories that append to one log at once lose nothing.
