@@ -57,3 +57,4 @@ mod terms;
 mod verdict;
 mod versions;
 mod witnesses;
+mod workflows;

@@ -13,6 +13,7 @@ use countersign::wire::dsse::Envelope;
 
 use crate::support::config::{PLAIN_RULE, policy_text};
 use crate::support::landing::{lands, merge, squash};
+use crate::support::python::packages;
 use crate::support::server::scrubbed;
 use crate::support::{
     Checkout, Format, MAIN, Outcome, People, REPOSITORY, Server, approved_topic, policy, two_people,
@@ -84,7 +85,10 @@ impl Elsewhere {
     fn in_toto_of(&self, expected: &Value, files: &[PathBuf]) -> Outcome {
         let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/verify_attestation.py");
         let mut command = scrubbed("python3", self.folder.path());
-        command.env("PYTHONPATH", packages()).arg("-B").arg(script);
+        command
+            .env("PYTHONPATH", packages("tests/data/in-toto.txt"))
+            .arg("-B")
+            .arg(script);
         command.arg(expected.to_string()).args(files);
         Outcome::of(&mut command, b"")
     }
@@ -120,37 +124,6 @@ impl Elsewhere {
             .map(|envelope| serde_json::from_slice(&envelope.payload).unwrap())
             .collect()
     }
-}
-
-/// Where in-toto's packages are, installed on first use: of fixed versions and hashes, below `target/`.
-fn packages() -> PathBuf {
-    let list = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/in-toto.txt");
-    let text = fs::read_to_string(&list).unwrap();
-    let version = text.bytes().fold(0u64, |hash, byte| {
-        hash.wrapping_mul(31).wrapping_add(u64::from(byte))
-    });
-    let there = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("in-toto-{version:016x}"));
-    if there.is_dir() {
-        return there;
-    }
-    // Several tests may do this at once: the first to be done names it.
-    let making = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
-    let mut command = std::process::Command::new("python3");
-    command.args(["-m", "pip", "install", "--quiet", "--no-input", "--no-deps"]);
-    command.args(["--disable-pip-version-check", "--root-user-action=ignore"]);
-    command.args(["--require-hashes", "--only-binary", ":all:", "--target"]);
-    command.arg(making.path()).arg("-r").arg(&list);
-    let outcome = Outcome::of(&mut command, b"");
-    assert!(
-        outcome.ok(),
-        "in-toto's packages are needed (python3 with pip, and a package index): {outcome}"
-    );
-    let made = making.keep();
-    if fs::rename(&made, &there).is_err() {
-        fs::remove_dir_all(&made).unwrap();
-    }
-    assert!(there.is_dir());
-    there
 }
 
 /// A policy under which no tag is ever moved: the second level of SLSA's source track wants that.

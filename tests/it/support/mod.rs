@@ -7,6 +7,7 @@ pub(crate) mod keys;
 pub(crate) mod landing;
 pub(crate) mod objects;
 pub(crate) mod outcome;
+pub(crate) mod python;
 pub(crate) mod server;
 pub(crate) mod ssh;
 pub(crate) mod witness;
