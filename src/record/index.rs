@@ -441,8 +441,7 @@ pub(super) trait Sink {
         place: (u64, usize),
     ) -> Result<(), RecordError>;
     fn tip(&mut self, name: &str, tip: Tip) -> Result<(), RecordError>;
-    fn review(&mut self, index: u64, review: &Review, verb: ReviewVerb)
-    -> Result<(), RecordError>;
+    fn review(&mut self, index: u64, review: &Review, verb: ReviewVerb) -> Result<(), RecordError>;
     fn landed(&mut self, index: u64, name: &str, landed: &Landed) -> Result<(), RecordError>;
     /// A head that a landing counted; `place` is where in its sequence.
     fn counted(
@@ -592,12 +591,7 @@ impl Sink for Inserts<'_> {
         )
     }
 
-    fn review(
-        &mut self,
-        index: u64,
-        review: &Review,
-        verb: ReviewVerb,
-    ) -> Result<(), RecordError> {
+    fn review(&mut self, index: u64, review: &Review, verb: ReviewVerb) -> Result<(), RecordError> {
         self.insert(
             "INSERT INTO main.review VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
             params![

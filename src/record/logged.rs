@@ -1,5 +1,6 @@
 //! A review of the log, read: one landing after the other looks at mostly the same ones.
 
+use std::cell::Cell;
 use std::ops::Deref;
 use std::rc::Rc;
 
@@ -12,13 +13,15 @@ use crate::wire::oid::{ObjectFormat, Oid};
 use crate::wire::review::ReviewMessage;
 use crate::wire::tag::Tag;
 
-/// A review's entry with what its tag says. Everything here follows from the entry alone.
+/// A review's entry with what its tag says. All that is public follows from the entry alone.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Logged {
     review: Review,
     target: Option<Oid>,
     message: Option<Rc<ReviewMessage>>,
     question: Option<Question>,
+    /// The first entry of the log that spent the head on the target, once that was seen.
+    pub(super) spent: Cell<Option<u64>>,
 }
 
 impl Logged {
@@ -36,6 +39,7 @@ impl Logged {
             message: message.map(Rc::new),
             question: signed.map(|signed| Question::new(signed, review.at)),
             review,
+            spent: Cell::new(None),
         }
     }
 

@@ -202,12 +202,7 @@ impl Sink for Filling {
         Ok(())
     }
 
-    fn review(
-        &mut self,
-        index: u64,
-        review: &Review,
-        verb: ReviewVerb,
-    ) -> Result<(), RecordError> {
+    fn review(&mut self, index: u64, review: &Review, verb: ReviewVerb) -> Result<(), RecordError> {
         self.0.tags.0.push((review.tag, index));
         let bytes = size_of::<[(Oid, u64); 2]>().saturating_add(size_of::<u64>());
         let (_, of_ref) = self.of_ref(&review.target.to_string(), bytes);
@@ -293,7 +288,9 @@ impl Tables {
     pub(super) fn was_tip(&self, name: &RefName, oid: &Oid, end: u64) -> bool {
         let name = name.to_string();
         let key = (oid, name.as_str());
-        let found = self.tips_at.first(|(oid, name)| (oid, &**name).cmp(&key), end);
+        let found = self
+            .tips_at
+            .first(|(oid, name)| (oid, &**name).cmp(&key), end);
         found.is_some()
     }
 
@@ -320,13 +317,7 @@ impl Tables {
         self.tags.first(|other| other.cmp(tag), end)
     }
 
-    pub(super) fn of_head(
-        &self,
-        target: &RefName,
-        head: &Oid,
-        end: u64,
-        limit: usize,
-    ) -> Vec<u64> {
+    pub(super) fn of_head(&self, target: &RefName, head: &Oid, end: u64, limit: usize) -> Vec<u64> {
         let Some(of_ref) = self.of_ref(target) else {
             return Vec::new();
         };

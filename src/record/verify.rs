@@ -105,11 +105,7 @@ impl Record {
         Ok(check.report)
     }
 
-    fn check(
-        &self,
-        trusted: &Checkpoint,
-        index: Option<Filling>,
-    ) -> Result<Checked, RecordError> {
+    fn check(&self, trusted: &Checkpoint, index: Option<Filling>) -> Result<Checked, RecordError> {
         let checkpoint = self.disk_checkpoint()?;
         let log = self.log_dir();
         let size = checkpoint.size;

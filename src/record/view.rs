@@ -28,10 +28,8 @@ const MOST_OF_HEAD: usize = 10_000;
 const MOST_RECENT: usize = 4 << 20;
 /// The most bytes that the tags of reviews have which are kept, read: some times as much.
 const MOST_REVIEWS: usize = 1 << 20;
-/// The most answers about spent commits that are kept.
-const MOST_SPENT: usize = 1 << 15;
-/// The most people's newest reviews that are kept.
-const MOST_NEWEST: usize = 1 << 10;
+/// What a list of somebody's newest reviews takes by itself, about.
+const NEWEST: usize = 1 << 10;
 
 /// Answers from the entries below one size; what is appended later does not show.
 #[derive(Clone, Debug)]
@@ -70,11 +68,9 @@ pub(super) struct Recent {
     reviews: HashMap<u64, Rc<Logged>>,
     /// What they take in the log.
     review_bytes: usize,
-    /// By ref, the first entry that spent a commit.
-    spent: HashMap<RefName, HashMap<Oid, u64>>,
-    spent_count: usize,
     /// A person's newest reviews for a ref, newest first.
     newest: HashMap<(RefName, PersonName), Newest>,
+    newest_bytes: usize,
 }
 
 /// The newest reviews below one size.
@@ -82,7 +78,7 @@ pub(super) struct Recent {
 struct Newest {
     end: u64,
     limit: usize,
-    indices: Vec<u64>,
+    reviews: Vec<(u64, Rc<Logged>)>,
 }
 
 impl Recent {
@@ -110,22 +106,29 @@ impl Recent {
         self.reviews.insert(index, Rc::clone(review));
     }
 
-    fn keep_spent(&mut self, name: &RefName, oid: &Oid, first: u64) {
-        if self.spent_count >= MOST_SPENT {
-            self.spent.clear();
-            self.spent_count = 0;
+    fn keep_newest(&mut self, key: (RefName, PersonName), newest: Newest) {
+        let bytes = newest.bytes();
+        if self.newest_bytes.saturating_add(bytes) > MOST_RECENT {
+            self.newest.clear();
+            self.newest_bytes = 0;
         }
-        self.spent_count = self.spent_count.saturating_add(1);
-        let of_ref = self.spent.entry(name.clone()).or_default();
-        of_ref.insert(*oid, first);
+        self.newest_bytes = self.newest_bytes.saturating_add(bytes);
+        self.newest.insert(key, newest);
     }
 
-    fn keep_newest(&mut self, target: &RefName, person: &PersonName, newest: Newest) {
-        if self.newest.len() >= MOST_NEWEST {
-            self.newest.clear();
-        }
-        let key = (target.clone(), person.clone());
-        self.newest.insert(key, newest);
+    fn take_newest(&mut self, key: &(RefName, PersonName)) -> Option<Newest> {
+        let newest = self.newest.remove(key)?;
+        self.newest_bytes = self.newest_bytes.saturating_sub(newest.bytes());
+        Some(newest)
+    }
+}
+
+impl Newest {
+    /// Returns what its reviews take in the log, about.
+    fn bytes(&self) -> usize {
+        let bytes = |(_, review): &(u64, Rc<Logged>)| review.raw.len();
+        let all = self.reviews.iter().map(bytes);
+        all.fold(NEWEST, usize::saturating_add)
     }
 }
 
@@ -257,7 +260,7 @@ impl View {
             let left = limit.saturating_sub(found.len());
             found.extend(layer.newest(target, person, left)?);
         }
-        self.logged(found)
+        Ok(found)
     }
 
     /// Returns the reviews of a head for the target, in log order.
@@ -313,7 +316,12 @@ impl View {
     /// Returns the accepted, enforced landing on the ref that counted this head or spent this
     /// commit with one, the first of several.
     pub fn spent(&self, name: &RefName, oid: &Oid) -> Result<Option<u64>, RecordError> {
-        self.first(|layer| layer.spent(name, oid))
+        self.first(|layer| layer.rows.spent(name, oid, layer.end))
+    }
+
+    /// Returns whether a landing on the review's target has spent its head, as [`View::spent`] does.
+    pub(crate) fn is_spent(&self, review: &Logged) -> Result<bool, RecordError> {
+        Ok(self.first(|layer| layer.spent(review))?.is_some())
     }
 
     /// Returns whether the intent was closed as landed for this ref.
@@ -539,17 +547,18 @@ impl Layer {
         Ok(review)
     }
 
-    /// The first entry below this layer's end that spent a commit.
-    fn spent(&self, name: &RefName, oid: &Oid) -> Result<Option<u64>, RecordError> {
-        let known = |recent: &RefCell<Recent>| Some(*recent.borrow().spent.get(name)?.get(oid)?);
-        if let Some(first) = self.recent().and_then(known) {
+    /// The first entry below this layer's end that spent the head of a review.
+    fn spent(&self, review: &Logged) -> Result<Option<u64>, RecordError> {
+        // Pending entries are other ones the next time.
+        let Bodies::Log(..) = &self.bodies else {
+            return self.rows.spent(&review.target, &review.head, self.end);
+        };
+        if let Some(first) = review.spent.get() {
             // The first of all: a view that ends before it has none.
             return Ok(Some(first).filter(|first| *first < self.end));
         }
-        let found = self.rows.spent(name, oid, self.end)?;
-        if let (Some(recent), Some(first)) = (self.recent(), found) {
-            recent.borrow_mut().keep_spent(name, oid, first);
-        }
+        let found = self.rows.spent(&review.target, &review.head, self.end)?;
+        review.spent.set(found);
         Ok(found)
     }
 
@@ -559,26 +568,29 @@ impl Layer {
         target: &RefName,
         person: &PersonName,
         limit: usize,
-    ) -> Result<Vec<u64>, RecordError> {
+    ) -> Result<Vec<(u64, Rc<Logged>)>, RecordError> {
         let key = (target.clone(), person.clone());
         let known = self
             .recent()
-            .and_then(|recent| recent.borrow().newest.get(&key).cloned())
+            .and_then(|recent| recent.borrow_mut().take_newest(&key))
             .filter(|known| known.end <= self.end && known.limit == limit);
-        let (since, older) = known.map_or((0, Vec::new()), |known| (known.end, known.indices));
-        let range = since..self.end;
-        let mut indices = self.rows.newest(target, person, range, limit)?;
-        indices.extend(older);
-        indices.truncate(limit);
+        let (since, older) = known.map_or((0, Vec::new()), |known| (known.end, known.reviews));
+        let newer = self.rows.newest(target, person, since..self.end, limit)?;
+        let mut reviews = Vec::with_capacity(newer.len().saturating_add(older.len()));
+        for index in newer {
+            reviews.push((index, self.review(index)?));
+        }
+        reviews.extend(older);
+        reviews.truncate(limit);
         if let Some(recent) = self.recent() {
             let newest = Newest {
                 end: self.end,
                 limit,
-                indices: indices.clone(),
+                reviews: reviews.clone(),
             };
-            recent.borrow_mut().keep_newest(target, person, newest);
+            recent.borrow_mut().keep_newest(key, newest);
         }
-        Ok(indices)
+        Ok(reviews)
     }
 }
 
