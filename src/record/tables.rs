@@ -81,7 +81,7 @@ impl<K: Ord> Sorted<K> {
     }
 
     /// Returns the rows whose keys compare as equal.
-    fn of<'s>(&'s self, compare: impl Fn(&K) -> std::cmp::Ordering) -> &'s [(K, u64)] {
+    fn of(&self, compare: impl Fn(&K) -> std::cmp::Ordering) -> &[(K, u64)] {
         let start = self.0.partition_point(|(key, _)| compare(key).is_lt());
         let rest = self.0.get(start..).unwrap_or_default();
         let len = rest.partition_point(|(key, _)| compare(key).is_eq());
