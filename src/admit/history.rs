@@ -21,14 +21,12 @@ use crate::gather::candidates::key_state;
 use crate::gather::incoming::same_words;
 use crate::gather::rulebook::{Rulebook, RulebookError, Rulebooks};
 use crate::git::{RefValue, Repo};
-use crate::people::Question;
 use crate::policy::Mode;
 use crate::record::entry::{Adopted, Entry, Genesis, IncidentState, Landed, Review};
-use crate::record::{Record, TipKind, View};
+use crate::record::{Logged, Record, TipKind, View};
 use crate::wire::name::RefName;
 use crate::wire::object::ObjectKind;
 use crate::wire::oid::Oid;
-use crate::wire::review::ReviewMessage;
 use crate::wire::tag::Tag;
 
 use super::replay::{self, is_reviewed};
@@ -159,7 +157,8 @@ impl<'a> Replay<'a> {
             Entry::Genesis(genesis) => self.baseline(&view, genesis),
             Entry::Review(review) => {
                 self.history.reviews += 1;
-                self.review(&view, review)
+                let review = self.record.keep_review(index, review);
+                self.review(&view, &review)
             }
             Entry::Landed(landed) => self.landed(index, landed),
             Entry::Adopted(adopted) => {
@@ -275,31 +274,31 @@ impl<'a> Replay<'a> {
     }
 
     /// Verifies a logged review again, as of its receipt.
-    fn review(&self, view: &View, review: &Review) -> Found {
+    fn review(&self, view: &View, review: &Logged) -> Found {
         let rules = match self.rules(view)? {
             Ok(rules) => rules,
             Err(error) => return Ok(Some(error.to_string())),
         };
         let said = |why: &str| Ok(Some(why.to_owned()));
-        let raw = STANDARD.decode(&review.raw).unwrap_or_default();
-        let Ok(tag) = Tag::parse(&raw, self.repo.format()) else {
+        let format = self.repo.format();
+        let Some(target) = review.target(format) else {
             return said("the review's tag cannot be read");
         };
+        let raw = STANDARD.decode(&review.raw).unwrap_or_default();
         if self.repo.hash(ObjectKind::Tag, &raw)? != review.tag {
             return Ok(Some(format!(
                 "the review's bytes are not tag {}",
                 review.tag
             )));
         }
-        let Some(signed) = &tag.signed else {
+        let Some(question) = review.question() else {
             return said("the review is not signed");
         };
-        let question = Question::new(signed.clone(), review.at);
-        let signer = match rules.people.answer(&question) {
+        let signer = match rules.people.answer(question) {
             Ok(signer) => signer,
             Err(fault) => return Ok(Some(format!("the review's signature: {fault}"))),
         };
-        let Ok(message) = ReviewMessage::parse(&tag.message, self.repo.format()) else {
+        let Some(message) = review.message(format) else {
             return said("the review's message cannot be read");
         };
         let protection = rules.policy.protection(&review.target, &self.policy_ref);
@@ -312,28 +311,31 @@ impl<'a> Replay<'a> {
         }
         let agrees = signer.person == review.person
             && signer.fingerprint == review.key
-            && tag.target == review.head
+            && target == review.head
             && message.target == review.target
             && message.repository == rules.policy.repository
             && tip == Some(review.tip);
         if !agrees {
             return said("the entry says otherwise than the signed review");
         }
-        self.replayed(view, &rules, review, &tag)
+        self.replayed(view, &rules, review)
     }
 
     /// A review that is logged twice, or behind a later one of the same, would undo that one.
-    fn replayed(&self, view: &View, rules: &Rulebook, review: &Review, tag: &Tag) -> Found {
+    fn replayed(&self, view: &View, rules: &Rulebook, review: &Review) -> Found {
         if let Some(first) = view.has_tag(&review.tag)? {
             return Ok(Some(format!("the review stands in entry {first} already")));
         }
+        let before = view.reviews_of_head(&review.target, &review.head)?;
+        let Some(tag) = self.tag(review).filter(|_| !before.is_empty()) else {
+            return Ok(None);
+        };
         let date = tag.tagger.as_ref().map(|tagger| tagger.seconds);
-        for (index, other) in view.reviews_of_head(&review.target, &review.head)? {
-            let raw = STANDARD.decode(&other.raw).unwrap_or_default();
-            let Ok(earlier) = Tag::parse(&raw, self.repo.format()) else {
+        for (index, other) in before {
+            let Some(earlier) = self.tag(&other) else {
                 continue;
             };
-            if other.person == review.person && same_words(&earlier, tag) {
+            if other.person == review.person && same_words(&earlier, &tag) {
                 return Ok(Some(format!("the review is that of entry {index} again")));
             }
             let theirs = earlier.tagger.map(|tagger| tagger.seconds);
@@ -345,6 +347,11 @@ impl<'a> Replay<'a> {
             }
         }
         Ok(None)
+    }
+
+    fn tag(&self, review: &Review) -> Option<Tag> {
+        let raw = STANDARD.decode(&review.raw).ok()?;
+        Tag::parse(&raw, self.repo.format()).ok()
     }
 
     fn landed(&mut self, index: u64, landed: &Landed) -> Found {

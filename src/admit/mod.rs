@@ -27,7 +27,7 @@ use sha2::{Digest, Sha256};
 
 use crate::gather::incoming::{self, InPush};
 use crate::gather::rulebook::{Rulebook, RulebookError, Rulebooks, hex};
-use crate::gather::{self, Bringer, Bringers, Desk, Gathered, Limits, Proposed, candidates};
+use crate::gather::{self, Bringer, Bringers, Desk, Gathered, Limits, Proposed};
 use crate::git::changes::changes;
 use crate::git::{GitError, RefValue, Repo};
 use crate::judge::facts::{Facts, HeadFacts, Pusher, Scope, UpdateFacts};
@@ -446,7 +446,8 @@ fn counted_head(
         reviews.push(review.index);
         if base.is_none() {
             base = view.review_tag(&review.tag)?.map(|(_, review)| {
-                candidates::message_of(&review, repo.format())
+                review
+                    .message(repo.format())
                     .and_then(|message| message.base)
                     .unwrap_or(review.tip)
             });

@@ -205,7 +205,7 @@ fn found(
     let review = match meant {
         Meant::Tag(tag) => {
             let found = ground.view.review_tag(tag).map_err(failed)?;
-            found.map(|(_, review)| review)
+            found.map(|(_, review)| Review::clone(&review))
         }
         Meant::Ref(name, head) => of_head(head)?.find(|review| review.name == *name),
         Meant::Head(head) => {

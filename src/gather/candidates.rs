@@ -43,6 +43,8 @@ pub(crate) struct Candidate {
     pub(crate) state: ReviewState,
     /// The heads that replace it, where it is replaced.
     pub(crate) replaced_by: Vec<Oid>,
+    /// Whether an entry has counted or spent its head.
+    spent: bool,
     /// Whether it is a reject in force against this step.
     pub(crate) blocks: bool,
 }
@@ -126,8 +128,10 @@ pub(crate) fn gather(
         desk.check_time()?;
         all.extend(approvals(desk, &history, reviews)?);
     }
-    let approved: BTreeSet<Oid> = all.iter().map(|it: &Candidate| it.review.head).collect();
-    for head in desk.view.rejected_heads(name)? {
+    let rejected = desk.view.rejected_heads(name)?;
+    let approved = all.iter().map(|it: &Candidate| it.review.head);
+    let approved: BTreeSet<Oid> = approved.filter(|head| rejected.contains(head)).collect();
+    for head in rejected {
         // No other head can be brought or counted, however many were ever rejected.
         if new.contains(&head) || approved.contains(&head) {
             desk.check_time()?;
@@ -144,19 +148,13 @@ fn reviews_of(
     name: &RefName,
     person: &PersonName,
 ) -> Result<Vec<Candidate>, GatherError> {
-    let newest_first = desk.view.reviews_by(name, person, REVIEWS)?;
-    let read = newest_first.into_iter();
-    Ok(read
-        .filter_map(|(index, review)| open(desk, index, review))
-        .collect())
+    open_all(desk, person, desk.view.reviews_by(name, person, REVIEWS)?)
 }
 
 /// Where the reviewed heads stand beside the ref's history.
 struct History<'d> {
     /// What they add to the recorded tip; none where the ref has no tip.
     outside: Option<RefCell<Outside<'d>>>,
-    /// Heads that an entry counted or spent.
-    spent: HashSet<Oid>,
     /// Ancestors outside of some heads.
     ancestors: RefCell<HashMap<Oid, Rc<HashSet<Oid>>>>,
 }
@@ -171,15 +169,11 @@ impl<'d> History<'d> {
         name: &RefName,
         everybody: &[Vec<Candidate>],
     ) -> Result<Self, GatherError> {
-        let mut spent = HashSet::new();
         let mut tips = BTreeSet::new();
         for reviews in everybody {
             let mut oldest = None;
             for (position, candidate) in reviews.iter().enumerate() {
-                let head = candidate.review.head;
-                if desk.view.spent(name, &head)?.is_some() {
-                    spent.insert(head);
-                } else if candidate.message.verb == ReviewVerb::Approve {
+                if !candidate.spent && candidate.message.verb == ReviewVerb::Approve {
                     oldest = Some(position);
                 }
             }
@@ -198,16 +192,15 @@ impl<'d> History<'d> {
         };
         Ok(Self {
             outside,
-            spent,
             ancestors: RefCell::default(),
         })
     }
 
     /// Returns whether a head has landed on this ref: by an entry, or by being part of its history.
-    fn spent(&self, desk: &Desk<'_>, head: &Oid) -> bool {
+    fn spent(&self, desk: &Desk<'_>, candidate: &Candidate) -> bool {
+        let head = &candidate.review.head;
         let landed = |outside: &RefCell<Outside<'_>>| !outside.borrow().contains(head);
-        self.spent.contains(head)
-            || (self.outside.as_ref().is_some_and(landed) && desk.repo.exists(head))
+        candidate.spent || (self.outside.as_ref().is_some_and(landed) && desk.repo.exists(head))
     }
 
     /// Returns whether a head that is not spent is an ancestor of another.
@@ -258,15 +251,12 @@ pub(crate) fn of_head(
     let mut found = Vec::new();
     for (index, review) in desk.view.reviews_of_head(name, head)? {
         let person = review.person.clone();
-        let Some(mut candidate) = open(desk, index, review) else {
+        let Some(mut candidate) = open(desk, index, review)? else {
             continue;
         };
         let newest_first = desk.view.reviews_by(name, &person, REVIEWS)?;
-        let later: Vec<Candidate> = newest_first
-            .into_iter()
-            .filter(|(other, _)| *other > index)
-            .filter_map(|(other, review)| open(desk, other, review))
-            .collect();
+        let later = newest_first.into_iter().filter(|(other, _)| *other > index);
+        let later = open_all(desk, &person, later)?;
         let mut successor = None;
         if candidate.message.verb == ReviewVerb::Approve {
             let reviews = [later.as_slice(), std::slice::from_ref(&candidate)].concat();
@@ -312,24 +302,38 @@ fn succeeding<'r>(
     Ok(None)
 }
 
-/// Reads an entry's tag again; what once was sound still is, so a fault means a foreign entry.
-fn open(desk: &Desk<'_>, index: u64, review: Rc<Logged>) -> Option<Candidate> {
-    let message = review.message(desk.repo.format())?;
-    let kind = desk
-        .rules
-        .people
-        .persons
-        .get(&review.person)
-        .map_or(PersonKind::Human, |person| person.kind);
-    Some(Candidate {
-        index,
-        review,
-        message,
-        kind,
-        state: ReviewState::Live,
-        replaced_by: Vec::new(),
-        blocks: false,
-    })
+/// Reads the tags of a person's entries again; what once was sound still is, so a fault means a
+/// foreign entry.
+fn open_all(
+    desk: &Desk<'_>,
+    person: &PersonName,
+    reviews: impl IntoIterator<Item = (u64, Rc<Logged>)>,
+) -> Result<Vec<Candidate>, GatherError> {
+    let person = desk.rules.people.person(person);
+    let kind = person.map_or(PersonKind::Human, |person| person.kind);
+    let reviews = reviews.into_iter();
+    let mut open = Vec::with_capacity(reviews.size_hint().0);
+    for (index, review) in reviews {
+        let Some(message) = review.message(desk.repo.format()) else {
+            continue;
+        };
+        open.push(Candidate {
+            index,
+            spent: desk.view.is_spent(&review)?,
+            review,
+            message,
+            kind,
+            state: ReviewState::Live,
+            replaced_by: Vec::new(),
+            blocks: false,
+        });
+    }
+    Ok(open)
+}
+
+fn open(desk: &Desk<'_>, index: u64, review: Rc<Logged>) -> Result<Option<Candidate>, GatherError> {
+    let person = review.person.clone();
+    Ok(open_all(desk, &person, [(index, review)])?.pop())
 }
 
 /// Reads the message of a logged review.
@@ -349,7 +353,7 @@ fn settle(
     let head = candidate.review.head;
     candidate.state = if let Some(state) = key_state(&desk.rules.people, &candidate.review) {
         state
-    } else if history.spent(desk, &head) {
+    } else if history.spent(desk, candidate) {
         ReviewState::Spent
     } else if let Some(last) = later.iter().find(|other| other.review.head == head) {
         // The newest comes first. The same approval once more takes the older one's place.
@@ -420,11 +424,11 @@ pub(crate) fn key_state(people: &People, review: &Logged) -> Option<ReviewState>
     let Some(question) = review.question() else {
         return Some(ReviewState::Unknown);
     };
-    match people.answer(question) {
+    people.answered(question, |answer| match answer {
         Ok(signer) if signer.person == review.person => None,
         Err(SignatureFault::Revoked(_)) => Some(ReviewState::KeyRevoked),
         _ => Some(ReviewState::Unknown),
-    }
+    })
 }
 
 /// Returns the standing rejections of a head: where a person's last review of it is one.
@@ -443,10 +447,12 @@ fn rejects(
             last.insert(review.person.clone(), (index, review));
         }
     }
-    let standing = last
-        .into_values()
-        .filter_map(|(index, review)| open(desk, index, review))
-        .filter(|candidate| candidate.message.verb == ReviewVerb::Reject);
+    let mut standing = Vec::new();
+    for (index, review) in last.into_values() {
+        let read = open(desk, index, review)?;
+        standing.extend(read.filter(|candidate| candidate.message.verb == ReviewVerb::Reject));
+    }
+    let standing = standing.into_iter();
     Ok(standing
         .map(|candidate| reject(desk, candidate, new, next))
         .collect())

@@ -53,23 +53,29 @@ impl Question {
 impl People {
     /// Returns what [`People::verify`] does, and keeps the answer.
     pub(crate) fn answer(&self, question: &Question) -> Answer {
+        self.answered(question, Answer::clone)
+    }
+
+    /// Looks at what [`People::verify`] says, and keeps it.
+    pub(crate) fn answered<T>(&self, question: &Question, see: impl FnOnce(&Answer) -> T) -> T {
         let asked = question.digest;
-        let answers = &self.answers.0;
-        let known = answers
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .get(&asked)
-            .cloned();
-        if let Some(answer) = known {
-            return answer;
+        let answers = || {
+            self.answers
+                .0
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+        };
+        if let Some(known) = answers().get(&asked) {
+            return see(known);
         }
         let answer = self.verify(&question.signed, question.at);
-        let mut answers = answers.lock().unwrap_or_else(PoisonError::into_inner);
+        let seen = see(&answer);
+        let mut answers = answers();
         if answers.len() >= MOST {
             answers.clear();
         }
-        answers.insert(asked, answer.clone());
-        answer
+        answers.insert(asked, answer);
+        seen
     }
 }
 

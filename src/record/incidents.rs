@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 
 use super::entry::{AdminAct, Entry, HostState, Incident, IncidentState};
-use super::view::{View, read_index};
+use super::view::View;
 use super::{Record, RecordError, proof, tiles::Tiles};
 
 /// What an entry says, with which one that is.
@@ -72,14 +72,6 @@ impl View {
             return Ok(Some(OnRecord { index, at, what }));
         }
         Ok(None)
-    }
-
-    pub(super) fn of_kind(&self, kind: &str) -> Result<Vec<u64>, RecordError> {
-        self.all(
-            "SELECT idx FROM entry WHERE kind = ?1 AND idx < ?2 ORDER BY idx",
-            &[&kind],
-            read_index,
-        )
     }
 }
 

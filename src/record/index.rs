@@ -15,17 +15,20 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use jiff::Timestamp;
 use rusqlite::config::DbConfig;
-use rusqlite::{Connection, ErrorCode, OptionalExtension as _, TransactionBehavior, params};
+use rusqlite::{
+    Connection, ErrorCode, OptionalExtension as _, Params, TransactionBehavior, params,
+};
 
 use super::entry::{Decided, Entry, Landed, Review};
 use super::proof::{Frontier, Hash, leaf_hash};
+use super::rows::Rows;
 use super::shared::RepositoryName;
+use super::tables::Tables;
 use super::tiles::{TILE_WIDTH, Tiles};
-use super::view::Recent;
+use super::view::{Tip, TipKind};
 use super::{Checkpoint, Record, RecordError, disk, hex, log};
 use crate::judge::verdict::Decision;
 use crate::policy::Mode;
-use crate::wire::name::RefName;
 use crate::wire::oid::Oid;
 use crate::wire::review::{ReviewMessage, ReviewVerb};
 use crate::wire::tag::Tag;
@@ -93,15 +96,6 @@ impl Record {
                 self.index.get_or_init(|| db).clone()
             }
         };
-        let own = |recent: &Recent| {
-            recent
-                .own
-                .as_ref()
-                .is_some_and(|own| own.size >= self.size())
-        };
-        if own(&self.recent.borrow()) {
-            return Ok(db);
-        }
         let wanted = self.checkpoint();
         let is_current = state(&db)
             .is_ok_and(|state| state.is_some_and(|(size, root)| (size, root) == at(&wanted)));
@@ -164,29 +158,13 @@ impl Record {
         }
     }
 
-    /// Fills an index of one's own with what `read` gives it, entry after entry, and returns what
-    /// `read` does; nothing is kept unless that says that all of it is right.
-    ///
-    /// `read` returns the checkpoint and the leaf hashes of all entries too.
-    pub(super) fn index_anew<T>(
-        &self,
-        read: impl FnOnce(&Connection) -> Result<(T, Option<(Checkpoint, Vec<Hash>)>), RecordError>,
-    ) -> Result<T, RecordError> {
-        self.distrust_index()?;
-        let Some(db) = self.index.get() else {
-            return Err(RecordError::damaged("index.db", "not there"));
-        };
-        let tx = rusqlite::Transaction::new_unchecked(db, TransactionBehavior::Immediate)?;
-        let (found, right) = read(&tx)?;
-        if let Some((checkpoint, leaves)) = right {
-            set_state(&tx, &checkpoint)?;
-            tx.commit()?;
-            self.recent.borrow_mut().own = Some(Own {
-                size: checkpoint.size,
-                leaves: Arc::new(leaves),
-            });
+    /// Returns what answers questions about the entries below the checkpoint.
+    pub(super) fn rows(&self) -> Result<Rows, RecordError> {
+        let own = self.recent.borrow().own.clone();
+        match own.filter(|own| own.size >= self.size()) {
+            Some(own) => Ok(Rows::Memory(own.tables)),
+            None => Ok(Rows::File(self.index()?)),
         }
-        Ok(found)
     }
 
     /// Returns what another thread opens this record by.
@@ -248,14 +226,17 @@ impl Record {
                     | Entry::Incident(_)
                     | Entry::Admin(_) => None,
                 };
-                latest = latest.max(Some(entry.at()));
-                let place = (stored.offset, stored.bytes.len());
+                let so_far = latest.map_or(entry.at(), |latest| latest.max(entry.at()));
+                latest = Some(so_far);
                 let ingest = Ingest {
-                    db: &tx,
-                    repo,
-                    latest,
+                    index: stored.index,
+                    entry: &entry,
+                    decided: decided.as_ref(),
+                    verb: check(stored.index, &entry)?,
+                    latest: so_far,
+                    place: (stored.offset, stored.bytes.len()),
                 };
-                ingest.entry(stored.index, &entry, decided.as_ref(), place)?;
+                ingest.put(&mut Inserts { db: &tx, repo })?;
             }
         }
         if edge.root() != target.root {
@@ -280,11 +261,12 @@ pub struct Door {
     own: Option<Own>,
 }
 
-/// What an index of one's own was built from. Nobody else writes to it: what was checked stays so.
+/// What a verifier read of the whole log, and checked. Nobody writes to it: it stays so.
 #[derive(Clone, Debug)]
 pub(super) struct Own {
-    size: u64,
-    leaves: Arc<Vec<Hash>>,
+    pub(super) size: u64,
+    pub(super) leaves: Arc<Vec<Hash>>,
+    pub(super) tables: Arc<Tables>,
 }
 
 impl Own {
@@ -312,9 +294,9 @@ impl Door {
                 // Nobody writes to it any more: one lock for all that is asked.
                 db.execute_batch("BEGIN")?;
                 state(&db)?;
-                record.recent.borrow_mut().own.clone_from(&self.own);
             }
             record.index.get_or_init(|| Rc::new(db));
+            record.recent.borrow_mut().own.clone_from(&self.own);
         }
         Ok(record)
     }
@@ -402,15 +384,6 @@ fn set_state(db: &Connection, checkpoint: &Checkpoint) -> Result<(), RecordError
     Ok(())
 }
 
-/// Opens an empty index that is nowhere on disk.
-pub(crate) fn in_memory() -> Result<Connection, RecordError> {
-    let db = Connection::open_in_memory()?;
-    keep_plans(&db)?;
-    reset(&db)?;
-    scope(&db, "")?;
-    Ok(db)
-}
-
 /// Has whatever is asked of the tables be asked of one repository's rows alone.
 ///
 /// Views of this connection stand in front of the tables and have their names.
@@ -457,95 +430,171 @@ pub(crate) fn latest(db: &Connection, size: u64) -> Result<Option<Timestamp>, Re
     text.map(|text| parse(&text)).transpose()
 }
 
-/// Puts entries into the tables.
-pub(crate) struct Ingest<'a> {
-    pub(crate) db: &'a Connection,
-    /// Whose entries they are.
-    pub(crate) repo: &'a str,
+/// Where what entries say is put, by what is asked of it.
+pub(super) trait Sink {
+    /// An entry of the repository; `place` is where its bytes stand in their bundle.
+    fn entry(
+        &mut self,
+        index: u64,
+        kind: &'static str,
+        latest: Timestamp,
+        place: (u64, usize),
+    ) -> Result<(), RecordError>;
+    fn tip(&mut self, name: &str, tip: Tip) -> Result<(), RecordError>;
+    fn review(&mut self, index: u64, review: &Review, verb: ReviewVerb) -> Result<(), RecordError>;
+    fn landed(&mut self, index: u64, name: &str, landed: &Landed) -> Result<(), RecordError>;
+    /// A head that a landing counted; `place` is where in its sequence.
+    fn counted(
+        &mut self,
+        index: u64,
+        name: &str,
+        place: i64,
+        head: &Oid,
+    ) -> Result<(), RecordError>;
+    /// A commit that can be counted no more.
+    fn spent(&mut self, index: u64, name: &str, oid: &Oid) -> Result<(), RecordError>;
+}
+
+/// An entry to be put somewhere.
+pub(super) struct Ingest<'a> {
+    pub(super) index: u64,
+    pub(super) entry: &'a Entry,
+    /// What a landing was decided on.
+    pub(super) decided: Option<&'a Decided>,
+    /// What a review says, as [`check`] has it.
+    pub(super) verb: Option<ReviewVerb>,
     /// The latest time up to and with the entry.
-    pub(crate) latest: Option<Timestamp>,
+    pub(super) latest: Timestamp,
+    /// Where its bytes stand in their bundle.
+    pub(super) place: (u64, usize),
 }
 
 impl Ingest<'_> {
-    /// Puts one entry in; `place` is where its bytes stand in their bundle.
-    pub(crate) fn entry(
-        &self,
-        index: u64,
-        entry: &Entry,
-        decided: Option<&Decided>,
-        (start, len): (u64, usize),
-    ) -> Result<(), RecordError> {
-        let latest = self.latest.unwrap_or_else(|| entry.at()).to_string();
-        let len = u64::try_from(len).unwrap_or(u64::MAX);
-        self.db
-            .prepare_cached("INSERT INTO main.entry VALUES (?1, ?2, ?3, ?4, ?5, ?6)")?
-            .execute(params![
-                int(index),
-                self.repo,
-                entry.kind(),
-                latest,
-                int(start),
-                int(len)
-            ])?;
-        match entry {
+    /// Puts all of it there.
+    pub(super) fn put(&self, to: &mut impl Sink) -> Result<(), RecordError> {
+        let index = self.index;
+        to.entry(index, self.entry.kind(), self.latest, self.place)?;
+        match self.entry {
             Entry::Genesis(genesis) => {
                 for (name, oid) in &genesis.tips {
-                    let mode = if genesis.dry_run.contains(name) {
-                        Mode::DryRun
-                    } else {
-                        Mode::Enforce
+                    let tip = Tip {
+                        oid: Some(*oid),
+                        index,
+                        how: TipKind::Genesis,
+                        accepted: true,
+                        mode: match genesis.dry_run.contains(name) {
+                            true => Mode::DryRun,
+                            false => Mode::Enforce,
+                        },
                     };
-                    self.tip(index, name, Some(oid), "genesis", mode, true)?;
+                    to.tip(&name.to_string(), tip)?;
                 }
                 Ok(())
             }
-            Entry::Review(review) => self.review(index, review),
-            Entry::Landed(landed) => self.landed(index, landed, decided),
-            Entry::Adopted(adopted) => self.tip(
-                index,
-                &adopted.name,
-                adopted.new.as_ref(),
-                "adopted",
-                Mode::Enforce,
-                false,
-            ),
+            Entry::Review(review) => {
+                let verb = self.verb.ok_or_else(|| self.lacks("what it says"))?;
+                to.review(index, review, verb)
+            }
+            Entry::Landed(landed) => self.landed(to, landed),
+            Entry::Adopted(adopted) => {
+                let tip = Tip {
+                    oid: adopted.new,
+                    index,
+                    how: TipKind::Adopted,
+                    accepted: false,
+                    mode: Mode::Enforce,
+                };
+                to.tip(&adopted.name.to_string(), tip)
+            }
             // Found again by their kind.
             Entry::Incident(_) | Entry::Admin(_) => Ok(()),
         }
     }
 
-    fn tip(
-        &self,
-        index: u64,
-        name: &RefName,
-        oid: Option<&Oid>,
-        how: &str,
-        mode: Mode,
-        accepted: bool,
-    ) -> Result<(), RecordError> {
-        let mode = match mode {
-            Mode::Enforce => "enforce",
-            Mode::DryRun => "dry-run",
+    fn landed(&self, to: &mut impl Sink, landed: &Landed) -> Result<(), RecordError> {
+        let index = self.index;
+        let accepted =
+            landed.decision.decision() == Decision::Accept && landed.mode == Mode::Enforce;
+        let name = landed.name.to_string();
+        let tip = Tip {
+            oid: landed.new,
+            index,
+            how: TipKind::Landed,
+            accepted,
+            mode: landed.mode,
         };
-        self.db
-            .prepare_cached("INSERT INTO main.tip VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)")?
-            .execute(params![
-                self.repo,
-                name.to_string(),
-                int(index),
-                oid.map(Oid::to_string),
-                how,
-                mode,
-                accepted
-            ])?;
+        to.tip(&name, tip)?;
+        to.landed(index, &name, landed)?;
+        let decided = self.decided.ok_or_else(|| self.lacks("its decision"))?;
+        for (place, counted) in (0i64..).zip(&decided.counted) {
+            to.counted(index, &name, place, &counted.head)?;
+            if !accepted {
+                continue;
+            }
+            for oid in std::iter::once(&counted.head).chain(&counted.spent) {
+                to.spent(index, &name, oid)?;
+            }
+        }
         Ok(())
     }
 
-    fn review(&self, index: u64, review: &Review) -> Result<(), RecordError> {
-        let verb = verb(index, review)?;
-        self.db
-            .prepare_cached("INSERT INTO main.review VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)")?
-            .execute(params![
+    fn lacks(&self, what: &str) -> RecordError {
+        let why = format!("{what} is not here");
+        RecordError::damaged(format_args!("entry {}", self.index), why)
+    }
+}
+
+/// The tables of one repository's entries in SQLite.
+struct Inserts<'a> {
+    db: &'a Connection,
+    repo: &'a str,
+}
+
+impl Inserts<'_> {
+    fn insert(&self, sql: &str, row: impl Params) -> Result<(), RecordError> {
+        self.db.prepare_cached(sql)?.execute(row)?;
+        Ok(())
+    }
+}
+
+impl Sink for Inserts<'_> {
+    fn entry(
+        &mut self,
+        index: u64,
+        kind: &'static str,
+        latest: Timestamp,
+        (start, len): (u64, usize),
+    ) -> Result<(), RecordError> {
+        let len = u64::try_from(len).unwrap_or(u64::MAX);
+        let (index, start, len) = (int(index), int(start), int(len));
+        self.insert(
+            "INSERT INTO main.entry VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+            params![index, self.repo, kind, latest.to_string(), start, len],
+        )
+    }
+
+    fn tip(&mut self, name: &str, tip: Tip) -> Result<(), RecordError> {
+        let how = match tip.how {
+            TipKind::Genesis => "genesis",
+            TipKind::Landed => "landed",
+            TipKind::Adopted => "adopted",
+        };
+        let mode = match tip.mode {
+            Mode::Enforce => "enforce",
+            Mode::DryRun => "dry-run",
+        };
+        let oid = tip.oid.as_ref().map(Oid::to_string);
+        let index = int(tip.index);
+        self.insert(
+            "INSERT INTO main.tip VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+            params![self.repo, name, index, oid, how, mode, tip.accepted],
+        )
+    }
+
+    fn review(&mut self, index: u64, review: &Review, verb: ReviewVerb) -> Result<(), RecordError> {
+        self.insert(
+            "INSERT INTO main.review VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+            params![
                 int(index),
                 self.repo,
                 review.target.to_string(),
@@ -553,60 +602,48 @@ impl Ingest<'_> {
                 review.head.to_string(),
                 review.tag.to_string(),
                 verb.as_str()
-            ])?;
-        Ok(())
+            ],
+        )
     }
 
-    fn landed(
-        &self,
+    fn landed(&mut self, index: u64, name: &str, landed: &Landed) -> Result<(), RecordError> {
+        let new = landed.new.as_ref().map(Oid::to_string);
+        self.insert(
+            "INSERT INTO main.landed VALUES (?1, ?2, ?3, ?4, ?5)",
+            params![int(index), self.repo, name, new, landed.intent],
+        )
+    }
+
+    fn counted(
+        &mut self,
         index: u64,
-        landed: &Landed,
-        decided: Option<&Decided>,
+        name: &str,
+        place: i64,
+        head: &Oid,
     ) -> Result<(), RecordError> {
-        let accepted =
-            landed.decision.decision() == Decision::Accept && landed.mode == Mode::Enforce;
-        let new = landed.new.as_ref();
-        self.tip(index, &landed.name, new, "landed", landed.mode, accepted)?;
-        let name = landed.name.to_string();
-        self.db
-            .prepare_cached("INSERT INTO main.landed VALUES (?1, ?2, ?3, ?4, ?5)")?
-            .execute(params![
-                int(index),
-                self.repo,
-                name,
-                new.map(Oid::to_string),
-                landed.intent
-            ])?;
-        let decided = decided.ok_or_else(|| {
-            RecordError::damaged(format_args!("entry {index}"), "its decision is not here")
-        })?;
-        for (place, counted) in (0i64..).zip(&decided.counted) {
-            let head = counted.head.to_string();
-            self.db
-                .prepare_cached("INSERT INTO main.counted VALUES (?1, ?2, ?3, ?4, ?5)")?
-                .execute(params![self.repo, name, int(index), place, head])?;
-            if !accepted {
-                continue;
-            }
-            for oid in std::iter::once(&counted.head).chain(&counted.spent) {
-                self.db
-                    .prepare_cached("INSERT OR IGNORE INTO main.spent VALUES (?1, ?2, ?3, ?4)")?
-                    .execute(params![self.repo, name, oid.to_string(), int(index)])?;
-            }
-        }
-        Ok(())
+        self.insert(
+            "INSERT INTO main.counted VALUES (?1, ?2, ?3, ?4, ?5)",
+            params![self.repo, name, int(index), place, head.to_string()],
+        )
+    }
+
+    fn spent(&mut self, index: u64, name: &str, oid: &Oid) -> Result<(), RecordError> {
+        self.insert(
+            "INSERT OR IGNORE INTO main.spent VALUES (?1, ?2, ?3, ?4)",
+            params![self.repo, name, oid.to_string(), int(index)],
+        )
     }
 }
 
-/// Refuses an entry that the index could not take.
-pub(crate) fn check(index: u64, entry: &Entry) -> Result<(), RecordError> {
+/// Refuses an entry that the index could not take; returns what a review says.
+pub(crate) fn check(index: u64, entry: &Entry) -> Result<Option<ReviewVerb>, RecordError> {
     match entry {
-        Entry::Review(review) => verb(index, review).map(drop),
+        Entry::Review(review) => verb(index, review).map(Some),
         Entry::Genesis(_)
         | Entry::Landed(_)
         | Entry::Adopted(_)
         | Entry::Incident(_)
-        | Entry::Admin(_) => Ok(()),
+        | Entry::Admin(_) => Ok(None),
     }
 }
 

@@ -1,5 +1,6 @@
 //! A review of the log, read: one landing after the other looks at mostly the same ones.
 
+use std::cell::Cell;
 use std::ops::Deref;
 use std::rc::Rc;
 
@@ -8,16 +9,19 @@ use base64::engine::general_purpose::STANDARD;
 
 use super::entry::Review;
 use crate::people::Question;
-use crate::wire::oid::ObjectFormat;
+use crate::wire::oid::{ObjectFormat, Oid};
 use crate::wire::review::ReviewMessage;
 use crate::wire::tag::Tag;
 
-/// A review's entry with what its tag says. Everything here follows from the entry alone.
+/// A review's entry with what its tag says. All that is public follows from the entry alone.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Logged {
     review: Review,
+    target: Option<Oid>,
     message: Option<Rc<ReviewMessage>>,
     question: Option<Question>,
+    /// The first entry of the log that spent the head on the target, once that was seen.
+    pub(super) spent: Cell<Option<u64>>,
 }
 
 impl Logged {
@@ -26,14 +30,22 @@ impl Logged {
         let format = review.head.format();
         let raw = STANDARD.decode(&review.raw).ok();
         let tag = raw.and_then(|raw| Tag::parse(&raw, format).ok());
+        let target = tag.as_ref().map(|tag| tag.target);
         let message = tag.as_ref();
         let message = message.and_then(|tag| ReviewMessage::parse(&tag.message, format).ok());
         let signed = tag.and_then(|tag| tag.signed);
         Self {
+            target,
             message: message.map(Rc::new),
             question: signed.map(|signed| Question::new(signed, review.at)),
             review,
+            spent: Cell::new(None),
         }
+    }
+
+    /// Returns what the tag points at; nothing where it is none of a repository of this format.
+    pub(crate) fn target(&self, format: ObjectFormat) -> Option<Oid> {
+        self.target.filter(|target| target.format() == format)
     }
 
     /// Returns what the review says; nothing where it is none of a repository of this format.

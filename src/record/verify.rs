@@ -2,18 +2,21 @@
 
 use std::collections::BTreeMap;
 use std::ops::Range;
+use std::sync::Arc;
 use std::sync::mpsc::{self, SyncSender};
 use std::thread;
 
 use jiff::Timestamp;
-use rusqlite::Connection;
 
 use super::entry::{DecisionId, Entry};
+use super::index::Own;
 use super::proof::{self, Frontier, Hash, leaf_hash};
 use super::rotation::{Rotation, rotated};
 use super::shared::{self, RepositoryName};
+use super::tables::{Filling, MOST};
 use super::tiles::{Stored, TILE_WIDTH, Tiles, complete, row_len};
 use super::{Checkpoint, Record, RecordError, index, log};
+use crate::wire::review::ReviewVerb;
 
 /// Problems beyond this many are counted, not listed.
 const MAX_PROBLEMS: usize = 100;
@@ -80,25 +83,37 @@ impl Record {
     }
 
     /// The same, and puts an index of one's own in the place of `index.db`, as
-    /// [`Record::distrust_index`] does; all of the log is read for it at most once.
+    /// [`Record::distrust_index`] does. It is kept in memory, and the log is read once, unless that
+    /// is more than a verifier has room for.
     pub fn verify_anew(&self, trusted: &Checkpoint) -> Result<Report, RecordError> {
-        if trusted.size > 0 {
-            let report = self.verify_from(trusted)?;
-            self.distrust_index()?;
-            return Ok(report);
-        }
-        self.index_anew(|db| {
-            let check = self.check(trusted, Some(db))?;
-            let right = check.report.ok().then(|| check.report.checkpoint.clone());
-            Ok((check.report, right.zip(Some(check.leaves))))
-        })
+        self.verify_within(trusted, MOST)
     }
 
-    fn check(
+    /// The same with room for so many bytes.
+    pub(super) fn verify_within(
         &self,
         trusted: &Checkpoint,
-        index: Option<&Connection>,
-    ) -> Result<Checked, RecordError> {
+        most: usize,
+    ) -> Result<Report, RecordError> {
+        // Also for what is asked of no view.
+        self.distrust_index()?;
+        if trusted.size > 0 {
+            return self.verify_from(trusted);
+        }
+        let check = self.check(trusted, Some(Filling::new(0, most)))?;
+        if let Some((filling, leaves)) = check.index
+            && check.report.ok()
+        {
+            self.recent.borrow_mut().own = Some(Own {
+                size: check.report.checkpoint.size,
+                leaves: Arc::new(leaves),
+                tables: Arc::new(filling.seal()),
+            });
+        }
+        Ok(check.report)
+    }
+
+    fn check(&self, trusted: &Checkpoint, index: Option<Filling>) -> Result<Checked, RecordError> {
         let checkpoint = self.disk_checkpoint()?;
         let log = self.log_dir();
         let size = checkpoint.size;
@@ -111,7 +126,7 @@ impl Record {
             rows: Vec::new(),
             earlier: None,
             latest: Vec::new(),
-            index: index.map(|db| (db, Vec::new())),
+            index: index.map(|filling| (filling, Vec::new())),
             report: Report {
                 checkpoint,
                 from: trusted.size,
@@ -166,10 +181,10 @@ impl Record {
     }
 }
 
-/// What a check found, and the leaf hash of each entry where they were asked for.
+/// What a check found, and what it filled on the way.
 struct Checked {
     report: Report,
-    leaves: Vec<Hash>,
+    index: Option<(Filling, Vec<Hash>)>,
 }
 
 /// An entry with the hash of its bytes, read.
@@ -219,8 +234,8 @@ struct Check<'a> {
     earlier: Option<Timestamp>,
     /// The latest time up to and with each entry after that.
     latest: Vec<Timestamp>,
-    /// An index to be filled on the way, and the leaf hashes.
-    index: Option<(&'a Connection, Vec<Hash>)>,
+    /// An index to be filled on the way, and the leaf hashes; none where there is no room for it.
+    index: Option<(Filling, Vec<Hash>)>,
     report: Report,
 }
 
@@ -228,7 +243,7 @@ impl Check<'_> {
     fn done(self) -> Checked {
         Checked {
             report: self.report,
-            leaves: self.index.map(|(_, leaves)| leaves).unwrap_or_default(),
+            index: self.index,
         }
     }
 
@@ -313,9 +328,9 @@ impl Check<'_> {
         match &leaf.entry {
             Ok((of, entry)) => {
                 let latest = known.map_or(entry.at(), |known| known.max(entry.at()));
-                self.contents(index, entry, known);
+                let verb = self.contents(index, entry, known);
                 self.latest.push(latest);
-                if let Err(error) = self.put_in_index(leaf, of.as_ref(), entry, latest) {
+                if let Err(error) = self.put_in_index(leaf, of.as_ref(), entry, (latest, verb)) {
                     self.problem(Some(index), &error);
                 }
             }
@@ -328,12 +343,24 @@ impl Check<'_> {
         }
     }
 
-    fn contents(&mut self, index: u64, entry: &Entry, mut known: Option<Timestamp>) {
+    /// Checks what an entry says; returns what a review does.
+    fn contents(
+        &mut self,
+        index: u64,
+        entry: &Entry,
+        known: Option<Timestamp>,
+    ) -> Option<ReviewVerb> {
         let count = self.report.kinds.entry(entry.kind()).or_default();
         *count = count.saturating_add(1);
-        if let Err(error) = index::check(index, entry) {
-            self.problem(Some(index), &error);
+        let verb = index::check(index, entry);
+        if let Err(error) = &verb {
+            self.problem(Some(index), error);
         }
+        self.times_and_evidence(index, entry, known);
+        verb.ok().flatten()
+    }
+
+    fn times_and_evidence(&mut self, index: u64, entry: &Entry, mut known: Option<Timestamp>) {
         if let Some(rotated) = rotated(entry)
             && !self.rotations.iter().any(|one| {
                 one.size.checked_sub(1) == Some(index) && one.new.to_string() == rotated.new
@@ -373,30 +400,40 @@ impl Check<'_> {
         leaf: &Leaf,
         of: Option<&RepositoryName>,
         entry: &Entry,
-        latest: Timestamp,
+        (latest, verb): (Timestamp, Option<ReviewVerb>),
     ) -> Result<(), RecordError> {
-        let Some((db, leaves)) = &mut self.index else {
+        let Some((filling, leaves)) = &mut self.index else {
             return Ok(());
         };
         leaves.push(leaf.hash);
+        let Stored {
+            index,
+            offset,
+            bytes,
+        } = &leaf.stored;
+        let place = (*offset, bytes.len());
+        if of != self.record.of.as_ref() {
+            return filling.pass(latest, place);
+        }
         let beside = match entry {
             Entry::Landed(landed) if matches!(landed.decision, DecisionId::Beside { .. }) => {
                 Some(self.record.decided(landed)?)
             }
             _ => None,
         };
-        let decided = beside.as_ref().or_else(|| entry.inline());
-        let Stored {
-            index,
-            offset,
-            bytes,
-        } = &leaf.stored;
         let ingest = index::Ingest {
-            db,
-            repo: of.map_or("", RepositoryName::as_str),
-            latest: Some(latest),
+            index: *index,
+            entry,
+            decided: beside.as_ref().or_else(|| entry.inline()),
+            verb,
+            latest,
+            place,
         };
-        ingest.entry(*index, entry, decided, (*offset, bytes.len()))
+        ingest.put(filling)?;
+        if filling.is_too_much() {
+            self.index = None;
+        }
+        Ok(())
     }
 
     /// Adds a hash to the lowest row, and whatever rows fill up by it to those above.

@@ -5,15 +5,16 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
+use std::sync::Arc;
 
 use jiff::Timestamp;
-use rusqlite::types::ToSql;
-use rusqlite::{Connection, OptionalExtension as _, Row};
 
 use super::entry::{Entry, Genesis, Landed, Review};
-use super::index::{self, Ingest, Own, int, parse, unsigned};
+use super::index::{self, Ingest, Own};
 use super::proof::Hash;
+use super::rows::Rows;
 use super::shared::RepositoryName;
+use super::tables::Filling;
 use super::tiles::Tiles;
 use super::{Logged, Record, RecordError, log};
 use crate::people::PersonName;
@@ -25,10 +26,10 @@ use crate::wire::oid::Oid;
 const MOST_OF_HEAD: usize = 10_000;
 /// The most bytes that entries have in the log which are kept after they were read.
 const MOST_RECENT: usize = 4 << 20;
-/// The most answers about spent commits that are kept.
-const MOST_SPENT: usize = 1 << 15;
-/// The most people's newest reviews that are kept.
-const MOST_NEWEST: usize = 1 << 10;
+/// The most bytes that the tags of reviews have which are kept, read: some times as much.
+const MOST_REVIEWS: usize = 1 << 20;
+/// What a list of somebody's newest reviews takes by itself, about.
+const NEWEST: usize = 1 << 10;
 
 /// Answers from the entries below one size; what is appended later does not show.
 #[derive(Clone, Debug)]
@@ -40,7 +41,7 @@ pub struct View {
 /// A run of entries.
 #[derive(Clone, Debug)]
 struct Layer {
-    db: Rc<Connection>,
+    rows: Rows,
     first: u64,
     end: u64,
     bodies: Bodies,
@@ -67,11 +68,9 @@ pub(super) struct Recent {
     reviews: HashMap<u64, Rc<Logged>>,
     /// What they take in the log.
     review_bytes: usize,
-    /// By ref, the first entry that spent a commit.
-    spent: HashMap<RefName, HashMap<Oid, u64>>,
-    spent_count: usize,
     /// A person's newest reviews for a ref, newest first.
     newest: HashMap<(RefName, PersonName), Newest>,
+    newest_bytes: usize,
 }
 
 /// The newest reviews below one size.
@@ -79,7 +78,7 @@ pub(super) struct Recent {
 struct Newest {
     end: u64,
     limit: usize,
-    indices: Vec<u64>,
+    reviews: Vec<(u64, Rc<Logged>)>,
 }
 
 impl Recent {
@@ -99,7 +98,7 @@ impl Recent {
 
     fn keep_review(&mut self, index: u64, review: &Rc<Logged>) {
         let bytes = review.raw.len();
-        if self.review_bytes.saturating_add(bytes) > MOST_RECENT {
+        if self.review_bytes.saturating_add(bytes) > MOST_REVIEWS {
             self.reviews.clear();
             self.review_bytes = 0;
         }
@@ -107,22 +106,29 @@ impl Recent {
         self.reviews.insert(index, Rc::clone(review));
     }
 
-    fn keep_spent(&mut self, name: &RefName, oid: &Oid, first: u64) {
-        if self.spent_count >= MOST_SPENT {
-            self.spent.clear();
-            self.spent_count = 0;
+    fn keep_newest(&mut self, key: (RefName, PersonName), newest: Newest) {
+        let bytes = newest.bytes();
+        if self.newest_bytes.saturating_add(bytes) > MOST_RECENT {
+            self.newest.clear();
+            self.newest_bytes = 0;
         }
-        self.spent_count = self.spent_count.saturating_add(1);
-        let of_ref = self.spent.entry(name.clone()).or_default();
-        of_ref.insert(*oid, first);
+        self.newest_bytes = self.newest_bytes.saturating_add(bytes);
+        self.newest.insert(key, newest);
     }
 
-    fn keep_newest(&mut self, target: &RefName, person: &PersonName, newest: Newest) {
-        if self.newest.len() >= MOST_NEWEST {
-            self.newest.clear();
-        }
-        let key = (target.clone(), person.clone());
-        self.newest.insert(key, newest);
+    fn take_newest(&mut self, key: &(RefName, PersonName)) -> Option<Newest> {
+        let newest = self.newest.remove(key)?;
+        self.newest_bytes = self.newest_bytes.saturating_sub(newest.bytes());
+        Some(newest)
+    }
+}
+
+impl Newest {
+    /// Returns what its reviews take in the log, about.
+    fn bytes(&self) -> usize {
+        let bytes = |(_, review): &(u64, Rc<Logged>)| review.raw.len();
+        let all = self.reviews.iter().map(bytes);
+        all.fold(NEWEST, usize::saturating_add)
     }
 }
 
@@ -158,6 +164,13 @@ impl Record {
         self.view_at(self.size())
     }
 
+    /// Keeps a review that [`Record::entries`] gave, for the landings that will ask for it.
+    pub(crate) fn keep_review(&self, index: u64, review: &Review) -> Rc<Logged> {
+        let review = Rc::new(Logged::new(review.clone()));
+        self.recent.borrow_mut().keep_review(index, &review);
+        review
+    }
+
     /// Returns the record as it was at `size`.
     pub fn view_at(&self, size: u64) -> Result<View, RecordError> {
         if size > self.size() {
@@ -168,7 +181,7 @@ impl Record {
         }
         Ok(View {
             layers: vec![Layer {
-                db: self.index()?,
+                rows: self.rows()?,
                 first: 0,
                 end: size,
                 bodies: Bodies::Log(self.log_dir(), self.of.clone(), Rc::clone(&self.recent)),
@@ -209,28 +222,14 @@ impl View {
 
     /// Returns where the ref stands by the record; nothing where it was never recorded.
     pub fn tip(&self, name: &RefName) -> Result<Option<Tip>, RecordError> {
-        self.last(
-            "SELECT idx, oid, how, mode, accepted FROM tip WHERE ref = ?1 AND idx < ?2
-             ORDER BY idx DESC LIMIT 1",
-            &[&name.to_string()],
-            read_tip,
-        )
+        self.last(|layer| layer.rows.tip(name, layer.end))
     }
 
     /// Returns where every recorded ref stands.
     pub fn tips(&self) -> Result<BTreeMap<RefName, Tip>, RecordError> {
         let mut tips = BTreeMap::new();
         for layer in &self.layers {
-            // One look for each name: the table has a row for every landing.
-            let mut after = String::new();
-            let mut next = layer
-                .db
-                .prepare_cached("SELECT ref FROM tip WHERE ref > ?1 ORDER BY ref LIMIT 1")?;
-            loop {
-                let mut rows = next.query([&after])?;
-                let Some(row) = rows.next()? else { break };
-                after = row.get(0)?;
-                let name = RefName::from(after.as_str());
+            for name in layer.rows.names()? {
                 if let Some(tip) = self.tip(&name)? {
                     tips.insert(name, tip);
                 }
@@ -241,25 +240,12 @@ impl View {
 
     /// Returns whether the commit was ever the recorded tip of the ref, however it came there.
     pub fn was_tip(&self, name: &RefName, oid: &Oid) -> Result<bool, RecordError> {
-        let found = self.last(
-            "SELECT idx FROM tip WHERE oid = ?1 AND ref = ?2 AND idx < ?3 LIMIT 1",
-            &[&oid.to_string(), &name.to_string()],
-            read_index,
-        )?;
-        Ok(found.is_some())
+        self.any(|layer| layer.rows.was_tip(name, oid, layer.end))
     }
 
     /// Returns every entry whose tip was this commit, in log order.
     pub fn tips_at(&self, oid: &Oid) -> Result<Vec<(RefName, Tip)>, RecordError> {
-        self.all(
-            "SELECT idx, oid, how, mode, accepted, ref FROM tip WHERE oid = ?1 AND idx < ?2
-             ORDER BY idx, ref",
-            &[&oid.to_string()],
-            |row| {
-                let name: String = row.get(5)?;
-                Ok((RefName::from(name.as_str()), read_tip(row)?))
-            },
-        )
+        self.all(|layer| layer.rows.tips_at(oid, layer.end))
     }
 
     /// Returns a person's reviews for the target, newest first, at most `limit`.
@@ -274,7 +260,7 @@ impl View {
             let left = limit.saturating_sub(found.len());
             found.extend(layer.newest(target, person, left)?);
         }
-        self.logged(found)
+        Ok(found)
     }
 
     /// Returns the reviews of a head for the target, in log order.
@@ -287,12 +273,8 @@ impl View {
         target: &RefName,
         head: &Oid,
     ) -> Result<Vec<(u64, Rc<Logged>)>, RecordError> {
-        let found = self.all(
-            "SELECT idx FROM review WHERE target = ?1 AND head = ?2 AND idx < ?3 ORDER BY idx
-             LIMIT 10001",
-            &[&target.to_string(), &head.to_string()],
-            read_index,
-        )?;
+        let most = MOST_OF_HEAD.saturating_add(1);
+        let found = self.all(|layer| layer.rows.of_head(target, head, layer.end, most))?;
         if found.len() > MOST_OF_HEAD {
             return Err(RecordError::TooMany {
                 what: "reviews of one head",
@@ -304,32 +286,21 @@ impl View {
 
     /// Returns the heads that were ever rejected for the target, each once, without reading entries.
     pub fn rejected_heads(&self, target: &RefName) -> Result<BTreeSet<Oid>, RecordError> {
-        let heads = self.all(
-            "SELECT DISTINCT head FROM review WHERE target = ?1 AND verb = 'reject' AND idx < ?2",
-            &[&target.to_string()],
-            |row| row.get::<_, String>(0),
-        )?;
-        heads.iter().map(|head| parse(head)).collect()
+        let heads = self.all(|layer| layer.rows.rejected(target, layer.end))?;
+        Ok(heads.into_iter().collect())
     }
 
     /// Returns the first entry that holds this tag object.
     pub fn has_tag(&self, tag: &Oid) -> Result<Option<u64>, RecordError> {
-        self.first(
-            "SELECT idx FROM review WHERE tag = ?1 AND idx < ?2 ORDER BY idx LIMIT 1",
-            &[&tag.to_string()],
-            read_index,
-        )
+        self.first(|layer| layer.rows.has_tag(tag, layer.end))
     }
 
     /// Returns the review that this tag object is.
-    pub fn review_tag(&self, tag: &Oid) -> Result<Option<(u64, Review)>, RecordError> {
+    pub fn review_tag(&self, tag: &Oid) -> Result<Option<(u64, Rc<Logged>)>, RecordError> {
         let Some(index) = self.has_tag(tag)? else {
             return Ok(None);
         };
-        match self.entry(index)? {
-            Entry::Review(review) => Ok(Some((index, review))),
-            _ => Err(not_there(index)),
-        }
+        Ok(Some((index, self.layer(index)?.review(index)?)))
     }
 
     /// Returns the counted heads of landings on the ref after entry `index`, in sequence.
@@ -338,45 +309,29 @@ impl View {
         name: &RefName,
         index: u64,
     ) -> Result<Vec<(u64, Oid)>, RecordError> {
-        let rows = self.all(
-            "SELECT idx, head FROM counted WHERE ref = ?1 AND idx > ?2 AND idx < ?3
-             ORDER BY idx, place",
-            &[&name.to_string(), &int(index)],
-            |row| Ok((read_index(row)?, row.get::<_, String>(1)?)),
-        )?;
-        rows.into_iter()
-            .map(|(index, head)| Ok((index, parse(&head)?)))
-            .collect()
+        let start = index.saturating_add(1);
+        self.all(|layer| layer.rows.counted(name, start..layer.end))
     }
 
     /// Returns the accepted, enforced landing on the ref that counted this head or spent this
     /// commit with one, the first of several.
     pub fn spent(&self, name: &RefName, oid: &Oid) -> Result<Option<u64>, RecordError> {
-        for layer in &self.layers {
-            if let Some(found) = layer.spent(name, oid)? {
-                return Ok(Some(found));
-            }
-        }
-        Ok(None)
+        self.first(|layer| layer.rows.spent(name, oid, layer.end))
+    }
+
+    /// Returns whether a landing on the review's target has spent its head, as [`View::spent`] does.
+    pub(crate) fn is_spent(&self, review: &Logged) -> Result<bool, RecordError> {
+        Ok(self.first(|layer| layer.spent(review))?.is_some())
     }
 
     /// Returns whether the intent was closed as landed for this ref.
     pub fn intent_spent(&self, id: &str, name: &RefName) -> Result<bool, RecordError> {
-        let found = self.first(
-            "SELECT idx FROM landed WHERE intent = ?1 AND ref = ?2 AND idx < ?3 LIMIT 1",
-            &[&id, &name.to_string()],
-            read_index,
-        )?;
-        Ok(found.is_some())
+        self.any(|layer| layer.rows.has_intent(id, name, layer.end))
     }
 
     /// Returns the landings that ended at this commit, on any ref, in log order.
     pub fn landed_at(&self, new: &Oid) -> Result<Vec<(u64, Landed)>, RecordError> {
-        let found = self.all(
-            "SELECT idx FROM landed WHERE new = ?1 AND idx < ?2 ORDER BY idx",
-            &[&new.to_string()],
-            read_index,
-        )?;
+        let found = self.all(|layer| layer.rows.landed_at(new, layer.end))?;
         let landing = |index| match self.entry(index)? {
             Entry::Landed(landed) => Ok((index, landed)),
             _ => Err(not_there(index)),
@@ -394,7 +349,7 @@ impl View {
         for layer in self.layers.iter().rev() {
             let end = size.min(layer.end);
             if end > layer.first {
-                return index::latest(&layer.db, end);
+                return layer.rows.latest(end);
             }
         }
         Ok(None)
@@ -422,11 +377,14 @@ impl View {
 
     /// Returns the indices of the repository's entries in a range; others' count as well.
     pub fn indices(&self, range: Range<u64>) -> Result<Vec<u64>, RecordError> {
-        self.all(
-            "SELECT idx FROM entry WHERE idx >= ?1 AND idx < ?2 AND idx < ?3 ORDER BY idx",
-            &[&int(range.start), &int(range.end)],
-            read_index,
-        )
+        self.all(|layer| {
+            let end = range.end.min(layer.end);
+            layer.rows.indices(range.start..end)
+        })
+    }
+
+    pub(super) fn of_kind(&self, kind: &str) -> Result<Vec<u64>, RecordError> {
+        self.all(|layer| layer.rows.of_kind(kind, layer.end))
     }
 
     fn logged(&self, indices: Vec<u64>) -> Result<Vec<(u64, Rc<Logged>)>, RecordError> {
@@ -444,48 +402,39 @@ impl View {
             })
     }
 
-    /// All rows of all layers; the last parameter of `sql` is the size.
-    pub(super) fn all<T>(
+    /// What all layers have, one after the other.
+    fn all<T, L: IntoIterator<Item = T>>(
         &self,
-        sql: &str,
-        params: &[&dyn ToSql],
-        read: impl Fn(&Row<'_>) -> rusqlite::Result<T>,
+        ask: impl Fn(&Layer) -> Result<L, RecordError>,
     ) -> Result<Vec<T>, RecordError> {
         let mut found = Vec::new();
         for layer in &self.layers {
-            found.extend(layer.rows(sql, params, &read)?);
+            found.extend(ask(layer)?);
         }
         Ok(found)
     }
 
-    /// The row of the first layer that has one.
+    /// What the first layer has that has one.
     fn first<T>(
         &self,
-        sql: &str,
-        params: &[&dyn ToSql],
-        read: impl Fn(&Row<'_>) -> rusqlite::Result<T>,
+        ask: impl Fn(&Layer) -> Result<Option<T>, RecordError>,
     ) -> Result<Option<T>, RecordError> {
-        for layer in &self.layers {
-            if let Some(found) = layer.rows(sql, params, &read)?.pop() {
-                return Ok(Some(found));
-            }
-        }
-        Ok(None)
+        let mut asked = self.layers.iter().map(ask);
+        asked.find_map(Result::transpose).transpose()
     }
 
-    /// The row of the last layer that has one.
+    /// What the last layer has that has one.
     fn last<T>(
         &self,
-        sql: &str,
-        params: &[&dyn ToSql],
-        read: impl Fn(&Row<'_>) -> rusqlite::Result<T>,
+        ask: impl Fn(&Layer) -> Result<Option<T>, RecordError>,
     ) -> Result<Option<T>, RecordError> {
-        for layer in self.layers.iter().rev() {
-            if let Some(found) = layer.rows(sql, params, &read)?.pop() {
-                return Ok(Some(found));
-            }
-        }
-        Ok(None)
+        let mut asked = self.layers.iter().rev().map(ask);
+        asked.find_map(Result::transpose).transpose()
+    }
+
+    fn any(&self, ask: impl Fn(&Layer) -> Result<bool, RecordError>) -> Result<bool, RecordError> {
+        let there = |layer: &Layer| Ok(ask(layer)?.then_some(()));
+        Ok(self.first(there)?.is_some())
     }
 }
 
@@ -495,20 +444,26 @@ impl Layer {
         mut latest: Option<Timestamp>,
         entries: Vec<Entry>,
     ) -> Result<Self, RecordError> {
-        let db = index::in_memory()?;
+        let mut filling = Filling::new(first, usize::MAX);
         let mut end = first;
         for entry in &entries {
-            latest = latest.max(Some(entry.at()));
+            let at = entry.at();
+            let so_far = latest.map_or(at, |latest| latest.max(at));
+            latest = Some(so_far);
+            let verb = index::check(end, entry)?;
             let ingest = Ingest {
-                db: &db,
-                repo: "",
-                latest,
+                index: end,
+                entry,
+                decided: entry.inline(),
+                verb,
+                latest: so_far,
+                place: (0, 0),
             };
-            ingest.entry(end, entry, entry.inline(), (0, 0))?;
+            ingest.put(&mut filling)?;
             end = end.saturating_add(1);
         }
         Ok(Self {
-            db: Rc::new(db),
+            rows: Rows::Memory(Arc::new(filling.seal())),
             first,
             end,
             bodies: Bodies::Memory(entries),
@@ -541,12 +496,8 @@ impl Layer {
         recent: &RefCell<Recent>,
         index: u64,
     ) -> Result<(Entry, usize), RecordError> {
-        let (start, len): (i64, i64) = self
-            .db
-            .prepare_cached("SELECT start, len FROM entry WHERE idx = ?1")?
-            .query_row([int(index)], |row| Ok((row.get(0)?, row.get(1)?)))
-            .optional()?
-            .ok_or(RecordError::Elsewhere { index })?;
+        let place = self.rows.place(index)?;
+        let (start, len) = place.ok_or(RecordError::Elsewhere { index })?;
         let tiles = Tiles {
             dir,
             size: self.end,
@@ -555,7 +506,6 @@ impl Layer {
             .ok()
             .filter(|len| *len <= super::entry::MAX_ENTRY)
             .ok_or_else(|| not_there(index))?;
-        let start = unsigned(start);
         let (whose, entry) = match recent.borrow().leaf(index) {
             Some(leaf) => {
                 let bytes = tiles.unchecked_at(index, start, len)?;
@@ -597,22 +547,18 @@ impl Layer {
         Ok(review)
     }
 
-    /// The first entry below this layer's end that spent a commit.
-    fn spent(&self, name: &RefName, oid: &Oid) -> Result<Option<u64>, RecordError> {
-        let known = |recent: &RefCell<Recent>| Some(*recent.borrow().spent.get(name)?.get(oid)?);
-        if let Some(first) = self.recent().and_then(known) {
+    /// The first entry below this layer's end that spent the head of a review.
+    fn spent(&self, review: &Logged) -> Result<Option<u64>, RecordError> {
+        // Pending entries are other ones the next time.
+        let Bodies::Log(..) = &self.bodies else {
+            return self.rows.spent(&review.target, &review.head, self.end);
+        };
+        if let Some(first) = review.spent.get() {
             // The first of all: a view that ends before it has none.
             return Ok(Some(first).filter(|first| *first < self.end));
         }
-        let mut rows = self.rows(
-            "SELECT idx FROM spent WHERE ref = ?1 AND oid = ?2 AND idx < ?3 ORDER BY idx LIMIT 1",
-            &[&name.to_string(), &oid.to_string()],
-            read_index,
-        )?;
-        let found = rows.pop();
-        if let (Some(recent), Some(first)) = (self.recent(), found) {
-            recent.borrow_mut().keep_spent(name, oid, first);
-        }
+        let found = self.rows.spent(&review.target, &review.head, self.end)?;
+        review.spent.set(found);
         Ok(found)
     }
 
@@ -622,84 +568,30 @@ impl Layer {
         target: &RefName,
         person: &PersonName,
         limit: usize,
-    ) -> Result<Vec<u64>, RecordError> {
+    ) -> Result<Vec<(u64, Rc<Logged>)>, RecordError> {
         let key = (target.clone(), person.clone());
         let known = self
             .recent()
-            .and_then(|recent| recent.borrow().newest.get(&key).cloned())
+            .and_then(|recent| recent.borrow_mut().take_newest(&key))
             .filter(|known| known.end <= self.end && known.limit == limit);
-        let (since, older) = known.map_or((0, Vec::new()), |known| (known.end, known.indices));
-        let mut indices = self.rows(
-            "SELECT idx FROM review WHERE target = ?1 AND person = ?2 AND idx >= ?4 AND idx < ?5
-             ORDER BY idx DESC LIMIT ?3",
-            &[
-                &target.to_string(),
-                &person.as_str(),
-                &i64::try_from(limit).unwrap_or(i64::MAX),
-                &int(since),
-            ],
-            read_index,
-        )?;
-        indices.extend(older);
-        indices.truncate(limit);
+        let (since, older) = known.map_or((0, Vec::new()), |known| (known.end, known.reviews));
+        let newer = self.rows.newest(target, person, since..self.end, limit)?;
+        let mut reviews = Vec::with_capacity(newer.len().saturating_add(older.len()));
+        for index in newer {
+            reviews.push((index, self.review(index)?));
+        }
+        reviews.extend(older);
+        reviews.truncate(limit);
         if let Some(recent) = self.recent() {
             let newest = Newest {
                 end: self.end,
                 limit,
-                indices: indices.clone(),
+                reviews: reviews.clone(),
             };
-            recent.borrow_mut().keep_newest(target, person, newest);
+            recent.borrow_mut().keep_newest(key, newest);
         }
-        Ok(indices)
+        Ok(reviews)
     }
-
-    /// Rows below this layer's end, which is the last parameter.
-    fn rows<T>(
-        &self,
-        sql: &str,
-        params: &[&dyn ToSql],
-        read: impl Fn(&Row<'_>) -> rusqlite::Result<T>,
-    ) -> Result<Vec<T>, RecordError> {
-        let end = int(self.end);
-        let mut params = params.to_vec();
-        params.push(&end);
-        let mut statement = self.db.prepare_cached(sql)?;
-        let rows = statement.query_map(params.as_slice(), |row| read(row))?;
-        Ok(rows.collect::<Result<_, _>>()?)
-    }
-}
-
-pub(super) fn read_index(row: &Row<'_>) -> rusqlite::Result<u64> {
-    Ok(unsigned(row.get(0)?))
-}
-
-fn read_tip(row: &Row<'_>) -> rusqlite::Result<Tip> {
-    let bad = |column: usize, error: Box<dyn std::error::Error + Send + Sync>| {
-        rusqlite::Error::FromSqlConversionFailure(column, rusqlite::types::Type::Text, error)
-    };
-    let oid: Option<String> = row.get(1)?;
-    let oid = oid
-        .map(|hex| hex.parse())
-        .transpose()
-        .map_err(|error: crate::wire::oid::OidError| bad(1, error.into()))?;
-    let how = match row.get_ref(2)?.as_str()? {
-        "genesis" => TipKind::Genesis,
-        "landed" => TipKind::Landed,
-        "adopted" => TipKind::Adopted,
-        other => return Err(bad(2, format!("no kind of tip: {other}").into())),
-    };
-    let mode = match row.get_ref(3)?.as_str()? {
-        "enforce" => Mode::Enforce,
-        "dry-run" => Mode::DryRun,
-        other => return Err(bad(3, format!("no mode: {other}").into())),
-    };
-    Ok(Tip {
-        oid,
-        index: read_index(row)?,
-        how,
-        accepted: row.get(4)?,
-        mode,
-    })
 }
 
 fn not_there(index: u64) -> RecordError {

@@ -2,8 +2,8 @@
 
 use countersign::admit::history::history;
 use countersign::judge::verdict::Decision;
-use countersign::record::Record;
 use countersign::record::entry::Decided;
+use countersign::record::{Checkpoint, Record};
 use countersign::wire::oid::{ObjectFormat, Oid};
 
 use crate::world::{Files, World};
@@ -39,14 +39,17 @@ fn replayed(world: &World) -> Option<String> {
     let lock = record.lock().unwrap();
     record.append(&lock, world.entries()).unwrap();
     drop(lock);
+    let stored = said(world, &record);
+    let verifier = Record::open(&dir).unwrap();
+    let nothing = Checkpoint::empty("git.example.com/proof");
+    assert!(verifier.verify_anew(&nothing).unwrap().ok());
+    assert_eq!(said(world, &verifier), stored, "by tables in memory");
+    stored
+}
+
+fn said(world: &World, record: &Record) -> Option<String> {
     let all = 0..record.size();
-    let found = history(
-        &world.repo,
-        &record,
-        std::slice::from_ref(&all),
-        &mut |_| (),
-    )
-    .unwrap();
+    let found = history(&world.repo, record, std::slice::from_ref(&all), &mut |_| ()).unwrap();
     let last = all.end - 1;
     let entries = found.problems.into_iter().filter(|(at, _)| at.is_some());
     let entries: Vec<_> = entries.collect();

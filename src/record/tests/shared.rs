@@ -60,6 +60,7 @@ fn nothing_is_mixed() {
         assert_eq!(view.indices(0..9).unwrap(), indices);
         let read: Vec<u64> = record.entries(0..9).map(|entry| entry.unwrap().0).collect();
         assert_eq!(read, indices);
+        views::assert_verified_alike(record);
         let first = view.genesis().unwrap().unwrap();
         assert_eq!(first.tips[&main], oid(if reviews == 1 { 1 } else { 7 }));
         for index in 0..5 {

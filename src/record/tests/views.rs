@@ -1,7 +1,7 @@
 //! What views answer, the same from disk, from memory and from any mixture.
 
 use super::*;
-use crate::record::{RecordError, Tip, TipKind, View};
+use crate::record::{Checkpoint, RecordError, Tip, TipKind, View};
 
 fn main() -> RefName {
     RefName::from(MAIN)
@@ -81,10 +81,8 @@ fn assert_reviews(view: &View) {
         panic!("not a review")
     };
     assert_eq!(view.has_tag(&reject.tag).unwrap(), Some(2));
-    assert_eq!(
-        view.review_tag(&reject.tag).unwrap(),
-        Some((2, reject.clone()))
-    );
+    let (index, found) = view.review_tag(&reject.tag).unwrap().unwrap();
+    assert_eq!((index, &**found), (2, reject));
     assert_eq!(view.has_tag(&oid(99)).unwrap(), None);
     assert_eq!(view.review_tag(&oid(99)).unwrap(), None);
 }
@@ -211,4 +209,74 @@ fn accepts_only_enforced_acceptance() {
         assert_eq!((tip.accepted, tip.mode), (accepted, mode));
         assert_eq!(view.spent(&main(), &oid(2)).unwrap().is_some(), accepted);
     }
+}
+
+/// Everything that can be asked about what the sample names.
+fn answers(view: &View) -> Vec<String> {
+    let mut all = vec![
+        format!("{:?}", view.tips().unwrap()),
+        format!("{:?}", view.genesis().unwrap()),
+        format!("{:?}", view.incidents().unwrap()),
+        format!("{:?}", view.host().unwrap()),
+    ];
+    for start in 0..=view.size() {
+        all.push(format!("{:?}", view.time_at(start).unwrap()));
+        all.push(format!("{:?}", view.indices(start..99).unwrap()));
+        all.push(format!("{:?}", view.indices(0..start).unwrap()));
+        let entry = view.entry(start).map_err(|error| error.to_string());
+        all.push(format!("{entry:?}"));
+    }
+    for name in [MAIN, "refs/heads/release/1", "refs/heads/x"].map(RefName::from) {
+        all.push(format!("{:?}", view.tip(&name).unwrap()));
+        all.push(format!("{:?}", view.rejected_heads(&name).unwrap()));
+        for index in 0..view.size() {
+            all.push(format!("{:?}", view.counted_since(&name, index).unwrap()));
+        }
+        for (who, limit) in [("bob", 9), ("bob", 1), ("carol", 9), ("dave", 9)] {
+            let reviews = view.reviews_by(&name, &person(who), limit).unwrap();
+            all.push(format!("{reviews:?}"));
+        }
+        for number in [1, 2, 7, 8, 10, 11, 20, 30, 40, 99, 500_020] {
+            let of_head = view.reviews_of_head(&name, &oid(number)).unwrap();
+            all.push(format!("{of_head:?}"));
+            all.push(format!("{:?}", view.spent(&name, &oid(number)).unwrap()));
+            all.push(format!("{:?}", view.was_tip(&name, &oid(number)).unwrap()));
+            all.push(format!("{:?}", view.tips_at(&oid(number)).unwrap()));
+            all.push(format!("{:?}", view.landed_at(&oid(number)).unwrap()));
+            let id = format!("{number:032x}");
+            all.push(format!("{:?}", view.intent_spent(&id, &name).unwrap()));
+        }
+    }
+    let tags = sample().into_iter().filter_map(|entry| match entry {
+        Entry::Review(review) => Some(review.tag),
+        _ => None,
+    });
+    all.extend(tags.map(|tag| format!("{:?}", view.review_tag(&tag).unwrap())));
+    all
+}
+
+/// Asserts that a verifier answers as `index.db` does at every size, with room for its tables and
+/// without.
+pub(super) fn assert_verified_alike(record: &Record) {
+    let nothing = Checkpoint::empty(ORIGIN);
+    for most in [usize::MAX, 0] {
+        let verifier = Record::open_as(record.dir(), record.of.as_ref()).unwrap();
+        assert!(verifier.verify_within(&nothing, most).unwrap().ok());
+        let beside = verifier.door().open().unwrap();
+        assert_eq!(verifier.recent.borrow().own.is_some(), most > 0);
+        assert_eq!(beside.recent.borrow().own.is_some(), most > 0);
+        for size in 0..=record.size() {
+            let expected = answers(&record.view_at(size).unwrap());
+            assert_eq!(answers(&verifier.view_at(size).unwrap()), expected);
+            assert_eq!(answers(&beside.view_at(size).unwrap()), expected);
+        }
+    }
+}
+
+/// What a verifier keeps in memory says what `index.db` does.
+#[test]
+fn verifiers_answer_the_same() {
+    let (_dir, record) = new_record();
+    append(&record, &sample());
+    assert_verified_alike(&record);
 }
