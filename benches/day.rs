@@ -133,7 +133,7 @@ impl Day {
             author,
             &format!("{head}:refs/heads/topic-{number}"),
         );
-        if number % HASTY == 0 {
+        if number.is_multiple_of(HASTY) {
             self.push(Kind::Refused, author, &format!("{head}:{MAIN}"));
         }
         let reviewer = PEOPLE[(number + 3) % PEOPLE.len()];
