@@ -2,7 +2,8 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use crate::git::{changes, walk};
+use crate::git::changes::{self, Change};
+use crate::git::walk;
 use crate::judge::facts::{ReviewFacts, ReviewState, StepFacts};
 use crate::judge::verdict::Coverage;
 use crate::wire::oid::Oid;
@@ -38,6 +39,12 @@ pub(crate) fn describe(
     let mut landings = Landings::new(desk, context, &step)?;
     landings.shown = true;
     let covered = steps.iter().all(|step| !step.sequences.is_empty());
+    let changed = match (covered, landings.trees.first(), landings.trees.last()) {
+        (false, Some(ours), Some(end)) => {
+            changes::changes(desk.repo, Some(ours), end, desk.limits.paths())?
+        }
+        _ => Vec::new(),
+    };
     let used = used(steps);
     let mut reviews = Vec::new();
     let mut moved = HashMap::new();
@@ -50,7 +57,7 @@ pub(crate) fn describe(
                 state: ReviewState::Live,
                 ..candidate.facts(*coverage, Vec::new())
             }),
-            (_, None) => unused(&landings, candidate, covered)?,
+            (_, None) => unused(&landings, candidate, covered, &changed)?,
         };
         if let Some(described) = described {
             moved.insert(position, reviews.len());
@@ -92,11 +99,31 @@ fn reject(candidate: &Candidate, steps: &[StepFacts]) -> Option<ReviewFacts> {
     (facts.state == ReviewState::Live && (facts.blocks || counted)).then_some(facts)
 }
 
+/// Returns false where a head cannot land as pushed, whatever its base: at a path that the step
+/// changes, the head has what stands there already.
+///
+/// Every approval that ever landed is asked about when a push is refused; this spares most of them
+/// a walk and a merge.
+fn could_fit(landings: &Landings<'_>, candidate: &Candidate, changed: &[Change]) -> bool {
+    let repo = landings.desk.repo;
+    let Ok(head) = repo.commit(&candidate.review.head) else {
+        return true;
+    };
+    let as_before = |change: &Change| {
+        let theirs = repo.file_at(&head.tree, change.path.as_bstr());
+        theirs.is_ok_and(|theirs| theirs == change.old)
+    };
+    !changed.iter().any(as_before)
+}
+
 /// Says why an approval covers nothing here; nothing if it is not about this step at all.
+///
+/// `changed` is what the step changes.
 fn unused(
     landings: &Landings<'_>,
     candidate: &Candidate,
     covered: bool,
+    changed: &[Change],
 ) -> Result<Option<ReviewFacts>, GatherError> {
     let step = landings.step;
     let (Some(start), Some(ours), Some(end)) = (
@@ -108,7 +135,7 @@ fn unused(
     };
     let ended = candidate.state != ReviewState::Live;
     let brought = step.new.contains(&candidate.review.head);
-    if ended && !brought && covered {
+    if ended && !brought && (covered || !could_fit(landings, candidate, changed)) {
         return Ok(None);
     }
     let coverage = match landings.land(candidate, ours, &[])? {

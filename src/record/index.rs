@@ -36,6 +36,9 @@ use crate::wire::tag::Tag;
 /// The file of an index of one's own.
 const PASSING: &str = "index.db";
 
+/// The most bytes of a WAL that whoever opens the index leaves as it is.
+const WAL_LIMIT: u64 = 4 << 20;
+
 /// Changes whenever the tables, or what is put in them, do.
 const VERSION: i64 = 2;
 
@@ -346,13 +349,29 @@ fn try_connect(path: &Path) -> Result<Connection, RecordError> {
     // Without an fsync for each transaction: a power cut may take the last ones back, never half
     // of one, and whoever opens the index next finds it behind and brings it up.
     db.execute_batch("PRAGMA synchronous = NORMAL")?;
-    // Every hook is the last to close it; folding the WAL in is left to every thousandth page.
+    // Every hook is the last to close it; folding the WAL in is left to some later one.
     db.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
+    fold(&db, path)?;
+    db.busy_timeout(Duration::from_secs(20))?;
     keep_plans(&db)?;
     match state(&db) {
         Err(RecordError::Index(error)) if is_garbage(&error) => Err(error.into()),
         _ => Ok(db),
     }
+}
+
+/// Folds a long WAL into the database and empties it.
+///
+/// SQLite would begin it anew by itself, but not across processes: the first to open it does not know
+/// how much of it was folded in, and appends.
+fn fold(db: &Connection, path: &Path) -> Result<(), RecordError> {
+    let wal = std::fs::metadata(path.with_extension("db-wal"));
+    if wal.is_ok_and(|wal| wal.len() > WAL_LIMIT) {
+        // Somebody who reads it at the moment is not waited for: the next one tries again.
+        db.busy_timeout(Duration::ZERO)?;
+        drop(db.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(())));
+    }
+    Ok(())
 }
 
 fn is_garbage(error: &rusqlite::Error) -> bool {

@@ -266,7 +266,7 @@ fn no_byte_can_be_written() {
 #[test]
 fn full_disk() {
     let disk = tempfile::tempdir().unwrap();
-    let Some(_mounted) = Mounted::tmpfs(disk.path(), "24m") else {
+    let Some(_mounted) = Mounted::tmpfs(disk.path(), "size=24m") else {
         return;
     };
     let server = Server::with(&policy(crate::support::config::PLAIN_RULE), &People::new());
@@ -329,12 +329,13 @@ fn move_record(server: &Server, there: &Path) {
 }
 
 /// A small file system until it is dropped.
-struct Mounted(PathBuf);
+pub(crate) struct Mounted(PathBuf);
 
 impl Mounted {
-    fn tmpfs(at: &Path, size: &str) -> Option<Self> {
+    /// Mounts it with options of tmpfs(5), or says that it may not.
+    pub(crate) fn tmpfs(at: &Path, options: &str) -> Option<Self> {
         let mounted = std::process::Command::new("mount")
-            .args(["-t", "tmpfs", "-o", &format!("size={size}"), "tmpfs"])
+            .args(["-t", "tmpfs", "-o", options, "tmpfs"])
             .arg(at)
             .stderr(Stdio::null())
             .status()

@@ -386,7 +386,8 @@ fn strings(fields: &[&[u8]]) -> Vec<u8> {
     out
 }
 
-fn blob(person: &str) -> Vec<u8> {
+/// A person's public key, as ssh writes it.
+pub(crate) fn blob(person: &str) -> Vec<u8> {
     strings(&[b"ssh-ed25519", key(person).verifying_key().as_bytes()])
 }
 

@@ -41,6 +41,30 @@ fn assert_answers(dir: &Path, size: u64) {
     }
 }
 
+/// However many processes write the index, each the last to close it, its WAL stays short.
+#[test]
+fn the_wal_stays_short() {
+    let (dir, record) = new_record();
+    append(&record, &sample());
+    let size = record.size();
+    drop(record);
+    let dir = dir.path().join("countersign");
+    let mut longest = 0;
+    for _ in 0..50 {
+        let record = Record::open(&dir).unwrap();
+        let db = record.index().unwrap();
+        db.execute_batch(
+            "CREATE TABLE IF NOT EXISTS main.x (b BLOB); INSERT INTO x VALUES (zeroblob(200000))",
+        )
+        .unwrap();
+        drop((db, record));
+        let wal = fs::metadata(dir.join("index.db-wal")).unwrap().len();
+        longest = longest.max(wal);
+    }
+    assert!((4 << 20..6 << 20).contains(&longest), "{longest}");
+    assert_answers(&dir, size);
+}
+
 /// Missing, garbage, emptied, of another version or without its tables: built again.
 #[test]
 fn is_rebuilt_when_unusable() {

@@ -4,6 +4,7 @@
 //! `COUNTERSIGN_CRASHES` says how many such pushes each test tries, instead of a selection once.
 
 mod damage;
+mod disks;
 mod scene;
 mod together;
 
