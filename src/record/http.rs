@@ -78,6 +78,8 @@ impl Default for Http {
             .max_response_header_size(MAX_HEAD)
             .timeout_connect(Some(CONNECT))
             .timeout_global(Some(PATIENCE))
+            // A server may close what is idle at any time, and the next request would fail.
+            .max_idle_connections(0)
             .tls_config(tls)
             .user_agent(concat!("countersign/", env!("CARGO_PKG_VERSION")))
             .build();
@@ -163,7 +165,7 @@ fn failed(url: &str, error: Error, limit: u64) -> HttpError {
 #[cfg(test)]
 mod tests {
     use std::io::{Read as _, Write as _};
-    use std::net::TcpListener;
+    use std::net::{Shutdown, TcpListener, TcpStream};
 
     use super::*;
 
@@ -173,17 +175,23 @@ mod tests {
         let address = format!("http://{}", listener.local_addr().unwrap());
         std::thread::spawn(move || {
             for stream in listener.incoming() {
-                let mut stream = stream.unwrap();
-                let mut head = Vec::new();
-                let mut byte = [0];
-                while !head.ends_with(b"\r\n\r\n") && stream.read(&mut byte).unwrap_or(0) == 1 {
-                    head.push(byte[0]);
-                }
-                // Whoever has read enough hangs up.
-                stream.write_all(&answer).ok();
+                let answer = answer.clone();
+                std::thread::spawn(move || serve(stream.unwrap(), &answer));
             }
         });
         address
+    }
+
+    fn serve(mut stream: TcpStream, answer: &[u8]) {
+        let mut head = Vec::new();
+        let mut byte = [0];
+        while !head.ends_with(b"\r\n\r\n") && stream.read(&mut byte).unwrap_or(0) == 1 {
+            head.push(byte[0]);
+        }
+        // Whoever has read enough hangs up. What was not read here would take the answer back.
+        stream.write_all(answer).ok();
+        stream.shutdown(Shutdown::Write).ok();
+        stream.read_to_end(&mut Vec::new()).ok();
     }
 
     /// Status, type and body come back whatever the status; the body as far as it is allowed.
