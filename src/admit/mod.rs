@@ -98,6 +98,8 @@ pub struct Landing {
     pub old: Option<Oid>,
     /// N.
     pub new: Option<Oid>,
+    /// The commit that N is or, where a tag object is pushed, that it is of.
+    pub commit: Option<Oid>,
     /// The mode it was judged in.
     pub mode: Mode,
     /// What was decided, and what that rests on.
@@ -334,6 +336,7 @@ fn landings(
             name: update.name.clone(),
             old: update.from,
             new: update.to,
+            commit: update.steps.last().map_or(update.to, |step| Some(step.to)),
             mode: verdict.mode,
             decided: Decided {
                 verdict: verdict.clone(),

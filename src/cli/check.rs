@@ -35,10 +35,7 @@ impl Check {
         let update = ground.proposed(&target, &new)?;
         let pusher = |people: &People| pusher(self.person.as_deref(), people);
         let admission = ground.ask(&[update], &new, &pusher, admit)?;
-        let context = ground.context(match &admission.pusher {
-            Pusher::Person(person) => Some(person),
-            Pusher::Unknown(_) | Pusher::Nobody => None,
-        });
+        let context = ground.context().about(&admission);
         let verdict = &admission.verdict;
         let text = match session.json() {
             true => format!("{}\n", report::json::verdict_in(verdict, &context)),

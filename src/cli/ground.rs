@@ -13,7 +13,7 @@ use crate::gather::{Limits, Proposed, Rulebook};
 use crate::git::Repo;
 use crate::host::clock;
 use crate::judge::facts::Pusher;
-use crate::people::{People, PersonName};
+use crate::people::People;
 use crate::policy::Mode;
 use crate::record::View;
 use crate::report::Context;
@@ -270,14 +270,14 @@ impl Ground {
     }
 
     /// Returns what the words need.
-    pub(super) fn context(&self, pusher: Option<&PersonName>) -> Context {
+    pub(super) fn context(&self) -> Context {
         Context {
             help_url: match &self.place {
                 Place::Server(site) => site.server.help.clone(),
                 Place::Clone { .. } => None,
             },
-            pusher: pusher.map(ToString::to_string),
             remote: self.remote.clone(),
+            ..Context::default()
         }
     }
 }

@@ -49,7 +49,7 @@ impl Reviews {
             rehearsed: &rehearsed,
             dated: ground.is_server(),
         };
-        let context = ground.context(None);
+        let context = ground.context();
         let text = match session.json() {
             true => format!("{}\n", reviews::value(&about, &context)),
             false => reviews::text(&about, &context),

@@ -341,14 +341,12 @@ impl Door<'_> {
     }
 
     fn context(&self, admission: &Admission) -> Context {
-        Context {
-            help_url: self.site.server.help.clone(),
-            pusher: match &admission.pusher {
-                Pusher::Person(person) => Some(person.to_string()),
-                Pusher::Unknown(_) | Pusher::Nobody => None,
-            },
+        let help_url = self.site.server.help.clone();
+        let context = Context {
+            help_url,
             ..Context::default()
-        }
+        };
+        context.about(admission)
     }
 }
 

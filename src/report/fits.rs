@@ -119,6 +119,7 @@ fn a_context() -> impl Strategy<Value = Context> {
         help_url,
         pusher,
         remote,
+        ..Context::default()
     })
 }
 

@@ -27,6 +27,13 @@ pub mod sealed;
 pub mod terminal;
 pub mod words;
 
+use std::collections::BTreeMap;
+
+use crate::admit::Admission;
+use crate::judge::facts::Pusher;
+use crate::judge::verdict::UpdateVerdict;
+use crate::wire::oid::Oid;
+
 /// What the words need beyond the verdict.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Context {
@@ -36,6 +43,30 @@ pub struct Context {
     pub pusher: Option<String>,
     /// What the pusher calls the server.
     pub remote: String,
+    /// The commits of tag objects that are pushed: what is shared and reviewed in their stead.
+    pub commits: BTreeMap<Oid, Oid>,
+}
+
+impl Context {
+    /// Takes from an admission who pushes and which commits are meant.
+    #[must_use]
+    pub fn about(self, admission: &Admission) -> Self {
+        let landings = admission.landings.iter();
+        let commits = landings.filter_map(|landing| landing.new.zip(landing.commit));
+        Self {
+            pusher: match &admission.pusher {
+                Pusher::Person(person) => Some(person.to_string()),
+                Pusher::Unknown(_) | Pusher::Nobody => None,
+            },
+            commits: commits.filter(|(new, commit)| new != commit).collect(),
+            ..self
+        }
+    }
+
+    /// Returns the commit that a reviewer of the update looks at.
+    fn commit(&self, update: &UpdateVerdict) -> Oid {
+        *self.commits.get(&update.new).unwrap_or(&update.new)
+    }
 }
 
 impl Default for Context {
@@ -44,6 +75,7 @@ impl Default for Context {
             help_url: None,
             pusher: None,
             remote: "origin".to_owned(),
+            commits: BTreeMap::new(),
         }
     }
 }

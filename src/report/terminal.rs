@@ -358,7 +358,7 @@ mod tests {
         Context {
             help_url: Some("https://git.example.com/help/review".to_owned()),
             pusher: Some("alice".to_owned()),
-            remote: "origin".to_owned(),
+            ..Context::default()
         }
     }
 

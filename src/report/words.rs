@@ -373,7 +373,7 @@ fn next(code: Code) -> Option<&'static str> {
 /// Returns the ref under which a refused commit is shared: a proposal of the pusher's, or, where
 /// nobody known pushes, a topic branch.
 fn shared_as(update: &UpdateVerdict, context: &Context) -> (String, String) {
-    let short = update.new.short();
+    let short = context.commit(update).short();
     match &context.pusher {
         Some(person) => (
             "refs/countersign/proposals/".to_owned(),
@@ -386,7 +386,7 @@ fn shared_as(update: &UpdateVerdict, context: &Context) -> (String, String) {
 /// Returns the command that brings a refused commit to the server.
 pub(super) fn share(update: &UpdateVerdict, context: &Context) -> Option<Command> {
     let (folder, name) = shared_as(update, context);
-    let refspec = format!("{}:\n{folder}\n{name}", update.new);
+    let refspec = format!("{}:\n{folder}\n{name}", context.commit(update));
     Command::new(&["git", "push", &context.remote, &refspec])
 }
 
@@ -398,7 +398,7 @@ pub(super) fn review(
     reviewer: &str,
 ) -> Vec<Command> {
     let (folder, name) = shared_as(update, context);
-    let (new, remote) = (update.new.to_string(), context.remote.as_str());
+    let (new, remote) = (context.commit(update).to_string(), context.remote.as_str());
     let message = format!("countersign: approve \n{}\n of \n{repository}", update.name);
     let refspec =
         format!("refs/tags/countersign/ok:\nrefs/countersign/reviews/\n{new}/\n{reviewer}");

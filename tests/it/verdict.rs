@@ -34,6 +34,39 @@ fn refusals_fit() {
     assert!(!outcome.stderr.contains('\u{1b}'), "colour through a pipe");
 }
 
+/// Where a tag object wants an approval, the commands of its refusal review the commit it is of: copied
+/// by the author and the reviewer, they land it.
+#[test]
+fn refusal_of_a_tag_object() {
+    let rules = rule(
+        "everything",
+        "refs = [\"refs/heads/main\", \"refs/tags/v*\"]\nrequire = [\"1 of @maintainers\"]",
+    );
+    let (_server, alice, bob) = two_people_under(&rules);
+    let head = approved_topic(&alice, &bob, "a.txt");
+    alice.land(&head).accepted();
+    alice.git(&["tag", "-a", "v1", "-m", "version", &head]);
+    let refused = alice
+        .push(&["refs/tags/v1"])
+        .refused(&["missing-approvals"]);
+    fits(&refused);
+    let said = refused.remote_lines().join("\n").replace("\\\n", "");
+    let commands: Vec<&str> = said
+        .lines()
+        .map(str::trim)
+        .filter(|line| line.starts_with("git "))
+        .collect();
+    let [share, review @ ..] = commands.as_slice() else {
+        panic!("no commands: {refused}");
+    };
+    assert_eq!(review.len(), 4, "{refused}");
+    let runs =
+        |at: &Checkout, script: &str| Outcome::of(at.command("sh").args(["-ec", script]), b"");
+    runs(&alice, share).accepted();
+    runs(&bob, &review.join("\n")).accepted();
+    alice.push(&["refs/tags/v1"]).accepted();
+}
+
 /// A refusal for many reasons, refs and paths is no longer than one for few.
 #[test]
 fn long_refusals_fit() {
