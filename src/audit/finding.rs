@@ -70,6 +70,7 @@ codes! {
     HookMissing = "hook-missing", Host, Incident;
     HookChanged = "hook-changed", Host, Incident;
     HookNotExecutable = "hook-not-executable", Host, Incident;
+    OtherHook = "other-hook", Host, Incident;
     ProcReceive = "proc-receive", Host, Incident;
     BinaryUnusable = "binary-unusable", Host, Incident;
     WritableByOthers = "writable-by-others", Host, Incident;

@@ -1,5 +1,6 @@
 //! Hooks on disk, the binary they run, files that change what git sees, and who may write.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
@@ -9,7 +10,7 @@ use jiff::Timestamp;
 use crate::host::config as git_config;
 use crate::host::hooks::{Hook, Hooks, is_executable, quote};
 use crate::host::ownership::{OwnershipError, check_ownership_by};
-use crate::host::state::{self, FILES, StateError, digest};
+use crate::host::state::{self, StateError, digest};
 use crate::host::user::user_of;
 use crate::record::OnRecord;
 use crate::record::entry::HostState;
@@ -21,6 +22,10 @@ pub(super) fn check(git_dir: &Path, known: Option<&OnRecord<HostState>>, audited
     let hooks = Hooks::of(git_dir);
     for hook in Hook::ALL {
         match checked(git_dir, &hooks, hook, known) {
+            Ok(found) => audited.findings.extend(found),
+            Err(error) => audited.unread(Family::Host, error.to_string()),
+        }
+        match others(git_dir, &hooks, hook, known) {
             Ok(found) => audited.findings.extend(found),
             Err(error) => audited.unread(Family::Host, error.to_string()),
         }
@@ -89,6 +94,53 @@ fn checked(
     Ok(None)
 }
 
+/// What runs beside a hook of ours: neither more nor less than is on record, each as it was.
+fn others(
+    git_dir: &Path,
+    hooks: &Hooks,
+    hook: Hook,
+    known: Option<&OnRecord<HostState>>,
+) -> Result<Vec<Finding>, StateError> {
+    let Some(known) = known else {
+        return Ok(Vec::new());
+    };
+    let folder = format!("{}.d/", hook.name());
+    let recorded = known.what.hooks.iter();
+    let recorded = recorded.filter(|(name, _)| name.starts_with(&folder));
+    let recorded = recorded.map(|(name, digest)| (name.clone(), digest.clone()));
+    let (want, is) = (recorded.collect(), state::others(hooks, hook)?);
+    let differing = differing(&want, &is).map(|name| {
+        let path = git_dir.join("hooks").join(name);
+        Finding::new(
+            Code::OtherHook,
+            shown(git_dir, &path),
+            by_digest(is.get(name)),
+        )
+        .expecting(by_digest(want.get(name)))
+        .since(Some((known.index, known.at)))
+        .of_file(&path)
+    });
+    Ok(differing.collect())
+}
+
+/// Returns the names whose digests are not the same.
+fn differing<'a>(
+    want: &'a BTreeMap<String, String>,
+    is: &'a BTreeMap<String, String>,
+) -> impl Iterator<Item = &'a String> {
+    let names: BTreeSet<&String> = want.keys().chain(is.keys()).collect();
+    names
+        .into_iter()
+        .filter(|name| want.get(*name) != is.get(*name))
+}
+
+fn by_digest(digest: Option<&String>) -> String {
+    match digest {
+        Some(digest) => format!("sha256:{digest}"),
+        None => "absent".to_owned(),
+    }
+}
+
 /// The binary that the hooks run: there, executable, and nobody else's to write.
 fn binary(known: &OnRecord<HostState>) -> Option<Finding> {
     let path = Path::new(&known.what.binary);
@@ -108,26 +160,19 @@ fn binary(known: &OnRecord<HostState>) -> Option<Finding> {
 
 fn files(git_dir: &Path, known: Option<&OnRecord<HostState>>) -> Result<Vec<Finding>, StateError> {
     let now = state::files(git_dir)?;
+    let none = BTreeMap::new();
+    let want = known.map_or(&none, |known| &known.what.files);
     let mut findings = Vec::new();
-    for name in FILES {
-        let want = known.and_then(|known| known.what.files.get(name));
-        let is = now.get(name);
-        if is == want {
-            continue;
-        }
-        let code = match name {
+    for name in differing(want, &now) {
+        let code = match name.as_str() {
             "info/grafts" => Code::Grafts,
             "shallow" => Code::Shallow,
             "info/attributes" => Code::Attributes,
             _ => Code::Alternates,
         };
-        let words = |digest: Option<&String>| match digest {
-            Some(digest) => format!("sha256:{digest}"),
-            None => "absent".to_owned(),
-        };
         let path = git_dir.join(name);
-        let finding = Finding::new(code, shown(git_dir, &path), words(is))
-            .expecting(words(want))
+        let finding = Finding::new(code, shown(git_dir, &path), by_digest(now.get(name)))
+            .expecting(by_digest(want.get(name)))
             .since(known.map(|known| (known.index, known.at)))
             .of_file(&path);
         findings.push(finding);

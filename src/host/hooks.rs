@@ -276,10 +276,15 @@ impl Hooks {
     /// Nothing where a forge owns the hook, for it runs them itself, ours among them. Where a forge is
     /// gone and left ours there, it would run itself without end.
     pub fn previous(&self, hook: Hook) -> Result<Vec<PathBuf>, HooksError> {
-        let dir = self.more(hook);
-        if self.forge_owns(hook) {
-            return Ok(Vec::new());
+        match self.forge_owns(hook) {
+            true => Ok(Vec::new()),
+            false => self.others(hook),
         }
+    }
+
+    /// Returns every executable file of `<hook>.d` but ours, in order, whoever runs them.
+    pub fn others(&self, hook: Hook) -> Result<Vec<PathBuf>, HooksError> {
+        let dir = self.more(hook);
         let entries = match fs::read_dir(&dir) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
             other => other.map_err(|source| file(&dir, source))?,

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::io;
+use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 
 use super::config::{self, ConfigFailed, Setting};
@@ -30,6 +31,8 @@ const MAX_VALUE: usize = 128;
 const MAX_VALUES: usize = 4;
 /// The most keys that do.
 const MAX_KEYS: usize = 64;
+/// The most files beside one hook that stand in the record each by its name.
+const MAX_OTHERS: usize = 16;
 /// The most bytes of a watched file that are read.
 const MAX_FILE: u64 = 16 << 20;
 
@@ -68,6 +71,7 @@ pub fn state(
         if let Some(bytes) = read(&hooks.path(hook))? {
             digests.insert(hook.name().to_owned(), digest(&bytes));
         }
+        digests.extend(others(&hooks, hook)?);
     }
     Ok(HostState {
         by: by.to_owned(),
@@ -77,6 +81,37 @@ pub fn state(
         config: configured(git_dir)?,
         files: files(git_dir)?,
     })
+}
+
+/// Returns what runs beside a hook of ours, as `<hook>.d/<name>`, with digests; many as one.
+pub fn others(hooks: &Hooks, hook: Hook) -> Result<BTreeMap<String, String>, StateError> {
+    let mut found = BTreeMap::new();
+    for path in hooks.others(hook)? {
+        let name = path.file_name().unwrap_or_default().as_bytes();
+        let name = short(&name.escape_ascii().to_string());
+        found.insert(format!("{}.d/{name}", hook.name()), digest_of(&path)?);
+    }
+    if found.len() > MAX_OTHERS {
+        let all: Vec<String> = found.into_iter().map(|(k, v)| format!("{k} {v}")).collect();
+        let digest = digest(all.join("\n").as_bytes());
+        found = BTreeMap::from([(format!("{}.d/*", hook.name()), digest)]);
+    }
+    Ok(found)
+}
+
+/// Returns the digest of a file of any size; of one that may be run and not read, that it is so.
+fn digest_of(path: &Path) -> Result<String, StateError> {
+    let mut hash = Sha256::new();
+    match fs::File::open(path).and_then(|mut file| io::copy(&mut file, &mut hash)) {
+        Ok(_) => Ok(hex(&hash.finalize())),
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
+            Ok("unreadable".to_owned())
+        }
+        Err(source) => Err(StateError::File {
+            path: path.to_owned(),
+            source,
+        }),
+    }
 }
 
 /// Returns the watched keys with their values in order, as the record has them.

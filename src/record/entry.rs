@@ -240,7 +240,7 @@ pub struct HostState {
     pub by: String,
     /// The binary that the hooks run.
     pub binary: String,
-    /// Hook → SHA-256 of its bytes, hexadecimal.
+    /// Hook, or `<hook>.d/<file>` that runs beside it → SHA-256 of its bytes, hexadecimal.
     pub hooks: BTreeMap<String, String>,
     /// The host's settings by key, both files merged.
     pub settings: BTreeMap<String, String>,

@@ -37,6 +37,7 @@ pub(super) const fn means(code: Code) -> &'static str {
         Code::HookMissing => "pushes are not judged, or not recorded",
         Code::HookChanged => "git runs something else than was enrolled",
         Code::HookNotExecutable => "git passes a hook over that it cannot execute",
+        Code::OtherHook => "what runs beside the hook is not what ran there at enrolment",
         Code::ProcReceive => "this hook may move other refs than those that are pushed",
         Code::BinaryUnusable => {
             "the hooks run a binary that does not run, or that others can replace"
@@ -175,6 +176,12 @@ pub(super) fn remedy(finding: &Finding, git_dir: &Path) -> Remedy {
         Code::HookMissing | Code::HookChanged | Code::HookNotExecutable => {
             say("put it back:");
             hints(finding)
+        }
+        Code::OtherHook => {
+            say("put it back as it was; or, if it is meant, put it on record:");
+            let remove =
+                (finding.expected.as_deref() == Some("absent")).then(|| format!("rm {file}"));
+            remove.into_iter().chain([enrol]).collect()
         }
         Code::SharedRepository | Code::WritableByOthers | Code::WrongOwner => {
             remedy.words.extend(hints(finding));

@@ -285,6 +285,15 @@ fn host_on_disk() {
             0,
         ),
         (
+            "a hook that runs before ours",
+            Box::new(|server| {
+                write(server, "hooks/post-receive.d/a", "#!/bin/sh\n");
+                chmod(&server.repo().join("hooks/post-receive.d/a"), 0o755);
+            }),
+            &["other-hook"],
+            1,
+        ),
+        (
             "a hook that moves other refs",
             Box::new(|server| {
                 write(server, "hooks/proc-receive", "#!/bin/sh\n");

@@ -162,6 +162,35 @@ fn unread_is_not_over() {
     assert_eq!(server.log_size(), size + 1);
 }
 
+/// What runs beside the hooks is on record as enrolment found it: added, changed or gone it is found,
+/// and meant once the repository is enrolled again.
+#[test]
+fn hooks_beside_ours() {
+    let (server, ..) = busy();
+    let enrol = || server.cli(&["enroll", "."]).exits(0);
+    let beside = |name: &str, text: &str| {
+        write(&server, &format!("hooks/pre-receive.d/{name}"), text);
+        chmod(&server.repo().join("hooks/pre-receive.d").join(name), 0o755);
+    };
+    beside("50-previous", "#!/bin/sh\ncat >/dev/null\n");
+    enrol();
+    assert_eq!(codes(&server), Vec::<String>::new());
+    beside("50-previous", "#!/bin/sh\nexit 0\n");
+    assert_eq!(codes(&server), ["other-hook"]);
+    fs::remove_file(server.repo().join("hooks/pre-receive.d/50-previous")).unwrap();
+    assert_eq!(codes(&server), ["other-hook"]);
+    enrol();
+    assert_eq!(codes(&server), Vec::<String>::new());
+    // However many there are, each counts.
+    for number in 0..40 {
+        beside(&format!("{number}-{}", "x".repeat(200)), "#!/bin/sh\n");
+    }
+    enrol();
+    assert_eq!(codes(&server), Vec::<String>::new());
+    beside(&format!("39-{}", "x".repeat(200)), "#!/bin/sh\nexit 1\n");
+    assert_eq!(codes(&server), ["other-hook"]);
+}
+
 /// An audit between accept and landing does not have the push judged again, nor undo it.
 #[test]
 fn incident_between_accept_and_landing() {

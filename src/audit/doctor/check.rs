@@ -166,9 +166,11 @@ impl Topic {
 
     pub(super) const fn of(code: Code) -> Self {
         match code {
-            Code::HookMissing | Code::HookChanged | Code::HookNotExecutable | Code::ProcReceive => {
-                Self::Hooks
-            }
+            Code::HookMissing
+            | Code::HookChanged
+            | Code::HookNotExecutable
+            | Code::OtherHook
+            | Code::ProcReceive => Self::Hooks,
             Code::BinaryUnusable => Self::Binary,
             Code::HooksPath | Code::HookConfig | Code::ConfigChanged => Self::Config,
             Code::SettingsUnusable | Code::SettingsChanged | Code::EnrolmentUnrecorded => {
