@@ -20,6 +20,7 @@ use crate::host::server::{InitialRecord, SYSTEM_FILE};
 use crate::people::{PersonKind, PersonName};
 use crate::policy::Mode;
 use crate::record::RecordError;
+use crate::wire::name::RefName;
 
 /// Put a bare repository behind the gate: hooks, settings, record; run it again to renew them
 #[derive(Debug, Args)]
@@ -44,8 +45,11 @@ pub(super) struct Enroll {
     #[arg(long, value_name = "name", requires = "init")]
     name: Option<String>,
     /// Whether refusals hold, or are only said
-    #[arg(long, value_enum)]
+    #[arg(long, value_enum, value_name = "mode")]
     mode: Option<ModeArg>,
+    /// The branch that policy and people stand on (default: main)
+    #[arg(long, value_name = "ref", value_parser = super::repository::branch, conflicts_with = "remove")]
+    policy_ref: Option<RefName>,
     /// Who tells who pushes: gitolite, forgejo, http or push-cert (default: what the host looks
     /// like; a forced command's variable on a plain one)
     #[arg(long, value_name = "preset", value_parser = PusherSource::preset, conflicts_with = "remove")]
@@ -126,6 +130,7 @@ impl Enroll {
                 ModeArg::Enforce => Mode::Enforce,
                 ModeArg::DryRun => Mode::DryRun,
             }),
+            policy_ref: self.policy_ref.clone(),
             pusher: self.pusher.clone(),
             record: InitialRecord {
                 dir: self.record.as_ref().map(|record| base.join(record)),

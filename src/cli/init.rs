@@ -267,14 +267,13 @@ impl Proposed {
             format!("git push origin {branch}"),
             "and on the server, as the account that owns the repository:".to_owned(),
         ]);
-        if branch != "main" {
-            next.push("mkdir -m 700 <repository>/countersign".to_owned());
-            next.push(format!(
-                "printf '%s\\n' 'policy_ref = \"refs/heads/{branch}\"' 'pusher = {{ env = \
-                 \"COUNTERSIGN_PUSHER\" }}' > <repository>/countersign/server.toml"
-            ));
-        }
-        next.push("countersign enroll <repository> --mode dry-run".to_owned());
+        let policy_ref = match branch {
+            "main" => String::new(),
+            other => format!(" --policy-ref {other}"),
+        };
+        next.push(format!(
+            "countersign enroll <repository> --mode dry-run{policy_ref}"
+        ));
         next
     }
 }

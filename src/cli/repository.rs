@@ -11,6 +11,7 @@ use crate::people::document::MAX_FILE;
 use crate::wire::name::RefName;
 use crate::wire::object::ObjectKind;
 use crate::wire::oid::Oid;
+use crate::wire::refname;
 use crate::wire::tree::FileMode;
 
 /// Opens the repository that the session's directory lies in.
@@ -80,6 +81,16 @@ pub(super) fn unusable(error: RulebookError) -> CliError {
         error @ RulebookError::Missing { .. } => CliError::new(Kind::Usage, error)
             .hint(["countersign init, in a clone, proposes policy and people".to_owned()]),
         other => CliError::new(Kind::Usage, other),
+    }
+}
+
+/// Reads the name of a branch, short or full.
+pub(super) fn branch(name: &str) -> Result<RefName, String> {
+    let full = full_name(name);
+    refname::check(&full).map_err(|error| error.to_string())?;
+    match full.as_bstr().starts_with(b"refs/heads/") {
+        true => Ok(full),
+        false => Err("not a branch: refs/heads/<name>, or its short name".to_owned()),
     }
 }
 

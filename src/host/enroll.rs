@@ -48,6 +48,8 @@ pub struct Enrolment<'a> {
     pub now: Timestamp,
     /// `mode` for `server.toml`; as it is unless given.
     pub mode: Option<Mode>,
+    /// `policy_ref` for a new `server.toml`; where there is one, it must say the same.
+    pub policy_ref: Option<RefName>,
     /// `pusher` for `server.toml`; as it is, or what the host looks like, unless given.
     pub pusher: Option<PusherSource>,
     /// `[record]` for a new `server.toml`; where there is one, it must say the same.
@@ -100,8 +102,23 @@ pub enum EnrollError {
     #[error("{} belongs to GitLab, whose gitaly runs no hook of the repository's own: not supported by this version", .0.display())]
     Gitlab(PathBuf),
     /// No commit on the policy ref.
-    #[error("{0} does not exist, so there is no policy")]
-    NoPolicyRef(RefName),
+    #[error("{name} does not exist, so there is no policy")]
+    NoPolicyRef {
+        /// The policy ref.
+        name: RefName,
+        /// The branch that the repository's HEAD names, if it is another and nobody chose.
+        head: Option<RefName>,
+    },
+    /// Existing settings have the policy on another ref than was asked for.
+    #[error("{} has the policy on {is}, not on {asked}", file.display())]
+    OtherPolicyRef {
+        /// `server.toml`.
+        file: PathBuf,
+        /// What it says.
+        is: RefName,
+        /// What was asked for.
+        asked: RefName,
+    },
     /// A protected ref that is only another name.
     #[error("{name} is protected, and a symbolic ref to {target}")]
     Symbolic {
@@ -166,7 +183,13 @@ impl EnrollError {
         match self {
             Self::Hooks(error) => error.hints(git_dir),
             Self::Ownership(error) => error.hints(git_dir),
-            Self::NoPolicyRef(_) | Self::Rulebook(RulebookError::Missing { .. }) => vec![
+            Self::NoPolicyRef {
+                head: Some(head), ..
+            } => {
+                let repo = hooks::quote(git_dir.as_os_str());
+                vec![format!("countersign enroll {repo} --policy-ref {head}")]
+            }
+            Self::NoPolicyRef { .. } | Self::Rulebook(RulebookError::Missing { .. }) => vec![
                 "push a commit with .countersign/people.toml and .countersign/policy.toml first"
                     .to_owned(),
                 "or let enrolment write them: --init <person> --key <their key>.pub, for two \
@@ -195,7 +218,7 @@ impl Enrolment<'_> {
         let mut done = Vec::new();
         let policy_ref = self.policy_ref(git_dir)?;
         let rulebook = self.rulebook(repo, &policy_ref, &mut done)?;
-        self.settings(git_dir, &mut done)?;
+        self.settings(git_dir, &policy_ref, &mut done)?;
         self.hooks(git_dir, &mut done)?;
         self.fsck(git_dir, &mut done)?;
         self.nonces(git_dir, &mut done)?;
@@ -205,12 +228,23 @@ impl Enrolment<'_> {
         Ok(done)
     }
 
-    /// Returns the policy ref of existing settings, else the default.
+    /// Returns the policy ref of existing settings, else the one asked for, else the default.
     fn policy_ref(&self, git_dir: &Path) -> Result<RefName, EnrollError> {
-        match Server::load(git_dir, self.system) {
-            Ok(server) => Ok(server.policy_ref),
-            Err(ServerError::NotEnrolled(_)) => Ok(RefName::from("refs/heads/main")),
-            Err(error) => Err(error.into()),
+        let is = match Server::load(git_dir, self.system) {
+            Ok(server) => server.policy_ref,
+            Err(ServerError::NotEnrolled(_)) => match &self.policy_ref {
+                Some(asked) => asked.clone(),
+                None => Server::system_policy_ref(self.system)?,
+            },
+            Err(error) => return Err(error.into()),
+        };
+        match &self.policy_ref {
+            Some(asked) if *asked != is => Err(EnrollError::OtherPolicyRef {
+                file: Server::path(git_dir),
+                is,
+                asked: asked.clone(),
+            }),
+            _ => Ok(is),
         }
     }
 
@@ -253,9 +287,16 @@ impl Enrolment<'_> {
         parent: Option<&Oid>,
         done: &mut Vec<Done>,
     ) -> Result<Option<Rulebook>, EnrollError> {
-        let founding = self
-            .founding
-            .ok_or_else(|| EnrollError::NoPolicyRef(policy_ref.clone()))?;
+        // Where nobody has said which branch it is, a first policy beside the one in use protects nothing.
+        let is_said = self.policy_ref.is_some() || Server::path(repo.git_dir()).exists();
+        let head = match is_said {
+            true => None,
+            false => other_head(repo, policy_ref)?,
+        };
+        let Some(founding) = self.founding.filter(|_| head.is_none()) else {
+            let name = policy_ref.clone();
+            return Err(EnrollError::NoPolicyRef { name, head });
+        };
         if self.dry_run {
             done.push(Done::PolicyWritten(policy_ref.clone(), None));
             return Ok(None);
@@ -269,7 +310,12 @@ impl Enrolment<'_> {
         Ok(Some(rulebook))
     }
 
-    fn settings(&self, git_dir: &Path, done: &mut Vec<Done>) -> Result<(), EnrollError> {
+    fn settings(
+        &self,
+        git_dir: &Path,
+        policy_ref: &RefName,
+        done: &mut Vec<Done>,
+    ) -> Result<(), EnrollError> {
         let path = Server::path(git_dir);
         let existing = path.exists();
         if self.dry_run {
@@ -285,7 +331,7 @@ impl Enrolment<'_> {
                 None => (!existing).then(|| host_pusher(git_dir)),
             },
             mode: self.mode,
-            policy_ref: None,
+            policy_ref: (!existing).then(|| policy_ref.clone()),
             record: match existing {
                 true => InitialRecord::default(),
                 false => self.new_record(git_dir)?,
@@ -553,6 +599,15 @@ fn host_pusher(git_dir: &Path) -> PusherSource {
     PusherSource::Env("COUNTERSIGN_PUSHER".to_owned())
 }
 
+/// Returns the branch that HEAD names, if it is another than the policy ref and exists.
+fn other_head(repo: &Repo, policy_ref: &RefName) -> Result<Option<RefName>, EnrollError> {
+    let Some(RefValue::Symbolic(head)) = repo.reference(&RefName::from("HEAD"))? else {
+        return Ok(None);
+    };
+    let exists = matches!(repo.reference(&head)?, Some(RefValue::Oid(_)));
+    Ok((exists && head != *policy_ref).then_some(head))
+}
+
 fn tip(repo: &Repo, name: &RefName) -> Result<Option<Oid>, EnrollError> {
     match repo.reference(name)? {
         None => Ok(None),
@@ -638,6 +693,7 @@ mod tests {
             system: Path::new("/nonexistent"),
             now: "2026-01-02T00:00:00Z".parse().unwrap(),
             mode: None,
+            policy_ref: None,
             pusher: None,
             founding,
             record: InitialRecord::default(),
@@ -652,7 +708,7 @@ mod tests {
         for format in ["sha1", "sha256"] {
             let dir = bare(format);
             let none = enrol(dir.path(), None).unwrap_err();
-            assert!(matches!(none, EnrollError::NoPolicyRef(_)), "{none}");
+            assert!(matches!(none, EnrollError::NoPolicyRef { .. }), "{none}");
             assert!(!Server::path(dir.path()).exists());
             let done = enrol(dir.path(), Some(&founding())).unwrap();
             assert!(matches!(done.last(), Some(Done::Genesis(tips)) if tips.len() == 1));

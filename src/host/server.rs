@@ -119,10 +119,7 @@ impl Server {
         let path = Self::path(git_dir);
         let own = read(&path)?.ok_or_else(|| ServerError::NotEnrolled(path.clone()))?;
         let own = Settings::parse(&path, &own)?;
-        let defaults = match read(system)? {
-            Some(text) => Settings::parse_system(system, &text)?,
-            None => Settings::default(),
-        };
+        let defaults = system_settings(system)?;
         let (record, shared) = place_of(&path, git_dir, &own.record, &defaults.record)?;
         let all = own.over(defaults);
         Ok(Self {
@@ -148,10 +145,13 @@ impl Server {
 
     /// Returns the log that the system-wide file has new repositories share.
     pub fn system_log(system: &Path) -> Result<Option<String>, ServerError> {
-        Ok(match read(system)? {
-            Some(text) => Settings::parse_system(system, &text)?.record.shared,
-            None => None,
-        })
+        Ok(system_settings(system)?.record.shared)
+    }
+
+    /// Returns the policy ref of repositories whose own file names none.
+    pub fn system_policy_ref(system: &Path) -> Result<RefName, ServerError> {
+        let own = system_settings(system)?.policy_ref;
+        Ok(own.unwrap_or_else(default_policy_ref))
     }
 
     /// Returns each setting by its name, as it is written; a record inside the repository from there
@@ -305,6 +305,13 @@ fn place_of(
     let shared = log.clone().zip(own.name.clone());
     let shared = shared.map(|(log, name)| SharedLog { log, name });
     Ok((dir.clone(), shared))
+}
+
+fn system_settings(system: &Path) -> Result<Settings, ServerError> {
+    Ok(match read(system)? {
+        Some(text) => Settings::parse_system(system, &text)?,
+        None => Settings::default(),
+    })
 }
 
 fn default_policy_ref() -> RefName {

@@ -1,9 +1,10 @@
 //! `countersign init`: what it makes of a history, and that no name in one gets anywhere.
 
+mod branches;
+
 use std::collections::BTreeSet;
 use std::fs;
 use std::os::unix::fs::symlink;
-use std::path::Path;
 
 use serde_json::Value;
 
@@ -718,77 +719,4 @@ fn starters() {
         .exits(2)
         .says("unsatisfiable-rule");
     assert!(!few.dir().join(".countersign").exists());
-}
-
-/// A shallow clone is read as far as it goes, and a branch that is called otherwise is enrolled as the
-/// last lines say.
-#[test]
-fn other_branches_and_shallow_clones() {
-    let server = history(
-        &[("A", "a@x", NOW), ("B", "b@x", NOW), ("C", "c@x", NOW)],
-        &[],
-    );
-    let bob = server.checkout("bob");
-    let url = server.url();
-    bob.git(&["clone", "-q", "--depth", "2", &url, "shallow"]);
-    let shown = bob
-        .countersign(&["-C", "shallow", "init", "--print", "--json"])
-        .exits(0);
-    assert_eq!(names(&shown.json()), set(&["b", "c"]));
-    // By what the last lines say, a branch that is called otherwise holds the policy.
-    server.git(&["branch", "-m", "main", "master"]);
-    server.git(&["symbolic-ref", "HEAD", "refs/heads/master"]);
-    bob.git(&["fetch", "-q", "--prune", "origin"]);
-    bob.git(&["checkout", "-q", "-B", "master", "origin/master"]);
-    bob.git(&["branch", "-D", "main"]);
-    let folder = server.folder().join("keys");
-    fs::create_dir(&folder).unwrap();
-    for (person, key) in [("a", "alice"), ("b", "bob")] {
-        fs::write(
-            folder.join(format!("{person}.pub")),
-            keys::public(key) + "\n",
-        )
-        .unwrap();
-    }
-    let done = bob
-        .countersign(&["init", "--keys", folder.to_str().unwrap()])
-        .exits(0);
-    let next = done.stderr.split_once("next:\n").unwrap().1;
-    let commands: Vec<String> = next
-        .lines()
-        .map(|line| {
-            line.trim()
-                .replace("<repository>", server.repo().to_str().unwrap())
-        })
-        .filter(|line| {
-            ["countersign", "git", "mkdir", "printf"]
-                .iter()
-                .any(|word| line.starts_with(word))
-        })
-        .collect();
-    assert_eq!(commands.len(), 7, "{next}");
-    let script = format!("set -e\nPATH=\"$1:$PATH\"\n{}", commands.join("\n"));
-    let bin = Path::new(env!("CARGO_BIN_EXE_countersign"))
-        .parent()
-        .unwrap();
-    let mut command = bob.command("sh");
-    command.args(["-c", &script, "sh", bin.to_str().unwrap()]);
-    Outcome::of(&mut command, b"").exits(0);
-    let head = bob.change("file", "unreviewed\n");
-    let pushed = bob.push(&[&format!("{head}:refs/heads/master")]).accepted();
-    assert!(pushed.codes().contains("missing-approvals"), "{pushed}");
-}
-
-/// No name of a branch gets into the commands that are told.
-#[test]
-fn hostile_branch() {
-    let server = history(&[("A", "a@x", NOW), ("B", "b@x", NOW)], &[]);
-    server.git(&["branch", "-m", "main", "$(touch\u{a0}x);id"]);
-    server.git(&["symbolic-ref", "HEAD", "refs/heads/$(touch\u{a0}x);id"]);
-    let shown = server.cli(&["init"]).exits(0);
-    let next = shown.stderr.split_once("next:\n").unwrap().1;
-    assert!(
-        next.contains("git push origin <branch>") && !next.contains("touch"),
-        "{next}"
-    );
 }
