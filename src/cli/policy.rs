@@ -4,8 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use clap::Subcommand;
-use jiff::Timestamp;
-use serde_json::json;
+use jiff::SignedDuration;
 
 use super::git::worktree;
 use super::people::import::read;
@@ -16,7 +15,9 @@ use crate::people::parse::FILE as PEOPLE;
 use crate::people::{ConfigError, People};
 use crate::policy::Policy as Parsed;
 use crate::policy::parse::FILE as POLICY;
+use crate::policy::roster::Remark;
 use crate::record::entry::PolicyId;
+use crate::report;
 
 /// The policy: refs, rules, classes
 #[derive(Debug, Subcommand)]
@@ -85,16 +86,10 @@ impl Found {
 
     fn tell(&self, session: &mut Session<'_>) -> Result<Exit, CliError> {
         let Self { id, people, policy } = self;
-        let warnings = warnings(policy, people, clock());
+        let remarks = policy.roster(people, clock(), SignedDuration::ZERO);
+        let remarks: Vec<_> = remarks.into_iter().filter(Remark::is_of_rule).collect();
         if session.json() {
-            let found = json!({
-                "schema": "countersign.policy-check/v1",
-                "commit": id.as_ref().map(|id| id.commit),
-                "digest": id.as_ref().map(|id| &id.digest),
-                "repository": policy.repository,
-                "rules": policy.rules.iter().map(|rule| &rule.name).collect::<Vec<_>>(),
-                "warnings": warnings,
-            });
+            let found = report::policy::json(policy, id.as_ref(), &remarks);
             session.print(&format!("{found}\n"))?;
         } else {
             let place = match id {
@@ -102,16 +97,16 @@ impl Found {
                 None => "read from the working tree, which is not committed".to_owned(),
             };
             session.print(&format!(
-                "{}: {} people, {} rules, {place}\n",
+                "{}: {} people, {place}\n\n{}",
                 policy.repository,
                 people.persons.len(),
-                policy.rules.len(),
+                report::policy::tables(policy),
             ))?;
-            for warning in &warnings {
-                session.say(&format!("warning: {warning}"));
+            for remark in &remarks {
+                session.say(&format!("warning: {}", report::people::words(remark)));
             }
         }
-        Ok(match warnings.is_empty() {
+        Ok(match remarks.is_empty() {
             true => Exit::Fine,
             false => Exit::Refused,
         })
@@ -137,20 +132,4 @@ fn changed(repo: &crate::git::Repo, session: &Session<'_>) -> Result<Option<Path
         }
     }
     Ok(None)
-}
-
-/// Returns what is allowed and still will not work.
-fn warnings(policy: &Parsed, people: &People, now: Timestamp) -> Vec<String> {
-    let mut warnings: Vec<_> = policy
-        .unsatisfiable_at(people, now)
-        .into_iter()
-        .map(|rule| format!("rule {rule:?} asks for more people than have a valid key now"))
-        .collect();
-    if people.humans().count() < 2 {
-        warnings.push(
-            "there is one human: nobody else can approve their changes, a new policy included"
-                .to_owned(),
-        );
-    }
-    warnings
 }

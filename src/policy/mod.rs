@@ -12,6 +12,7 @@ pub use pattern::Pattern;
 pub use witnesses::Witnesses;
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
@@ -164,6 +165,17 @@ pub enum Class {
     Pipeline,
     /// What decides who must review.
     Policy,
+}
+
+impl fmt::Display for Class {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Code => "code",
+            Self::Config => "config",
+            Self::Pipeline => "pipeline",
+            Self::Policy => "policy",
+        })
+    }
 }
 
 impl Policy {

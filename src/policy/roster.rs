@@ -41,6 +41,14 @@ pub enum Remark {
 }
 
 impl Remark {
+    /// Returns whether it is about a rule, whatever becomes of single people and keys.
+    pub fn is_of_rule(&self) -> bool {
+        matches!(
+            self,
+            Self::Unsatisfiable(..) | Self::HangsOn(..) | Self::BotsAlone(..)
+        )
+    }
+
     /// Returns whether somebody should do something; the others are for information.
     pub fn needs_action(&self) -> bool {
         matches!(

@@ -233,7 +233,7 @@ fn step_lines(step: &UnknownStep) -> Vec<String> {
                 if more > 0 {
                     named.push(format!("and {more} more"));
                 }
-                let line = format!("  changes {}: {}", class_word(*class), named.join(", "));
+                let line = format!("  changes {}: {}", class, named.join(", "));
                 lines.extend(wrap(&plain(&line), "    "));
             }
         }
@@ -282,10 +282,6 @@ fn verdict_lines(verdict: &UpdateVerdict) -> Vec<String> {
         lines.extend(wrap(text, "    "));
     }
     lines
-}
-
-fn class_word(class: crate::policy::Class) -> String {
-    json!(class).as_str().unwrap_or_default().to_owned()
 }
 
 /// Breaks a command at blanks outside quotes, so that a shell still reads one.
@@ -430,7 +426,7 @@ pub fn step_value(step: &UnknownStep) -> Value {
     let paths = step.paths.as_ref().map(|paths| {
         let classes = paths.iter().map(|(class, paths)| {
             let paths: Vec<_> = paths.iter().map(ToString::to_string).collect();
-            (class_word(*class), json!(paths))
+            (class.to_string(), json!(paths))
         });
         classes.collect::<serde_json::Map<_, _>>()
     });

@@ -19,6 +19,7 @@ pub mod monitor;
 pub mod patch;
 pub mod people;
 pub mod plain;
+pub mod policy;
 pub mod proof;
 pub mod reply;
 pub mod reviews;

@@ -127,7 +127,8 @@ pub fn words(remark: &Remark) -> String {
             let people: Vec<_> = people.iter().map(ToString::to_string).collect();
             let each = if people.len() > 1 { "each of " } else { "" };
             format!(
-                "rule {rule} ({at}) hangs on {each}{}: nobody could stand in",
+                "rule {rule} ({at}) hangs on {each}{}: nobody could stand in, and no such change of \
+                 theirs could land",
                 people.join(", ")
             )
         }

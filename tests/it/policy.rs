@@ -431,3 +431,36 @@ fn newly_protected_ref() {
         .says("baseline");
     server.cli(&["verify", "history"]).exits(0);
 }
+
+/// `policy check` shows what refs are held to and what rules ask for, in lines of a terminal, and warns
+/// where somebody who is asked could never land a change of their own.
+#[test]
+fn policy_check_shows_all_of_it() {
+    let rules = rule(
+        "two of two",
+        "paths = [\"secrets/\"]\nrequire = [\"1 of bob\"]",
+    ) + &rule(
+        "pipelines",
+        "class = [\"pipeline\"]\nrequire = [\"1 of @maintainers\"]",
+    );
+    let (server, ..) = two_people_under(&rules);
+    let shown = server.cli(&["policy", "check"]).exits(1);
+    for row in [
+        &["refs/tags/v*", "enforce, made once, never moved"][..],
+        &["two of two", "1 of bob", "secrets/"],
+        &["pipelines", "1 of @maintainers", "class pipeline"],
+        &["default", "1 of any"],
+        &["witnesses: none"],
+    ] {
+        let is_row = |line: &str| row.iter().all(|cell| line.contains(cell));
+        assert!(shown.stdout.lines().any(is_row), "{row:?}: {shown}");
+    }
+    let narrow = |line: &str| line.chars().count() <= 80 || line.contains("read at");
+    assert!(shown.stdout.lines().all(narrow), "{shown}");
+    let warning = "rule two of two (.countersign/policy.toml:";
+    let shown = shown.says(warning).says("hangs on bob");
+    let value = server.cli(&["policy", "check", "--json"]).exits(1).json();
+    let warnings = value["warnings"].as_array().unwrap();
+    assert_eq!(warnings.len(), 1, "{value}");
+    assert!(shown.stderr.contains(warnings[0].as_str().unwrap()));
+}
