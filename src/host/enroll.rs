@@ -318,6 +318,10 @@ impl Enrolment<'_> {
     ) -> Result<(), EnrollError> {
         let path = Server::path(git_dir);
         let existing = path.exists();
+        let record = match existing {
+            true => InitialRecord::default(),
+            false => self.new_record(git_dir)?,
+        };
         if self.dry_run {
             if !existing || self.mode.is_some() || self.pusher.is_some() {
                 done.push(Done::Settings(path));
@@ -332,10 +336,7 @@ impl Enrolment<'_> {
             },
             mode: self.mode,
             policy_ref: (!existing).then(|| policy_ref.clone()),
-            record: match existing {
-                true => InitialRecord::default(),
-                false => self.new_record(git_dir)?,
-            },
+            record,
         };
         if Server::write_initial(git_dir, &initial)? {
             done.push(Done::Settings(path));
@@ -355,6 +356,12 @@ impl Enrolment<'_> {
             let name = folder.strip_suffix(".git").unwrap_or(&folder);
             let name = RepositoryName::new(&name.to_ascii_lowercase());
             record.name = Some(name.ok_or_else(|| EnrollError::NoName(git_dir.to_owned()))?);
+        }
+        // Before it stands in the settings, where it would be in the way of the right one.
+        if let (Some(dir), Some(log)) = (&record.dir, &record.shared)
+            && Record::exists(dir)
+        {
+            is_called(&Record::open_as(dir, record.name.as_ref())?, dir, log)?;
         }
         Ok(record)
     }
@@ -463,14 +470,8 @@ impl Enrolment<'_> {
             }
         }
         let record = Record::open_as(&dir, name)?.signed_by(keys);
-        if let Some(SharedLog { log, .. }) = &shared
-            && record.checkpoint().origin != *log
-        {
-            return Err(EnrollError::OtherLog {
-                dir,
-                found: record.checkpoint().origin,
-                wanted: log.clone(),
-            });
+        if let Some(SharedLog { log, .. }) = &shared {
+            is_called(&record, &dir, log)?;
         }
         let lock = record.lock()?;
         if !record.is_claimed(repo.git_dir())? {
@@ -597,6 +598,19 @@ fn host_pusher(git_dir: &Path) -> PusherSource {
         return PusherSource::Forgejo;
     }
     PusherSource::Env("COUNTERSIGN_PUSHER".to_owned())
+}
+
+/// Fails where a log has another name than the settings give it.
+fn is_called(record: &Record, dir: &Path, log: &str) -> Result<(), EnrollError> {
+    let found = record.checkpoint().origin;
+    match found == log {
+        true => Ok(()),
+        false => Err(EnrollError::OtherLog {
+            dir: dir.to_owned(),
+            found,
+            wanted: log.to_owned(),
+        }),
+    }
 }
 
 /// Returns the branch that HEAD names, if it is another than the policy ref and exists.

@@ -126,6 +126,25 @@ fn sharing(dir: &std::path::Path) -> Server {
     server
 }
 
+/// A log that is called otherwise is told before anything is written: the right name enrols.
+#[test]
+fn one_log_by_another_name() {
+    let folder = tempfile::tempdir().unwrap();
+    let log = folder.path().join("log");
+    let (first, second) = (sharing(&log), sharing(&log));
+    second.cli(&["enroll", ".", "--remove"]).exits(0);
+    fs::remove_dir_all(second.record("")).unwrap();
+    let dir = log.to_str().unwrap();
+    let wrong = ["--record", dir, "--shared", "example.com/other"];
+    second.enroll(&wrong).exits(2).says("example.com/log");
+    assert!(!second.record("server.toml").exists());
+    second
+        .enroll(&["--record", dir, "--shared", "example.com/log"])
+        .either();
+    assert!(second.record("server.toml").exists());
+    first.cli(&["log", "verify"]).exits(0);
+}
+
 /// What `server.toml` calls a repository in its log is changed.
 fn rename(server: &Server, name: &str) {
     let path = server.record("server.toml");
