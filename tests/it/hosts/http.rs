@@ -1,7 +1,7 @@
 //! Smart HTTP: nginx with passwords, fcgiwrap, `git http-backend`.
 
 use std::fs;
-use std::net::{TcpListener, TcpStream};
+use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
@@ -23,8 +23,8 @@ impl HttpServer {
         let folder = server.folder().join("http");
         fs::create_dir(&folder).unwrap();
         passwords(&folder, &["alice", "bob", "mallory"]);
-        let port = TcpListener::bind("127.0.0.1:0").unwrap();
-        let port = port.local_addr().unwrap().port();
+        let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr();
+        let port = free.unwrap().port();
         let config = folder.join("nginx.conf");
         fs::write(&config, configuration(server, &folder, port)).unwrap();
         let socket = folder.join("socket");
@@ -36,9 +36,10 @@ impl HttpServer {
             children: vec![spawn(&mut wrap, &folder), spawn(&mut serve, &folder)],
             port,
         };
+        // nginx writes its pid once it listens; that something accepts connections there says less.
+        let is_up = || socket.exists() && folder.join("pid").exists();
         for _ in 0..500 {
-            let up = socket.exists() && TcpStream::connect(("127.0.0.1", port)).is_ok();
-            if up {
+            if is_up() {
                 return Some(this);
             }
             for child in &mut this.children {
