@@ -237,7 +237,7 @@ impl Record {
                 latest = latest.max(Some(entry.at()));
                 let bytes = shared::encode(self.of.as_ref(), &entry)
                     .map_err(|source| RecordError::Entry { index, source })?;
-                super::index::check(index, &entry)?;
+                super::ingest::check(index, &entry)?;
                 encoded.push(bytes);
             }
         }

@@ -31,6 +31,7 @@ mod finality;
 pub mod http;
 mod incidents;
 mod index;
+mod ingest;
 mod intents;
 pub mod key;
 mod log;

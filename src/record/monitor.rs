@@ -22,7 +22,7 @@ use super::entry::{Entry, IncidentState, Landed};
 use super::http::{Http, HttpError, is_address};
 use super::proof::{Frontier, leaf_hash};
 use super::tiles::{MAX_BUNDLE, Row, TILE_WIDTH, split_entry, tile_path, width_at};
-use super::{disk, index, log};
+use super::{disk, ingest, log};
 use crate::judge::verdict::Decision;
 use crate::policy::Mode;
 use crate::wire::note::{MAX_NOTE, NoteKey};
@@ -295,7 +295,7 @@ impl<'a> Reading<'a> {
     fn entry(&mut self, index: u64, bytes: &[u8], found: &mut Round) {
         let known = self.latest.last().copied().unwrap_or(self.seen.latest());
         let read = log::decode(None, index, bytes).and_then(|(_, entry)| {
-            index::check(index, &entry)?;
+            ingest::check(index, &entry)?;
             Ok(entry)
         });
         let entry = match read {

@@ -11,7 +11,7 @@ use jiff::Timestamp;
 
 use super::RecordError;
 use super::entry::{Landed, Review};
-use super::index::Sink;
+use super::ingest::Sink;
 use super::view::{Tip, TipKind};
 use crate::people::PersonName;
 use crate::wire::name::RefName;

@@ -15,7 +15,7 @@ use super::rotation::{Rotation, rotated};
 use super::shared::{self, RepositoryName};
 use super::tables::{Filling, MOST};
 use super::tiles::{Stored, TILE_WIDTH, Tiles, complete, row_len};
-use super::{Checkpoint, Record, RecordError, index, log};
+use super::{Checkpoint, Record, RecordError, ingest, log};
 use crate::wire::review::ReviewVerb;
 
 /// Problems beyond this many are counted, not listed.
@@ -352,7 +352,7 @@ impl Check<'_> {
     ) -> Option<ReviewVerb> {
         let count = self.report.kinds.entry(entry.kind()).or_default();
         *count = count.saturating_add(1);
-        let verb = index::check(index, entry);
+        let verb = ingest::check(index, entry);
         if let Err(error) = &verb {
             self.problem(Some(index), error);
         }
@@ -421,7 +421,7 @@ impl Check<'_> {
             }
             _ => None,
         };
-        let ingest = index::Ingest {
+        let ingest = ingest::Ingest {
             index: *index,
             entry,
             decided: beside.as_ref().or_else(|| entry.inline()),

@@ -10,7 +10,8 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use super::entry::{Entry, Genesis, Landed, Review};
-use super::index::{self, Ingest, Own};
+use super::index::Own;
+use super::ingest::{self, Ingest};
 use super::proof::Hash;
 use super::rows::Rows;
 use super::shared::RepositoryName;
@@ -450,7 +451,7 @@ impl Layer {
             let at = entry.at();
             let so_far = latest.map_or(at, |latest| latest.max(at));
             latest = Some(so_far);
-            let verb = index::check(end, entry)?;
+            let verb = ingest::check(end, entry)?;
             let ingest = Ingest {
                 index: end,
                 entry,
