@@ -10,30 +10,29 @@
 //! Each step looks before it writes, so running it again finishes what was interrupted and
 //! changes nothing else.
 
+mod error;
+mod record;
+
+pub use error::EnrollError;
+
 use std::collections::BTreeMap;
 use std::fs;
-use std::io;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
 
-use super::config::{self, ConfigFailed};
+use super::config;
 use super::founding::Founding;
-use super::hooks::{self, Change, Hook, Hooks, HooksError};
-use super::ownership::{OwnershipError, check_ownership};
+use super::hooks::{self, Change, Hook, Hooks};
+use super::ownership::check_ownership;
 use super::pusher::PusherSource;
-use super::server::{Initial, InitialRecord, Server, ServerError, SharedLog};
-use super::state::{StateError, state};
-use super::user::user;
-use crate::admit::baseline::baseline;
+use super::server::{Initial, InitialRecord, Server};
 use crate::gather::{Rulebook, RulebookError};
 use crate::git::{GitError, RefValue, Repo};
 use crate::policy::Mode;
-use crate::record::entry::{Admin, AdminAct, Entry, Genesis, HostState};
-use crate::record::key::KeyStores;
 use crate::record::shared::RepositoryName;
-use crate::record::{Intent, Record, RecordError};
+use crate::record::{Intent, Record};
 use crate::wire::name::RefName;
 use crate::wire::oid::Oid;
 
@@ -92,160 +91,78 @@ pub enum Done {
     HostRecorded(u64),
 }
 
-/// Why a repository is not enrolled.
-#[derive(Debug, thiserror::Error)]
-pub enum EnrollError {
-    /// Has a working tree.
-    #[error("{} is not a bare repository", .0.display())]
-    NotBare(PathBuf),
-    /// GitLab runs hooks from a place of its own.
-    #[error("{} belongs to GitLab, whose gitaly runs no hook of the repository's own: not supported by this version", .0.display())]
-    Gitlab(PathBuf),
-    /// No commit on the policy ref.
-    #[error("{name} does not exist, so there is no policy")]
-    NoPolicyRef {
-        /// The policy ref.
-        name: RefName,
-        /// The branch that the repository's HEAD names, if it is another and nobody chose.
-        head: Option<RefName>,
-    },
-    /// Existing settings have the policy on another ref than was asked for.
-    #[error("{} has the policy on {is}, not on {asked}", file.display())]
-    OtherPolicyRef {
-        /// `server.toml`.
-        file: PathBuf,
-        /// What it says.
-        is: RefName,
-        /// What was asked for.
-        asked: RefName,
-    },
-    /// A protected ref that is only another name.
-    #[error("{name} is protected, and a symbolic ref to {target}")]
-    Symbolic {
-        /// The ref.
-        name: RefName,
-        /// What it points to.
-        target: RefName,
-    },
-    /// The policy ref holds something else than a commit.
-    #[error(transparent)]
-    Rulebook(#[from] RulebookError),
-    /// Who may write.
-    #[error(transparent)]
-    Ownership(#[from] OwnershipError),
-    /// The hooks.
-    #[error(transparent)]
-    Hooks(#[from] HooksError),
-    /// A record stays where it is.
-    #[error("{}: says another record than was asked for; a record is not moved by enrolment", .0.display())]
-    OtherRecord(PathBuf),
-    /// The repository's directory gives no name for the shared log.
-    #[error("{}: gives no name for the shared log (`[a-z0-9][a-z0-9._-]*`)", .0.display())]
-    NoName(PathBuf),
-    /// The log in that folder is not the one that was named.
-    #[error("{}: is the log {found}, not {wanted}", dir.display())]
-    OtherLog {
-        /// The folder.
-        dir: PathBuf,
-        /// Its name.
-        found: String,
-        /// The name in the settings.
-        wanted: String,
-    },
-    /// `server.toml`.
-    #[error(transparent)]
-    Server(#[from] ServerError),
-    /// The record.
-    #[error(transparent)]
-    Record(#[from] RecordError),
-    /// git's configuration.
-    #[error(transparent)]
-    Config(#[from] ConfigFailed),
-    /// git.
-    #[error(transparent)]
-    Git(#[from] GitError),
-    /// What is to be on record of the host.
-    #[error(transparent)]
-    State(#[from] StateError),
-    /// A file.
-    #[error("{}: {source}", path.display())]
-    File {
-        /// Which.
-        path: PathBuf,
-        /// Why.
-        source: io::Error,
-    },
-}
-
-impl EnrollError {
-    /// Returns what to do about it.
-    pub fn hints(&self, git_dir: &Path) -> Vec<String> {
-        match self {
-            Self::Hooks(error) => error.hints(git_dir),
-            Self::Ownership(error) => error.hints(git_dir),
-            Self::NoPolicyRef {
-                head: Some(head), ..
-            } => {
-                let repo = hooks::quote(git_dir.as_os_str());
-                vec![format!("countersign enroll {repo} --policy-ref {head}")]
-            }
-            Self::NoPolicyRef { .. } | Self::Rulebook(RulebookError::Missing { .. }) => vec![
-                "push a commit with .countersign/people.toml and .countersign/policy.toml first"
-                    .to_owned(),
-                "or let enrolment write them: --init <person> --key <their key>.pub, for two \
-                 people or more"
-                    .to_owned(),
-            ],
-            Self::Symbolic { name, .. } => vec![format!(
-                "git -C {} symbolic-ref --delete {name}",
-                hooks::quote(git_dir.as_os_str())
-            )],
-            Self::Record(RecordError::Foreign { .. }) => vec![format!(
-                "give this repository a record of its own: another `dir` below [record] in {}, or \
-                 none",
-                Server::path(git_dir).display()
-            )],
-            _ => Vec::new(),
-        }
-    }
-}
-
 impl Enrolment<'_> {
     /// Enrols the repository; in a dry run everything is checked and nothing written.
     pub fn run(&self, repo: &Repo) -> Result<Vec<Done>, EnrollError> {
         let git_dir = repo.git_dir();
         check_place(repo)?;
+        let initial = self.initial(git_dir)?;
+        let server = Server::planned(git_dir, &initial, self.system)?;
+        self.check(git_dir, &server)?;
         let mut done = Vec::new();
-        let policy_ref = self.policy_ref(git_dir)?;
-        let rulebook = self.rulebook(repo, &policy_ref, &mut done)?;
-        self.settings(git_dir, &policy_ref, &mut done)?;
+        let rulebook = self.rulebook(repo, &server.policy_ref, &mut done)?;
+        self.settings(git_dir, &initial, &mut done)?;
         self.hooks(git_dir, &mut done)?;
         self.fsck(git_dir, &mut done)?;
-        self.nonces(git_dir, &mut done)?;
+        if server.pusher == PusherSource::PushCert {
+            self.nonces(git_dir, &mut done)?;
+        }
         if let Some(rulebook) = rulebook {
-            self.record(repo, &policy_ref, &rulebook, &mut done)?;
+            self.record(repo, &server, &rulebook, &mut done)?;
         }
         Ok(done)
     }
 
-    /// Returns the policy ref of existing settings, else the one asked for, else the default.
-    fn policy_ref(&self, git_dir: &Path) -> Result<RefName, EnrollError> {
-        let is = match Server::load(git_dir, self.system) {
-            Ok(server) => server.policy_ref,
-            Err(ServerError::NotEnrolled(_)) => match &self.policy_ref {
-                Some(asked) => asked.clone(),
-                None => Server::system_policy_ref(self.system)?,
-            },
-            Err(error) => return Err(error.into()),
+    /// Returns what is to be written into `server.toml`: all of a new one, of another what was given.
+    fn initial(&self, git_dir: &Path) -> Result<Initial, EnrollError> {
+        let given = Initial {
+            mode: self.mode,
+            pusher: self.pusher.clone(),
+            ..Initial::default()
         };
-        match &self.policy_ref {
-            Some(asked) if *asked != is => Err(EnrollError::OtherPolicyRef {
-                file: Server::path(git_dir),
-                is,
-                asked: asked.clone(),
-            }),
-            _ => Ok(is),
+        if Server::path(git_dir).exists() {
+            return Ok(given);
         }
+        let policy_ref = match &self.policy_ref {
+            Some(asked) => asked.clone(),
+            None => Server::system_policy_ref(self.system)?,
+        };
+        Ok(Initial {
+            policy_ref: Some(policy_ref),
+            pusher: Some(given.pusher.unwrap_or_else(|| host_pusher(git_dir))),
+            mode: given.mode,
+            record: self.new_record(git_dir)?,
+        })
+    }
+
+    /// Fails, before anything is written, where settings or log are otherwise than was asked for.
+    fn check(&self, git_dir: &Path, server: &Server) -> Result<(), EnrollError> {
+        let file = Server::path(git_dir);
+        let is_new = !file.exists();
+        if let Some(asked) = self
+            .policy_ref
+            .as_ref()
+            .filter(|asked| **asked != server.policy_ref)
+        {
+            return Err(EnrollError::OtherPolicyRef {
+                file,
+                is: server.policy_ref.clone(),
+                asked: asked.clone(),
+            });
+        }
+        let InitialRecord { dir, shared, name } = &self.record;
+        let other = dir.as_ref().is_some_and(|dir| *dir != server.record)
+            || (dir.is_some()
+                && *shared != server.shared.as_ref().map(|shared| shared.log.clone()))
+            || (name.is_some() && name.as_ref() != server.shared_name());
+        if other {
+            return Err(EnrollError::OtherRecord(file));
+        }
+        // Of what is enrolled the hooks are put back first, whatever is wrong with its record.
+        if is_new && Record::exists(&server.record) {
+            record::open(server)?;
+        }
+        Ok(())
     }
 
     /// Reads the rulebook, after writing the first one where there is none; nothing to read only
@@ -287,16 +204,15 @@ impl Enrolment<'_> {
         parent: Option<&Oid>,
         done: &mut Vec<Done>,
     ) -> Result<Option<Rulebook>, EnrollError> {
-        // Where nobody has said which branch it is, a first policy beside the one in use protects nothing.
         let is_said = self.policy_ref.is_some() || Server::path(repo.git_dir()).exists();
-        let head = match is_said {
-            true => None,
-            false => other_head(repo, policy_ref)?,
-        };
-        let Some(founding) = self.founding.filter(|_| head.is_none()) else {
-            let name = policy_ref.clone();
-            return Err(EnrollError::NoPolicyRef { name, head });
-        };
+        // A first policy beside the branch that is in use would protect nothing.
+        if !is_said && let Some(head) = other_head(repo, policy_ref)? {
+            let policy_ref = policy_ref.clone();
+            return Err(EnrollError::OtherHead { policy_ref, head });
+        }
+        let founding = self
+            .founding
+            .ok_or_else(|| EnrollError::NoPolicyRef(policy_ref.clone()))?;
         if self.dry_run {
             done.push(Done::PolicyWritten(policy_ref.clone(), None));
             return Ok(None);
@@ -313,32 +229,18 @@ impl Enrolment<'_> {
     fn settings(
         &self,
         git_dir: &Path,
-        policy_ref: &RefName,
+        initial: &Initial,
         done: &mut Vec<Done>,
     ) -> Result<(), EnrollError> {
         let path = Server::path(git_dir);
-        let existing = path.exists();
-        let record = match existing {
-            true => InitialRecord::default(),
-            false => self.new_record(git_dir)?,
-        };
         if self.dry_run {
-            if !existing || self.mode.is_some() || self.pusher.is_some() {
+            if !path.exists() || self.mode.is_some() || self.pusher.is_some() {
                 done.push(Done::Settings(path));
             }
             return Ok(());
         }
         private_folder(&git_dir.join("countersign"))?;
-        let initial = Initial {
-            pusher: match &self.pusher {
-                Some(pusher) => Some(pusher.clone()),
-                None => (!existing).then(|| host_pusher(git_dir)),
-            },
-            mode: self.mode,
-            policy_ref: (!existing).then(|| policy_ref.clone()),
-            record,
-        };
-        if Server::write_initial(git_dir, &initial)? {
+        if Server::write_initial(git_dir, initial)? {
             done.push(Done::Settings(path));
         }
         Ok(())
@@ -357,26 +259,7 @@ impl Enrolment<'_> {
             let name = RepositoryName::new(&name.to_ascii_lowercase());
             record.name = Some(name.ok_or_else(|| EnrollError::NoName(git_dir.to_owned()))?);
         }
-        // Before it stands in the settings, where it would be in the way of the right one.
-        if let (Some(dir), Some(log)) = (&record.dir, &record.shared)
-            && Record::exists(dir)
-        {
-            is_called(&Record::open_as(dir, record.name.as_ref())?, dir, log)?;
-        }
         Ok(record)
-    }
-
-    /// Fails where existing settings have the record elsewhere than was asked for.
-    fn check_record(&self, git_dir: &Path, server: &Server) -> Result<(), EnrollError> {
-        let InitialRecord { dir, shared, name } = &self.record;
-        let other = dir.as_ref().is_some_and(|dir| *dir != server.record)
-            || (dir.is_some()
-                && *shared != server.shared.as_ref().map(|shared| shared.log.clone()))
-            || (name.is_some() && name.as_ref() != server.shared_name());
-        match other {
-            true => Err(EnrollError::OtherRecord(Server::path(git_dir))),
-            false => Ok(()),
-        }
     }
 
     fn hooks(&self, git_dir: &Path, done: &mut Vec<Done>) -> Result<(), EnrollError> {
@@ -404,143 +287,17 @@ impl Enrolment<'_> {
         Ok(())
     }
 
-    /// Lets git ask for push certificates where they tell who pushes; a seed that is there stays.
+    /// Lets git ask for push certificates; a seed that is there stays.
     fn nonces(&self, git_dir: &Path, done: &mut Vec<Done>) -> Result<(), EnrollError> {
         const SEED: &str = "receive.certNonceSeed";
-        let pusher = match (&self.pusher, Server::load(git_dir, self.system)) {
-            (Some(pusher), _) => Some(pusher.clone()),
-            (None, Ok(server)) => Some(server.pusher),
-            (None, Err(ServerError::NotEnrolled(_))) => None,
-            (None, Err(error)) => return Err(error.into()),
-        };
-        let found = config::value(git_dir, SEED)?.filter(|seed| !seed.is_empty());
-        if pusher == Some(PusherSource::PushCert) && found.is_none() {
+        let found = config::value(git_dir, SEED)?;
+        if found.is_none_or(|seed| seed.is_empty()) {
             if !self.dry_run {
                 config::set(git_dir, SEED, &Intent::new_id()?)?;
             }
             done.push(Done::NonceSeed);
         }
         Ok(())
-    }
-
-    fn record(
-        &self,
-        repo: &Repo,
-        policy_ref: &RefName,
-        rulebook: &Rulebook,
-        done: &mut Vec<Done>,
-    ) -> Result<(), EnrollError> {
-        let (dir, shared, mode, keys) = match Server::load(repo.git_dir(), self.system) {
-            Ok(server) => {
-                self.check_record(repo.git_dir(), &server)?;
-                let mode = self.mode.unwrap_or(server.mode);
-                (server.record, server.shared, mode, server.keys)
-            }
-            Err(ServerError::NotEnrolled(_)) if self.dry_run => {
-                let usual = || repo.git_dir().join("countersign");
-                let dir = self.record.dir.clone().unwrap_or_else(usual);
-                let mode = self.mode.unwrap_or_default();
-                (dir, None, mode, KeyStores::default())
-            }
-            Err(error) => return Err(error.into()),
-        };
-        let exists = Record::exists(&dir);
-        let name = shared.as_ref().map(|shared| &shared.name);
-        if self.dry_run {
-            let genesis = self.genesis(repo, policy_ref, rulebook, mode)?;
-            done.extend(match exists {
-                true => {
-                    let record = Record::open_as(&dir, name)?;
-                    record.is_claimed(repo.git_dir())?;
-                    vec![Done::RecordFound(record.size())]
-                }
-                false => vec![Done::RecordMade(dir, None), Done::Genesis(genesis.tips)],
-            });
-            return Ok(());
-        }
-        private_folder(&dir)?;
-        if !exists {
-            let log = shared.as_ref().map(|shared| &shared.log);
-            let origin = log.unwrap_or(&rulebook.policy.repository);
-            match Record::create_with(&dir, origin, keys.clone()) {
-                Ok(record) => done.push(Done::RecordMade(dir.clone(), Some(record.vkey()))),
-                // Another repository of a shared log made it meanwhile.
-                Err(RecordError::Exists(_)) if shared.is_some() => {}
-                Err(error) => return Err(error.into()),
-            }
-        }
-        let record = Record::open_as(&dir, name)?.signed_by(keys);
-        if let Some(SharedLog { log, .. }) = &shared {
-            is_called(&record, &dir, log)?;
-        }
-        let lock = record.lock()?;
-        if !record.is_claimed(repo.git_dir())? {
-            is_its_record(repo, &record)?;
-            record.claim(&lock, repo.git_dir())?;
-        }
-        let server = Server::load(repo.git_dir(), self.system)?;
-        let host = state(repo.git_dir(), self.binary, &user(), &server)?;
-        let is_known = match shared {
-            None => record.size() > 0,
-            Some(_) => record.view()?.genesis()?.is_some(),
-        };
-        if is_known {
-            done.push(Done::RecordFound(record.size()));
-            let known = record.view()?.host()?.map(|known| known.what);
-            // Whoever runs it again changes nothing by that.
-            let is_same = known.is_some_and(|known| {
-                let by = host.by.clone();
-                host == HostState { by, ..known }
-            });
-            if !is_same {
-                let admin = Admin {
-                    at: self.now,
-                    repository: rulebook.policy.repository.clone(),
-                    act: AdminAct::Enrolled(host),
-                };
-                let indices = record.append(&lock, &[Entry::Admin(admin)])?;
-                done.push(Done::HostRecorded(indices.start));
-            }
-            return Ok(());
-        }
-        let mut genesis = self.genesis(repo, policy_ref, rulebook, mode)?;
-        genesis.host = Some(host);
-        let tips = genesis.tips.clone();
-        record.append(&lock, &[Entry::Genesis(genesis)])?;
-        done.push(Done::Genesis(tips));
-        Ok(())
-    }
-
-    /// Returns the baseline; every protected ref must have a tip of its own.
-    fn genesis(
-        &self,
-        repo: &Repo,
-        policy_ref: &RefName,
-        rulebook: &Rulebook,
-        mode: Mode,
-    ) -> Result<Genesis, EnrollError> {
-        for (name, value) in repo.references()? {
-            let is_protected = rulebook.policy.protection(&name, policy_ref).is_some();
-            if let (true, RefValue::Symbolic(target)) = (is_protected, value) {
-                return Err(EnrollError::Symbolic { name, target });
-            }
-        }
-        Ok(baseline(repo, rulebook, policy_ref, mode, self.now)?)
-    }
-}
-
-/// Fails where a record that nobody claims any more does not begin with commits of this repository:
-/// it was not moved here.
-fn is_its_record(repo: &Repo, record: &Record) -> Result<(), EnrollError> {
-    let genesis = record.view()?.genesis()?;
-    let mut tips = genesis.iter().flat_map(|genesis| genesis.tips.values());
-    match tips.all(|tip| repo.exists_outside_quarantine(tip)) {
-        true => Ok(()),
-        false => Err(RecordError::Foreign {
-            dir: record.dir().to_owned(),
-            owner: "a repository with other commits".to_owned(),
-        }
-        .into()),
     }
 }
 
@@ -598,19 +355,6 @@ fn host_pusher(git_dir: &Path) -> PusherSource {
         return PusherSource::Forgejo;
     }
     PusherSource::Env("COUNTERSIGN_PUSHER".to_owned())
-}
-
-/// Fails where a log has another name than the settings give it.
-fn is_called(record: &Record, dir: &Path, log: &str) -> Result<(), EnrollError> {
-    let found = record.checkpoint().origin;
-    match found == log {
-        true => Ok(()),
-        false => Err(EnrollError::OtherLog {
-            dir: dir.to_owned(),
-            found,
-            wanted: log.to_owned(),
-        }),
-    }
 }
 
 /// Returns the branch that HEAD names, if it is another than the policy ref and exists.
@@ -722,7 +466,7 @@ mod tests {
         for format in ["sha1", "sha256"] {
             let dir = bare(format);
             let none = enrol(dir.path(), None).unwrap_err();
-            assert!(matches!(none, EnrollError::NoPolicyRef { .. }), "{none}");
+            assert!(matches!(none, EnrollError::NoPolicyRef(_)), "{none}");
             assert!(!Server::path(dir.path()).exists());
             let done = enrol(dir.path(), Some(&founding())).unwrap();
             assert!(matches!(done.last(), Some(Done::Genesis(tips)) if tips.len() == 1));

@@ -118,7 +118,19 @@ impl Server {
     pub fn load(git_dir: &Path, system: &Path) -> Result<Self, ServerError> {
         let path = Self::path(git_dir);
         let own = read(&path)?.ok_or_else(|| ServerError::NotEnrolled(path.clone()))?;
-        let own = Settings::parse(&path, &own)?;
+        Self::of(git_dir, &own, system)
+    }
+
+    /// Returns what the settings will be once `initial` is written.
+    pub fn planned(git_dir: &Path, initial: &Initial, system: &Path) -> Result<Self, ServerError> {
+        let path = Self::path(git_dir);
+        let own = initial.over(&path, read(&path)?.as_deref())?;
+        Self::of(git_dir, &own, system)
+    }
+
+    fn of(git_dir: &Path, own: &[u8], system: &Path) -> Result<Self, ServerError> {
+        let path = Self::path(git_dir);
+        let own = Settings::parse(&path, own)?;
         let defaults = system_settings(system)?;
         let (record, shared) = place_of(&path, git_dir, &own.record, &defaults.record)?;
         let all = own.over(defaults);
@@ -194,10 +206,7 @@ impl Server {
     pub fn write_initial(git_dir: &Path, initial: &Initial) -> Result<bool, ServerError> {
         let path = Self::path(git_dir);
         let old = read(&path)?;
-        let new = match &old {
-            None => initial.starter().into_bytes(),
-            Some(bytes) => initial.edit(&path, bytes)?,
-        };
+        let new = initial.over(&path, old.as_deref())?;
         if old.as_ref() == Some(&new) {
             return Ok(false);
         }
@@ -213,6 +222,14 @@ impl Server {
 }
 
 impl Initial {
+    /// Returns the whole file, from the one that is there or anew.
+    fn over(&self, path: &Path, old: Option<&[u8]>) -> Result<Vec<u8>, ServerError> {
+        match old {
+            None => Ok(self.starter().into_bytes()),
+            Some(bytes) => self.edit(path, bytes),
+        }
+    }
+
     fn starter(&self) -> String {
         let env = PusherSource::Env("COUNTERSIGN_PUSHER".to_owned());
         let policy_ref = self.policy_ref.clone().unwrap_or_else(default_policy_ref);

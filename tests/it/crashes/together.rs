@@ -135,13 +135,18 @@ fn one_log_by_another_name() {
     second.cli(&["enroll", ".", "--remove"]).exits(0);
     fs::remove_dir_all(second.record("")).unwrap();
     let dir = log.to_str().unwrap();
-    let wrong = ["--record", dir, "--shared", "example.com/other"];
-    second.enroll(&wrong).exits(2).says("example.com/log");
-    assert!(!second.record("server.toml").exists());
-    second
-        .enroll(&["--record", dir, "--shared", "example.com/log"])
-        .either();
-    assert!(second.record("server.toml").exists());
+    let named = |name| ["--record", dir, "--shared", name];
+    for more in [&["--dry-run"][..], &[]] {
+        let wrong = [&named("example.com/other")[..], more].concat();
+        second.enroll(&wrong).exits(2).says("example.com/log");
+        assert!(!second.record("server.toml").exists());
+    }
+    // Its folder has the other's name, so that its own has to be given.
+    second.enroll(&named("example.com/log")).exits(2);
+    rename(&second, "second");
+    let shown = second.enroll(&["--dry-run"]).exits(0);
+    shown.says("record: there already");
+    second.enroll(&[]).accepted();
     first.cli(&["log", "verify"]).exits(0);
 }
 

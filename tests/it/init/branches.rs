@@ -50,19 +50,25 @@ fn other_branches_and_shallow_clones() {
         .filter(|line| line.starts_with("countersign") || line.starts_with("git"))
         .collect();
     assert_eq!(commands.len(), 5, "{next}");
-    // Without the option nothing is written, and the way on is told.
+    // Without the option nothing is written, and the way on is told; a `main` that is no longer in use
+    // does not change that.
     let bare = server.repo().to_str().unwrap();
     let key = folder.join("a.pub");
     let first = ["--init", "a", "--key", key.to_str().unwrap()];
-    for more in [&[][..], &first] {
+    let unsaid = |more: &[&str]| {
         server
             .cli(&[&["enroll", bare], more].concat())
             .exits(2)
-            .says("refs/heads/main does not exist")
+            .says("no policy on refs/heads/main, and the repository's HEAD is refs/heads/master")
             .says("--policy-ref refs/heads/master");
-    }
-    assert_eq!(server.tip(MAIN), None);
-    assert!(!server.record("server.toml").exists());
+        assert!(!server.record("server.toml").exists());
+    };
+    unsaid(&[]);
+    unsaid(&first);
+    server.git(&["update-ref", MAIN, "refs/heads/master"]);
+    unsaid(&first);
+    assert_eq!(server.tip(MAIN), server.tip("refs/heads/master"));
+    server.git(&["update-ref", "-d", MAIN]);
     let script = format!("set -e\nPATH=\"$1:$PATH\"\n{}", commands.join("\n"));
     let bin = Path::new(env!("CARGO_BIN_EXE_countersign"))
         .parent()
@@ -92,4 +98,11 @@ fn hostile_branch() {
         next.contains("git push origin <branch>") && !next.contains("touch"),
         "{next}"
     );
+    let refused = server.cli(&["enroll", "."]).exits(2);
+    let hints = refused
+        .stderr
+        .lines()
+        .filter(|line| line.starts_with("hint: "));
+    let hints: Vec<&str> = hints.collect();
+    assert!(hints.len() == 1 && !hints[0].contains("touch"), "{refused}");
 }
