@@ -18,7 +18,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde_json::json;
 
 use self::history::History;
@@ -32,7 +32,9 @@ use crate::git::{RefValue, Repo};
 use crate::host::clock;
 use crate::host::place::place;
 use crate::people::{ConfigError, People};
-use crate::policy::{Policy, Rule};
+use crate::policy::Policy;
+use crate::policy::roster::{Remark, may_sign};
+use crate::report;
 use crate::report::plain::plain;
 use crate::wire::name::RefName;
 
@@ -144,11 +146,11 @@ impl Proposed {
         };
         let people = People::parse(text.as_bytes(), &read).map_err(wrong)?;
         let parsed = Policy::parse(policy.as_bytes(), &people).map_err(wrong)?;
-        let may_sign = |candidate: &&Candidate| {
+        let has_key = |candidate: &&Candidate| {
             let person = people.person(&candidate.name);
-            person.is_some_and(|person| people.may_sign(person, now))
+            person.is_some_and(|person| may_sign(&people, person, now))
         };
-        let (keyed, keyless): (Vec<_>, Vec<_>) = proposal.maintainers().partition(may_sign);
+        let (keyed, keyless): (Vec<_>, Vec<_>) = proposal.maintainers().partition(has_key);
         let mut warnings = Vec::new();
         if proposal.maintainers().count() < 2 {
             warnings.push(
@@ -162,13 +164,10 @@ impl Proposed {
                 only.name
             ));
         }
-        let rules = parsed.unsatisfiable_at(&people, now);
-        // Where nobody has a key the built-in rule says nothing more than the others.
-        let alone = rules.len() == 1;
-        for rule in rules.iter().filter(|rule| alone || *rule != Rule::DEFAULT) {
-            warnings.push(format!(
-                "rule {rule:?} asks for more people than have a key"
-            ));
+        for remark in parsed.roster(&people, now, SignedDuration::ZERO) {
+            if matches!(remark, Remark::Unsatisfiable(..)) {
+                warnings.push(report::people::words(&remark));
+            }
         }
         let keyless = keyless.into_iter().map(Candidate::key_wanted).collect();
         Ok(Self {

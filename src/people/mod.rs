@@ -204,13 +204,6 @@ impl People {
         })
     }
 
-    /// Returns whether that person may sign something received at that instant, with a key listed
-    /// or certified.
-    pub fn may_sign(&self, person: &Person, at: Timestamp) -> bool {
-        let listed = person.keys.iter().any(|key| key.counts_at(at));
-        listed || self.vouching(&person.name, at).next().is_some()
-    }
-
     /// Returns every human, by name.
     pub fn humans(&self) -> impl Iterator<Item = &Person> {
         self.persons

@@ -14,10 +14,10 @@ pub use witnesses::Witnesses;
 use std::collections::BTreeMap;
 use std::fmt;
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::SignedDuration;
 use serde::{Deserialize, Serialize};
 
-use crate::people::{People, Person, PersonName};
+use crate::people::PersonName;
 use crate::wire::fold::fold_path;
 use crate::wire::name::{RefName, RepoPath};
 
@@ -209,25 +209,6 @@ impl Policy {
     pub fn may_hide(&self, path: &RepoPath) -> bool {
         let allow = &self.hidden_content.allow;
         allow.iter().any(|p| p.is_match(path.as_bstr()))
-    }
-
-    /// Returns the rules, `default` among them, that nobody could satisfy at that instant.
-    ///
-    /// Parsing already refused a rule that asks for more people than there are; what remains is
-    /// people without a key that counts at `now`.
-    pub fn unsatisfiable_at(&self, people: &People, now: Timestamp) -> Vec<String> {
-        let default = Rule::default_rule();
-        self.rules
-            .iter()
-            .chain([&default])
-            .filter(|rule| {
-                let ready = |person: &Person| {
-                    rule.evidence == EvidenceWanted::Forge || people.may_sign(person, now)
-                };
-                !places::satisfiable(&rule.require, people, &ready)
-            })
-            .map(|rule| rule.name.clone())
-            .collect()
     }
 }
 

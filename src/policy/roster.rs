@@ -171,7 +171,7 @@ fn of_person(
 }
 
 /// Returns whether a person has a key that counts at `at`, or a CA that may certify one.
-fn may_sign(people: &People, person: &Person, at: Timestamp) -> bool {
+pub fn may_sign(people: &People, person: &Person, at: Timestamp) -> bool {
     let listed = person.keys.iter().any(|key| signs(key, at));
     listed || people.vouching(&person.name, at).next().is_some()
 }
@@ -269,6 +269,28 @@ mod tests {
         // Where a rule leaves paths over, the built-in one asks everybody.
         let some = "[[rule]]\nname = \"r\"\npaths = [\"a\"]\nrequire = [\"1 of @both\"]\n";
         assert_eq!(remarks(TWO, some), []);
+    }
+
+    /// A rule whose people have no key that counts is named; not one that takes the forge's word.
+    #[test]
+    fn unsatisfiable() {
+        let rule = "[[rule]]\nname = \"pair\"\nrequire = [\"2 of @both\"]\n";
+        let forge = rule.replace("pair", "forge") + "evidence = \"forge\"\n";
+        let ended = TWO.replace("\"KEY0\"", "\"KEY0\", until = 2026-06-01T00:00:00Z");
+        let keyless = TWO
+            .replace("keys", "logins")
+            .replace("{ ssh = \"KEY0\" }", "\"a\"");
+        let keyless = keyless.replace("{ ssh = \"KEY1\" }", "\"b\"");
+        let at = ".countersign/policy.toml:3".to_owned();
+        let pair = Remark::Unsatisfiable("pair".to_owned(), at);
+        for (people, expected) in [(TWO, false), (&ended, true), (&keyless, true)] {
+            let found = remarks(people, &format!("{rule}{forge}"));
+            let of_rules = found
+                .iter()
+                .filter(|remark| matches!(remark, Remark::Unsatisfiable(..)));
+            let expected: Vec<_> = expected.then_some(&pair).into_iter().collect();
+            assert_eq!(of_rules.collect::<Vec<_>>(), expected, "{people}");
+        }
     }
 
     /// A rule that bots satisfy leaves one human with what they made, unless another asks for a second.

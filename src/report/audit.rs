@@ -233,7 +233,7 @@ fn step_lines(step: &UnknownStep) -> Vec<String> {
                 if more > 0 {
                     named.push(format!("and {more} more"));
                 }
-                let line = format!("  changes {}: {}", class, named.join(", "));
+                let line = format!("  changes {class}: {}", named.join(", "));
                 lines.extend(wrap(&plain(&line), "    "));
             }
         }

@@ -3,16 +3,17 @@
 use serde_json::{Value, json};
 
 use crate::policy::roster::Remark;
-use crate::policy::{Mode, Policy, Protection, Rule};
+use crate::policy::{BaseWanted, EvidenceWanted, Mode, Policy, Protection, Rule};
 use crate::record::entry::PolicyId;
 
 use super::log::{blank, lines};
 use super::people;
 use super::plain::plain;
 
-/// Returns tables of refs and of rules, and a line about witnesses; as narrow as names let them be.
+/// Returns tables of refs and of rules in 80 columns, and a line about witnesses.
 pub fn tables(policy: &Policy) -> String {
     let mut refs = wrapped(&["ref", "is held to"]);
+    refs.add_row(["the policy ref", "every rule, listed or not"]);
     for rule in &policy.refs {
         refs.add_row([
             plain(&joined(&rule.matches, ", ")),
@@ -37,11 +38,15 @@ pub fn tables(policy: &Policy) -> String {
         }
         None => "witnesses: none, so the record proves nothing against its own operator".to_owned(),
     };
-    let refs = match policy.refs.is_empty() {
-        true => String::new(),
-        false => format!("{}\n", lines(&refs)),
+    let expiry = match policy.approvals_expire {
+        Some(age) => match (age.as_hours() / 24, age.as_secs() % 86_400) {
+            (days, 0) => format!("approvals count for {days}d"),
+            _ => format!("approvals count for {age:#}"),
+        },
+        None => "approvals do not run out".to_owned(),
     };
-    format!("{refs}{}\n{}\n", lines(&rules), plain(&witnesses))
+    let (refs, rules) = (lines(&refs), lines(&rules));
+    format!("{refs}\n{rules}\n{expiry}\n{}\n", plain(&witnesses))
 }
 
 /// Returns policy and remarks for a program.
@@ -96,7 +101,14 @@ fn held_to(protection: &Protection) -> String {
 }
 
 fn asks(rule: &Rule) -> String {
-    plain(&joined(&rule.require, " and "))
+    let mut asks = joined(&rule.require, " and ");
+    if rule.evidence == EvidenceWanted::Forge {
+        asks.push_str(", the forge's word too");
+    }
+    if rule.base == BaseWanted::Exact {
+        asks.push_str(", exact base");
+    }
+    plain(&asks)
 }
 
 /// Says where a rule has a say: paths, classes and refs, all of them together.

@@ -441,15 +441,21 @@ fn policy_check_shows_all_of_it() {
         "paths = [\"secrets/\"]\nrequire = [\"1 of bob\"]",
     ) + &rule(
         "pipelines",
-        "class = [\"pipeline\"]\nrequire = [\"1 of @maintainers\"]",
+        "class = [\"pipeline\"]\nbase = \"exact\"\nrequire = [\"1 of @maintainers\"]",
     );
     let (server, ..) = two_people_under(&rules);
     let shown = server.cli(&["policy", "check"]).exits(1);
     for row in [
         &["refs/tags/v*", "enforce, made once, never moved"][..],
         &["two of two", "1 of bob", "secrets/"],
-        &["pipelines", "1 of @maintainers", "class pipeline"],
+        &[
+            "pipelines",
+            "1 of @maintainers, exact base",
+            "class pipeline",
+        ],
         &["default", "1 of any"],
+        &["the policy ref", "every rule, listed or not"],
+        &["approvals count for 30d"],
         &["witnesses: none"],
     ] {
         let is_row = |line: &str| row.iter().all(|cell| line.contains(cell));
