@@ -1,7 +1,7 @@
 //! How long it takes to find out what an approval covers, beside git's own merge of the same trees.
 //!
 //! `cargo bench --bench coverage`, or without building every dependency once more
-//! `CARGO_PROFILE_DEV_OPT_LEVEL=3 cargo bench --profile dev --bench coverage`.
+//! `cargo bench --profile dev --config profile.dev.package.countersign.opt-level=3 --bench coverage`.
 //!
 //! Times are of whole judgements in process, in a repository opened anew for each: policy, people,
 //! signatures of the reviews, strict objects, coverage, rules. git is asked as a child process.

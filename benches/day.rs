@@ -1,7 +1,7 @@
 //! A day at one repository, through the real hooks: what pushes take as the record grows.
 //!
 //! `cargo bench --bench day -- 5000 <folder>`, or with the dependencies of the tests and slower hooks
-//! `CARGO_PROFILE_DEV_OPT_LEVEL=3 cargo bench --profile dev --bench day -- 5000 <folder>`. A second
+//! `cargo bench --profile dev --config profile.dev.package.countersign.opt-level=3 --bench day -- 5000 <folder>`. A second
 //! number says after how many minutes the day ends at the latest.
 //!
 //! Eight people push topics of some twenty commits, review each other's, and land them by merges, on a

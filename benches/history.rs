@@ -1,7 +1,7 @@
 //! How long it takes to decide a whole record again, and how much memory that takes.
 //!
 //! `cargo bench --bench history -- 10000`, or without building every dependency once more
-//! `CARGO_PROFILE_DEV_OPT_LEVEL=3 cargo bench --profile dev --bench history -- 10000`.
+//! `cargo bench --profile dev --config profile.dev.package.countersign.opt-level=3 --bench history -- 10000`.
 //!
 //! So many commits land one by one on a main of 5,000 files: each changes one file, is signed by alice
 //! and approved by bob, with a review and a landing in the record. Deciding is measured in a process of

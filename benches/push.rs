@@ -1,7 +1,7 @@
 //! What a push takes: a long one to judge, a short one into a large repository, one nobody protects.
 //!
 //! `cargo bench --bench push -- 10000 100000`, or with the dependencies of the tests and slower hooks
-//! `CARGO_PROFILE_DEV_OPT_LEVEL=3 cargo bench --profile dev --bench push -- 1000 10000`: so many
+//! `cargo bench --profile dev --config profile.dev.package.countersign.opt-level=3 --bench push -- 1000 10000`: so many
 //! commits in the long push, and in the repository of the short ones. Where the temporary folder is
 //! a slow disk, its syncs are measured as well; `TMPDIR=/dev/shm` leaves them out.
 //!
