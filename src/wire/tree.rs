@@ -3,7 +3,6 @@
 //! Sources: git's `tree.c` and `fsck_tree`.
 
 use std::borrow::Cow;
-use std::collections::HashSet;
 
 use bstr::{BString, ByteSlice};
 
@@ -193,22 +192,28 @@ fn check_order(before: &TreeEntry, entry: &TreeEntry) -> Result<(), TreeError> {
 
 /// Order alone does not keep `a`, `a.b`, `a/` apart; the folded forms must all differ.
 fn check_collisions(entries: &[TreeEntry]) -> Result<(), TreeError> {
-    let mut seen: HashSet<Cow<[u8]>> = HashSet::with_capacity(entries.len());
-    for entry in entries {
-        if seen.insert(fold(&entry.name)) {
-            continue;
-        }
-        let form = fold(&entry.name);
-        let first = entries.iter().find(|other| fold(&other.name) == form);
-        return Err(match first {
-            Some(one) if one.name != entry.name => TreeError::Collision {
-                one: one.name.clone(),
-                other: entry.name.clone(),
-            },
-            _ => TreeError::Repeated(entry.name.clone()),
-        });
+    // Mostly in order already, so that sorting costs little more than one look.
+    let mut forms: Vec<Cow<[u8]>> = entries.iter().map(|entry| fold(&entry.name)).collect();
+    forms.sort();
+    match forms.array_windows().find(|[one, other]| one == other) {
+        None => Ok(()),
+        Some([form, _]) => Err(collision(entries, form)),
     }
-    Ok(())
+}
+
+/// Names the first two entries of one folded form.
+fn collision(entries: &[TreeEntry], form: &[u8]) -> TreeError {
+    let mut alike = entries.iter().filter(|entry| fold(&entry.name) == form);
+    let mut next = || {
+        alike
+            .next()
+            .map(|entry| entry.name.clone())
+            .unwrap_or_default()
+    };
+    match (next(), next()) {
+        (one, other) if one == other => TreeError::Repeated(other),
+        (one, other) => TreeError::Collision { one, other },
+    }
 }
 
 #[cfg(test)]
