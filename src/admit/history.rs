@@ -327,7 +327,10 @@ impl<'a> Replay<'a> {
             return Ok(Some(format!("the review stands in entry {first} already")));
         }
         let before = view.reviews_of_head(&review.target, &review.head)?;
-        let Some(tag) = self.tag(review).filter(|_| !before.is_empty()) else {
+        if before.is_empty() {
+            return Ok(None);
+        }
+        let Some(tag) = self.tag(review) else {
             return Ok(None);
         };
         let date = tag.tagger.as_ref().map(|tagger| tagger.seconds);
