@@ -575,9 +575,13 @@ KIND = {
 
 
 def read_entry(raw):
-    """Returns an entry whose form is as specified."""
+    """Returns an entry whose form is as specified, and whose it is in a log of many repositories."""
     need(len(raw) <= MAX_ENTRY, "an entry of %d bytes" % len(raw))
-    entry = read_json(raw)
+    entry, of = read_json(raw), None
+    if isinstance(entry, dict) and set(entry) == {"entry", "of"}:
+        entry, of = entry["entry"], entry["of"]
+        is_name = isinstance(of, str) and re.fullmatch(r"[a-z0-9][a-z0-9._-]{0,99}", of)
+        need(is_name, "no name of a repository: %.80r" % (of,))
     version = entry.get("version") if isinstance(entry, dict) else None
     if isinstance(version, int) and not isinstance(version, bool) and VERSION < version < 2**64:
         raise Bad("of version %d, which is later than %d: use a newer verifier" % (version, VERSION))
@@ -585,7 +589,7 @@ def read_entry(raw):
     KIND[entry["kind"]](entry, entry["kind"])
     if entry["kind"] == "review":
         review_agrees(entry)
-    return entry
+    return entry, of
 
 
 def review_agrees(entry):
@@ -684,7 +688,7 @@ class Log:
             need(root_of(leaves[:size]) == root, "rotations/%d is not of this log" % size)
             self.chain.append((size, old, new))
         # The last one may have been cut off: both signed the checkpoint, and the files are to come.
-        end = rotated(read_entry(entries[-1])) if entries else None
+        end = rotated(read_entry(entries[-1])[0]) if entries else None
         cut_off = False
         if end and other_keys(checkpoint, key):
             old, new = parse_key(end["old"]), parse_key(end["new"])
@@ -762,11 +766,13 @@ class Log:
             level += 1
 
     def contents(self, entries):
-        latest = [""]
+        latest, framed = [""], False
         for index, raw in enumerate(entries):
             at = latest[-1]
             try:
-                entry = read_entry(raw)
+                entry, of = read_entry(raw)
+                framed = of is not None if index == 0 else framed
+                need((of is not None) == framed, "a log has framed entries or bare ones, never both")
                 at = max(at, seconds(entry["at"]))
                 self.entry(index, entry, latest)
             except (Bad, OSError) as error:
@@ -806,7 +812,7 @@ class Log:
 
 
 def verify_proof(raw, key, entry=None, policy=None):
-    """Returns index and entry that a `.tlog-proof` proves, and its checkpoint (C2SP tlog-proof)."""
+    """Returns index and entry that a `.tlog-proof` proves, its checkpoint, and whose the entry is."""
     need(len(raw) <= MAX_PROOF, "a proof of more than 256 KiB")
     head, blank, checkpoint = raw.partition(b"\n\n")
     need(blank, "no empty line before the checkpoint")
@@ -827,7 +833,8 @@ def verify_proof(raw, key, entry=None, policy=None):
     need(entry is not None, "the entry is neither in the proof nor given")
     good = is_included(leaf_hash(entry), index, size, proof, root)
     need(good, "the entry is not under the checkpoint at this index")
-    return index, read_entry(entry), checkpoint
+    entry, of = read_entry(entry)
+    return index, entry, checkpoint, of
 
 
 # --- Rotations ----------------------------------------------------------------------------------
@@ -854,7 +861,7 @@ def other_keys(raw, key):
 
 def follow(raw, old):
     """Returns size and root that both keys signed when the log went over, and the new key."""
-    index, entry, checkpoint = verify_proof(raw, old)
+    index, entry, checkpoint, _ = verify_proof(raw, old)
     change = rotated(entry)
     need(change, "an entry that says nothing of another key")
     new = parse_key(change["new"])
@@ -869,7 +876,7 @@ def named(raw):
     """The old key that a rotation names, verified by nobody yet."""
     lines = raw.partition(b"\n\n")[0].split(b"\n")
     need(len(lines) > 1 and lines[1].startswith(b"extra "), "a rotation without its entry")
-    change = rotated(read_entry(unbase64(lines[1][6:].decode("ascii", "replace"))))
+    change = rotated(read_entry(unbase64(lines[1][6:].decode("ascii", "replace")))[0])
     need(change, "an entry that says nothing of another key")
     return parse_key(change["old"])
 
@@ -907,11 +914,11 @@ def main():
             known = parse_key(key)
             for path in asked.rotation:
                 known = follow(file(path), known)[2]
-            index, entry, _ = verify_proof(file(asked.proof), known, entry, policy)
+            index, entry, _, of = verify_proof(file(asked.proof), known, entry, policy)
         except Bad as error:
             print("proof: %s" % error)
             return 1
-        print("entry %d: %s" % (index, canonical(entry)))
+        print("entry %d%s: %s" % (index, of and " of " + of or "", canonical(entry)))
         return 0
     log = Log(asked.record, key, asked.trusted, policy)
     log.verify()

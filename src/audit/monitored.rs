@@ -4,20 +4,20 @@
 use std::collections::BTreeMap;
 
 use crate::git::{GitError, RefValue, Repo};
-use crate::record::monitor::Seen;
 use crate::wire::name::RefName;
 use crate::wire::oid::Oid;
 
 /// Returns the refs of the log whose last fetched tip is none that was recorded lately.
 ///
-/// A clone that was not fetched for a while has an older recorded tip, which is nothing.
+/// `recorded` are the tips of each ref. A clone that was not fetched for a while has an older one of
+/// them, which is nothing.
 pub fn unrecorded(
     repo: &Repo,
     remote: &str,
-    seen: &Seen,
+    recorded: &BTreeMap<RefName, Vec<Option<Oid>>>,
 ) -> Result<BTreeMap<RefName, Oid>, GitError> {
     let mut found = BTreeMap::new();
-    for (name, tips) in seen.tips() {
+    for (name, tips) in recorded {
         let Some(local) = fetched(remote, name) else {
             continue;
         };

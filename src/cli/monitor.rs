@@ -1,5 +1,6 @@
 //! `countersign log monitor`.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::Duration;
@@ -14,13 +15,19 @@ use crate::git::Repo;
 use crate::host::clock;
 use crate::policy::parse::duration_of;
 use crate::record::monitor::{Patience, Published, Round, Seen, Unfollowed, follow};
+use crate::record::shared::RepositoryName;
 use crate::report;
+use crate::wire::name::RefName;
 use crate::wire::note::NoteKey;
+use crate::wire::oid::Oid;
 
 /// How long one round may take, in seconds.
 const PATIENCE: u64 = 3600;
 /// How often a file that is gone is looked for by a newer checkpoint: the log may have grown.
 const TRIES: usize = 3;
+
+/// The recorded tips of each ref, the newest first.
+type Tips = BTreeMap<RefName, Vec<Option<Oid>>>;
 
 /// Follow a published log from afar, and tell what a person should look at
 ///
@@ -49,6 +56,9 @@ pub(super) struct Monitor {
     /// A clone: what it last fetched must be on record
     #[arg(long, value_name = "dir")]
     repo: Option<PathBuf>,
+    /// Which repository of a log of many the clone is of
+    #[arg(long, value_name = "name", requires = "repo")]
+    of: Option<String>,
     /// The remote it is fetched from
     #[arg(long, value_name = "name", default_value = "origin", requires = "repo")]
     remote: String,
@@ -109,7 +119,8 @@ impl Monitor {
         }
         if let Some(dir) = &self.repo {
             let repo = Repo::open(&session.dir().join(dir), None);
-            let found = repo.and_then(|repo| unrecorded(&repo, &self.remote, &seen));
+            let tips = self.tips(&seen)?;
+            let found = repo.and_then(|repo| unrecorded(&repo, &self.remote, tips));
             let found = found.map_err(|error| CliError::new(Kind::Undecided, error))?;
             for (name, (oid, since)) in seen.unrecorded(found, now) {
                 if now.duration_since(since) >= self.grace {
@@ -128,6 +139,26 @@ impl Monitor {
         Ok(match round.alarms.is_empty() {
             true => Exit::Fine,
             false => Exit::Refused,
+        })
+    }
+
+    /// Returns the recorded tips of what the clone is of.
+    fn tips<'a>(&self, seen: &'a Seen) -> Result<&'a Tips, CliError> {
+        let of = match &self.of {
+            None if seen.is_shared() == Some(true) => {
+                let words = "the log is of many repositories: of which is the clone?";
+                let error = CliError::words(Kind::Usage, words);
+                let hint = "name it with --of <name>, the `[record] name` of its server.toml";
+                return Err(error.hint([hint.to_owned()]));
+            }
+            None => None,
+            Some(of) => Some(RepositoryName::try_from(of.clone()).map_err(usage)?),
+        };
+        // Before its first entry a log has no repository.
+        let nothing = || seen.is_shared().is_none().then_some(const { &Tips::new() });
+        seen.tips(of.as_ref()).or_else(nothing).ok_or_else(|| {
+            let of = self.of.as_deref().unwrap_or_default();
+            usage(format!("the log has no entry of a repository {of:?}"))
         })
     }
 
@@ -162,6 +193,7 @@ impl Monitor {
                 "log": name,
                 "code": alarm.code,
                 "index": alarm.index,
+                "of": alarm.of,
                 "what": alarm.what,
             });
             session.print(&format!("{told}\n"))?;
@@ -177,6 +209,10 @@ impl Monitor {
         session.print(&format!("{told}\n"))?;
         Ok(())
     }
+}
+
+fn usage(words: String) -> CliError {
+    CliError::words(Kind::Usage, words)
 }
 
 fn try_follow(published: &Published, key: &NoteKey, seen: &mut Seen) -> Result<Round, Unfollowed> {

@@ -113,6 +113,12 @@ pub(super) struct Proof {
     /// Exit 0 only where what is reviewed landed on this ref
     #[arg(long, value_name = "ref")]
     onto: Option<String>,
+    /// Exit 0 only where the entry is of this repository, as its policy calls it
+    #[arg(long, value_name = "name")]
+    repository: Option<String>,
+    /// Exit 0 only where the entry is of this repository of a log of many, by its name there
+    #[arg(long, value_name = "name")]
+    of: Option<String>,
 }
 
 impl Proof {
@@ -151,10 +157,13 @@ impl Proof {
         };
         let onto = self.onto.as_deref().map(repository::full_name);
         let onto = onto.map(|name| name.to_string());
-        let asked = commit.is_some() || onto.is_some();
-        let why = asked
-            .then(|| report::proof::unlike(&proven, commit, onto.as_deref()))
-            .flatten();
+        let wanted = report::proof::Wanted {
+            repository: self.repository.as_deref(),
+            of: self.of.as_deref(),
+            commit,
+            onto: onto.as_deref(),
+        };
+        let why = report::proof::unlike(&proven, &wanted);
         let why = why.or_else(|| cosigned.as_ref().and_then(report::proof::too_few));
         if session.json() {
             let mut told = report::proof::json(&proven, cosigned.as_ref())

@@ -421,7 +421,8 @@ pub(crate) fn decode(
     index: u64,
     bytes: &[u8],
 ) -> Result<(Option<RepositoryName>, Entry), RecordError> {
-    shared::decode(of, bytes).map_err(|source| RecordError::Entry { index, source })
+    let read = shared::decode(of.is_some(), bytes);
+    read.map_err(|source| RecordError::Entry { index, source })
 }
 
 /// Refuses a time before the known one; both are cut to seconds.

@@ -18,11 +18,12 @@ use std::path::{Path, PathBuf};
 use jiff::Timestamp;
 
 use super::checkpoint::Checkpoint;
-use super::entry::{Entry, IncidentState, Landed};
+use super::entry::{Admin, AdminAct, Entry, IncidentState, Landed};
 use super::http::{Http, HttpError, is_address};
 use super::proof::{Frontier, leaf_hash};
+use super::shared::{self, RepositoryName};
 use super::tiles::{MAX_BUNDLE, Row, TILE_WIDTH, split_entry, tile_path, width_at};
-use super::{disk, ingest, log};
+use super::{RecordError, disk, ingest, log};
 use crate::judge::verdict::Decision;
 use crate::policy::Mode;
 use crate::wire::note::{MAX_NOTE, NoteKey};
@@ -57,6 +58,8 @@ pub struct Alarm {
     pub code: &'static str,
     /// The entry it is about.
     pub index: Option<u64>,
+    /// Whose entry that is, in a log of many repositories.
+    pub of: Option<RepositoryName>,
     /// What it is.
     pub what: String,
 }
@@ -203,8 +206,17 @@ pub fn follow(
 impl Round {
     /// Adds an alarm.
     pub fn alarm(&mut self, code: &'static str, index: Option<u64>, what: String) {
+        self.push(Alarm {
+            code,
+            index,
+            of: None,
+            what,
+        });
+    }
+
+    fn push(&mut self, alarm: Alarm) {
         if self.alarms.len() < MOST_ALARMS {
-            self.alarms.push(Alarm { code, index, what });
+            self.alarms.push(alarm);
         } else {
             self.omitted = self.omitted.saturating_add(1);
         }
@@ -294,28 +306,46 @@ impl<'a> Reading<'a> {
 
     fn entry(&mut self, index: u64, bytes: &[u8], found: &mut Round) {
         let known = self.latest.last().copied().unwrap_or(self.seen.latest());
-        let read = log::decode(None, index, bytes).and_then(|(_, entry)| {
-            ingest::check(index, &entry)?;
-            Ok(entry)
-        });
-        let entry = match read {
-            Ok(entry) => entry,
+        let (of, entry) = match self.decode(index, bytes) {
+            Ok(read) => read,
             Err(error) => {
                 self.latest.push(known);
                 return found.alarm("unreadable", Some(index), error.to_string());
             }
         };
         self.latest.push(known.max(Some(entry.at())));
+        let mut alarm = |code, what| {
+            found.push(Alarm {
+                code,
+                index: Some(index),
+                of: of.clone(),
+                what,
+            });
+        };
         if let Err(error) = log::check_time(self.before(&entry, known), entry.at()) {
-            found.alarm("time-went-back", Some(index), error.to_string());
+            alarm("time-went-back", error.to_string());
         }
-        if let Some((code, what)) = self.remarkable(index, &entry) {
-            found.alarm(code, Some(index), what);
+        if let Some((code, what)) = self.remarkable(of.as_ref(), &entry) {
+            alarm(code, what);
         }
-        if !self.next.land(&entry) {
-            let what = "more refs than are followed".to_owned();
-            found.alarm("too-many", Some(index), what);
+        if !self.next.land(of.as_ref(), &entry) {
+            alarm("too-many", "more refs than are followed".to_owned());
         }
+    }
+
+    /// Reads an entry, and whose it is; a log is of one repository or of many from its first on.
+    fn decode(
+        &self,
+        index: u64,
+        bytes: &[u8],
+    ) -> Result<(Option<RepositoryName>, Entry), RecordError> {
+        let read = match self.next.is_shared() {
+            None => shared::decode_either(bytes),
+            Some(is_shared) => shared::decode(is_shared, bytes),
+        };
+        let (of, entry) = read.map_err(|source| RecordError::Entry { index, source })?;
+        ingest::check(index, &entry)?;
+        Ok((of, entry))
     }
 
     /// The time that an entry must not be before: of a landing, that of what it was judged by, where
@@ -332,15 +362,22 @@ impl<'a> Reading<'a> {
     }
 
     /// Returns what a person should know of; a kind of entry that is new here is one.
-    fn remarkable(&mut self, index: u64, entry: &Entry) -> Option<(&'static str, String)> {
-        let begins = self.next.begins();
+    fn remarkable(
+        &mut self,
+        of: Option<&RepositoryName>,
+        entry: &Entry,
+    ) -> Option<(&'static str, String)> {
+        let begins = self.next.begins(of);
         if !matches!(entry, Entry::Genesis(_)) {
-            self.next.founded();
+            self.next.founded(of);
         }
         match entry {
             Entry::Review(_) => None,
             Entry::Landed(landed) => landing(landed),
-            Entry::Genesis(genesis) if self.next.founds(index, genesis) => None,
+            // What there was at the first look was enrolled by whoever set the monitor up.
+            Entry::Genesis(genesis) if self.next.founds(of, genesis) && self.seen.size() == 0 => {
+                None
+            }
             Entry::Genesis(genesis) => {
                 let names = genesis.tips.keys().map(ToString::to_string);
                 let names: Vec<_> = names.take(5).collect();
@@ -358,7 +395,10 @@ impl<'a> Reading<'a> {
                 Some(("incident", what.escape_default().to_string()))
             }
             // How enrolment left the host.
-            Entry::Admin(_) if begins => None,
+            Entry::Admin(Admin {
+                act: AdminAct::Enrolled(_),
+                ..
+            }) if begins => None,
             Entry::Admin(_) => Some(("admin", "an act of the host's admin".to_owned())),
         }
     }

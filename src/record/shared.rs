@@ -126,12 +126,12 @@ pub(crate) fn decode_again(
 
 /// Reads an entry of the log of one repository, or of that of many, with whose it is.
 pub(crate) fn decode(
-    of: Option<&RepositoryName>,
+    is_shared: bool,
     bytes: &[u8],
 ) -> Result<(Option<RepositoryName>, Entry), EntryError> {
-    match of {
-        None => Ok((None, Entry::decode(bytes)?)),
-        Some(_) => SharedEntry::decode(bytes).map(|shared| (Some(shared.of), shared.entry)),
+    match is_shared {
+        false => Ok((None, Entry::decode(bytes)?)),
+        true => SharedEntry::decode(bytes).map(|shared| (Some(shared.of), shared.entry)),
     }
 }
 

@@ -10,7 +10,9 @@ use super::plain::plain;
 pub fn alarms(log: &str, round: &Round) -> String {
     let mut text = String::new();
     for alarm in &round.alarms {
-        let entry = alarm.index.map(|index| format!(" entry {index}:"));
+        let of = alarm.of.as_ref();
+        let of = of.map_or_else(String::new, |of| format!(" of {}", of.as_str()));
+        let entry = alarm.index.map(|index| format!(" entry {index}{of}:"));
         let entry = entry.unwrap_or_default();
         writeln!(
             text,

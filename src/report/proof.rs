@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use crate::admit::replay::is_reviewed;
 use crate::record::Proven;
 use crate::record::entry::{AdminAct, DecisionId, Entry, Landed, PusherId};
+use crate::record::shared::RepositoryName;
 use crate::wire::log_policy::Cosigned;
 use crate::wire::oid::Oid;
 
@@ -165,23 +166,78 @@ pub fn too_few(cosigned: &Cosigned) -> Option<String> {
     (!cosigned.enough).then(|| format!("the checkpoint is not final: {by}, which is no quorum"))
 }
 
-/// Returns why the proven entry is not the reviewed landing that was asked for.
-pub fn unlike(proven: &Proven, commit: Option<&str>, onto: Option<&str>) -> Option<String> {
+/// What a proof must show besides being one.
+#[derive(Debug, Default)]
+pub struct Wanted<'a> {
+    /// The repository, as its policy calls it.
+    pub repository: Option<&'a str>,
+    /// The repository, as a log of many calls it.
+    pub of: Option<&'a str>,
+    /// A commit that is reviewed by the entry.
+    pub commit: Option<&'a str>,
+    /// The ref that a reviewed commit landed on.
+    pub onto: Option<&'a str>,
+}
+
+/// Returns why the proven entry is not what was asked for.
+pub fn unlike(proven: &Proven, wanted: &Wanted<'_>) -> Option<String> {
+    let entry = |words: String| Some(format!("entry {} {words}", proven.index));
+    let of = proven.of.as_ref().map(RepositoryName::as_str);
+    let landing = wanted.commit.is_some() || wanted.onto.is_some();
+    match (wanted.of, of) {
+        (None, Some(of)) if landing => {
+            return entry(format!(
+                "is of {of}, one repository of many in this log, {OF}"
+            ));
+        }
+        (Some(wanted), None) => {
+            return entry(format!("is of a log of one, not of {wanted} of many"));
+        }
+        (Some(wanted), Some(of)) if wanted != of => {
+            return entry(format!("is of {of}, not {wanted}"));
+        }
+        _ => {}
+    }
+    if let Some(wanted) = wanted.repository {
+        match repository(&proven.entry) {
+            None => return entry("does not say of which repository it is".to_owned()),
+            Some(name) if name != wanted => return entry(format!("is of {name}, not {wanted}")),
+            Some(_) => {}
+        }
+    }
+    if !landing {
+        return None;
+    }
     let Entry::Landed(landed) = &proven.entry else {
-        return Some(format!("entry {} is no landing", proven.index));
+        return entry("is no landing".to_owned());
     };
     let new = landed.new.map(|oid| oid.to_string());
-    if let Some(commit) = commit.filter(|commit| new.as_deref() != Some(commit)) {
-        return Some(format!(
-            "entry {} is about another commit than {commit}",
-            proven.index
-        ));
+    if let Some(commit) = wanted
+        .commit
+        .filter(|commit| new.as_deref() != Some(commit))
+    {
+        return entry(format!("is about another commit than {commit}"));
     }
-    if let Some(onto) = onto.filter(|onto| landed.name.to_string() != *onto) {
-        return Some(format!(
-            "entry {} is about another ref than {onto}",
-            proven.index
-        ));
+    if let Some(onto) = wanted.onto.filter(|onto| landed.name.to_string() != *onto) {
+        return entry(format!("is about another ref than {onto}"));
     }
-    (!is_reviewed(landed)).then(|| format!("entry {} is not reviewed", proven.index))
+    match is_reviewed(landed) {
+        true => None,
+        false => entry("is not reviewed".to_owned()),
+    }
+}
+
+/// Whoever may write a policy may give their repository another's name there.
+const OF: &str = "whose people may have reviewed the same commit: say which one with --of";
+
+/// The repository by the name in the entry; a review has it in its signed words alone.
+fn repository(entry: &Entry) -> Option<&str> {
+    match entry {
+        Entry::Genesis(it) => Some(&it.repository),
+        Entry::Landed(it) => Some(&it.repository),
+        Entry::Adopted(it) => Some(&it.repository),
+        Entry::Incident(it) => Some(&it.repository),
+        Entry::Admin(it) => Some(&it.repository),
+        Entry::Review(_) => None,
+    }
 }

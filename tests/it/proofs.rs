@@ -12,7 +12,7 @@ use countersign::record::Record;
 
 use crate::second_verifier::python;
 use crate::support::server::scrubbed;
-use crate::support::{Checkout, MAIN, Outcome, Server, approved_topic, two_people};
+use crate::support::{Checkout, MAIN, Outcome, REPOSITORY, Server, approved_topic, two_people};
 
 /// A folder that is no repository, with a proof and the key.
 struct Elsewhere {
@@ -105,6 +105,14 @@ fn prove_a_commit() {
         .verify(&["--commit", &head, "--onto", "next"])
         .exits(1);
     there.verify(&["--commit", "main"]).exits(2);
+    there.verify(&["--repository", REPOSITORY]).exits(0);
+    let other = there.verify(&["--repository", "git.example.com/other"]);
+    other.exits(1).says(REPOSITORY);
+    // It is of a log of one, whatever that is called.
+    there.verify(&["--of", "payments"]).exits(1);
+    let review = Elsewhere::with(&server, &["1"]);
+    let unsaid = review.verify(&["--repository", REPOSITORY]);
+    unsaid.exits(1).says("does not say");
     // The key as a word instead of a file.
     let line = fs::read_to_string(&there.key).unwrap();
     let mut command = scrubbed(env!("CARGO_BIN_EXE_countersign"), there.folder.path());

@@ -10,6 +10,7 @@ use crate::record::checkpoint::{Checkpoint, CheckpointError};
 use crate::record::disk::{self, Disk};
 use crate::record::entry::{Entry, Genesis, PolicyId};
 use crate::record::proof::{Frontier, Hash};
+use crate::record::shared::RepositoryName;
 use crate::record::{RecordError, hex};
 use crate::wire::name::RefName;
 use crate::wire::note::NoteKey;
@@ -17,7 +18,7 @@ use crate::wire::oid::Oid;
 
 /// The most bytes of the file.
 const MAX_FILE: u64 = 64 << 20;
-/// The most refs whose tips are kept.
+/// The most refs whose tips are kept, of all repositories together.
 const MOST_REFS: usize = 10_000;
 /// The most tips that are kept of one.
 const MOST_TIPS: usize = 64;
@@ -41,14 +42,27 @@ struct Kept {
     latest: Option<Timestamp>,
     /// When the log was first seen to have this size.
     moved: Option<Timestamp>,
+    /// What was recorded of each repository, by its name in a log of many; that of one has none.
+    repositories: BTreeMap<String, Past>,
+    /// Tips of a clone that are not on record, and since when.
+    unrecorded: BTreeMap<RefName, (Oid, Timestamp)>,
+}
+
+/// What was recorded of one repository.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Past {
     /// The policy and time of enrolment, which several entries may be of.
     founding: Option<(Timestamp, PolicyId)>,
     /// Whether anything came after it.
     founded: bool,
     /// Recorded tips, the newest first.
     tips: BTreeMap<RefName, Vec<Option<Oid>>>,
-    /// Tips of a clone that are not on record, and since when.
-    unrecorded: BTreeMap<RefName, (Oid, Timestamp)>,
+}
+
+/// How a repository is called in the file.
+fn key(of: Option<&RepositoryName>) -> &str {
+    of.map_or("", RepositoryName::as_str)
 }
 
 /// Why what was seen cannot be had.
@@ -121,9 +135,19 @@ impl Seen {
         Some(now.duration_since(self.kept.moved?))
     }
 
-    /// Returns the recorded tips of each ref, the newest first.
-    pub fn tips(&self) -> &BTreeMap<RefName, Vec<Option<Oid>>> {
-        &self.kept.tips
+    /// Returns the recorded tips of each ref of a repository, the newest first; nothing where the
+    /// log has no entry of such a one.
+    pub fn tips(
+        &self,
+        of: Option<&RepositoryName>,
+    ) -> Option<&BTreeMap<RefName, Vec<Option<Oid>>>> {
+        self.kept.repositories.get(key(of)).map(|past| &past.tips)
+    }
+
+    /// Returns whether the log is that of many repositories; nothing before its first entry.
+    pub fn is_shared(&self) -> Option<bool> {
+        let name = self.kept.repositories.keys().next()?;
+        Some(!name.is_empty())
     }
 
     /// Notes that a clone has these tips, which are not on record; returns since when it has each.
@@ -168,48 +192,55 @@ impl Seen {
         self.kept.moved = Some(now);
     }
 
-    /// Returns whether a baseline is a part of enrolment's.
-    pub(super) fn founds(&mut self, index: u64, genesis: &Genesis) -> bool {
+    /// Returns whether a baseline is a part of a repository's enrolment.
+    pub(super) fn founds(&mut self, of: Option<&RepositoryName>, genesis: &Genesis) -> bool {
         let this = (genesis.at, genesis.policy.clone());
-        if index == 0 {
-            self.kept.founding = Some(this);
-            return true;
-        }
-        self.begins() && self.kept.founding.as_ref() == Some(&this)
+        let past = self.past(of);
+        !past.founded && *past.founding.get_or_insert_with(|| this.clone()) == this
     }
 
-    /// Returns whether nothing came after the baseline of enrolment yet.
-    pub(super) fn begins(&self) -> bool {
-        !self.kept.founded
+    /// Returns whether nothing came after the enrolment of a repository yet.
+    pub(super) fn begins(&self, of: Option<&RepositoryName>) -> bool {
+        let past = self.kept.repositories.get(key(of));
+        past.is_none_or(|past| !past.founded)
     }
 
-    /// Enrolment is over.
-    pub(super) fn founded(&mut self) {
-        self.kept.founded = true;
+    /// Enrolment of a repository is over.
+    pub(super) fn founded(&mut self, of: Option<&RepositoryName>) {
+        self.past(of).founded = true;
+    }
+
+    fn past(&mut self, of: Option<&RepositoryName>) -> &mut Past {
+        let repositories = &mut self.kept.repositories;
+        repositories.entry(key(of).to_owned()).or_default()
     }
 
     /// Takes in the tips that an entry records; returns whether there was room.
-    pub(super) fn land(&mut self, entry: &Entry) -> bool {
+    pub(super) fn land(&mut self, of: Option<&RepositoryName>, entry: &Entry) -> bool {
         match entry {
             Entry::Genesis(genesis) => {
                 let mut tips = genesis.tips.iter();
-                tips.all(|(name, oid)| self.tip(name, Some(*oid)))
+                tips.all(|(name, oid)| self.tip(of, name, Some(*oid)))
             }
-            Entry::Landed(landed) => self.tip(&landed.name, landed.new),
-            Entry::Adopted(adopted) => self.tip(&adopted.name, adopted.new),
+            Entry::Landed(landed) => self.tip(of, &landed.name, landed.new),
+            Entry::Adopted(adopted) => self.tip(of, &adopted.name, adopted.new),
             _ => true,
         }
     }
 
-    fn tip(&mut self, name: &RefName, oid: Option<Oid>) -> bool {
-        let tips = &mut self.kept.tips;
-        if tips.len() >= MOST_REFS && !tips.contains_key(name) {
+    fn tip(&mut self, of: Option<&RepositoryName>, name: &RefName, oid: Option<Oid>) -> bool {
+        if !self.past(of).tips.contains_key(name) && self.refs() >= MOST_REFS {
             return false;
         }
-        let tips = tips.entry(name.clone()).or_default();
+        let tips = self.past(of).tips.entry(name.clone()).or_default();
         tips.truncate(MOST_TIPS.saturating_sub(1));
         tips.insert(0, oid);
         true
+    }
+
+    fn refs(&self) -> usize {
+        let pasts = self.kept.repositories.values();
+        pasts.map(|past| past.tips.len()).sum()
     }
 }
 

@@ -1,6 +1,7 @@
 //! Several servers at once on one directory, and several repositories.
 
 use std::fs;
+use std::path::Path;
 use std::thread;
 
 use base64::Engine as _;
@@ -8,7 +9,9 @@ use base64::engine::general_purpose::STANDARD;
 use sha2::{Digest as _, Sha256};
 
 use super::scene::copy;
+use crate::second_verifier::python;
 use crate::support::config::PLAIN_RULE;
+use crate::support::server::scrubbed;
 use crate::support::{
     Checkout, Format, MAIN, Outcome, People, REPOSITORY, Server, approved_topic, policy, two_people,
 };
@@ -67,7 +70,7 @@ fn at_once(from: &Checkout, refspecs: &[String]) -> Vec<Outcome> {
 }
 
 /// Tells a repository where its record is.
-fn record_in(server: &Server, dir: &std::path::Path) {
+fn record_in(server: &Server, dir: &Path) {
     let path = server.record("server.toml");
     let text = fs::read_to_string(&path).unwrap();
     let text = text.split("[record]").next().unwrap().to_owned();
@@ -113,7 +116,7 @@ fn one_record_for_two_repositories() {
 }
 
 /// A repository in the log of many that stands in `dir`; all have the same policy, name and tips.
-fn sharing(dir: &std::path::Path) -> Server {
+fn sharing(dir: &Path) -> Server {
     let server = Server::bare(Format::Sha1);
     server.seed(&[
         (".countersign/policy.toml", &policy(PLAIN_RULE)),
@@ -286,6 +289,88 @@ fn one_log_attests_for_each_alone() {
         .map(|byte| format!("{byte:02x}"))
         .collect();
     assert_eq!(*digest, sha256);
+}
+
+/// A log of many is read from afar as a whole: by the monitor, by the other verifier, and in a proof,
+/// which is of nothing reviewed until somebody says whose review is meant.
+#[test]
+fn one_log_from_afar() {
+    let folder = tempfile::tempdir().unwrap();
+    let log = folder.path().join("log");
+    let _first = sharing(&log);
+    let second = sharing(&log);
+    let look = |more: &[&str]| {
+        let (place, key) = (log.join("log"), log.join("log/vkey"));
+        let mut command = scrubbed(env!("CARGO_BIN_EXE_countersign"), folder.path());
+        command.args(["log", "monitor"]).arg(place).arg("--key");
+        command.arg(key).args(["--state", "state.json"]).args(more);
+        Outcome::of(&mut command, b"")
+    };
+    look(&[]).exits(0);
+    rename(&second, "second");
+    second.enroll(&[]).accepted();
+    look(&[]).exits(1).says("[baseline] entry 1 of second:");
+    let (alice, bob) = (second.checkout("alice"), second.checkout("bob"));
+    let head = approved_topic(&alice, &bob, "a.txt");
+    alice.land(&head).accepted();
+    look(&[]).exits(0);
+    // The clone is of one of them, and only there is what it fetched on record.
+    alice.git(&["fetch", "-q", "origin"]);
+    let clone = alice.dir().to_str().unwrap();
+    let beside = |of: &[&str]| look(&[&["--repo", clone, "--grace", "10m"], of].concat());
+    beside(&[]).exits(2).says("--of");
+    beside(&["--of", "second"]).exits(0);
+    // Under the other name it is not; since long ago, so that the time of grace is over.
+    beside(&["--of", "payments"]).exits(0);
+    let state = folder.path().join("state.json");
+    let mut kept: serde_json::Value = serde_json::from_slice(&fs::read(&state).unwrap()).unwrap();
+    kept["unrecorded"][MAIN][1] = "2026-01-01T00:00:00Z".into();
+    fs::write(&state, kept.to_string()).unwrap();
+    let other = beside(&["--of", "payments"]).exits(1);
+    other.says("[unrecorded-tip]").says(&head);
+    beside(&["--of", "third"]).exits(2).says("third");
+    second.git(&["update-ref", MAIN, &format!("{head}^")]);
+    let adopt = ["log", "adopt", MAIN, "--reason", "a test"];
+    second.cli(&adopt).accepted();
+    let alarm = look(&["--json"]).exits(1);
+    let line: serde_json::Value =
+        serde_json::from_str(alarm.stdout.lines().next().unwrap()).unwrap();
+    assert_eq!(
+        (&line["code"], &line["of"]),
+        (&"adopted".into(), &"second".into())
+    );
+
+    python(&[&log]).accepted();
+    let proof = folder.path().join("a.tlog-proof");
+    let index = second.cli(&["verify", "commit", &head, "--json"]).json()["index"].to_string();
+    let prove = ["log", "prove", &index, "-o", proof.to_str().unwrap()];
+    second.cli(&prove).accepted();
+    let verify = |more: &[&str]| {
+        let mut command = scrubbed(env!("CARGO_BIN_EXE_countersign"), folder.path());
+        command.args(["verify", "proof"]).arg(&proof).arg("--key");
+        Outcome::of(command.arg(log.join("log/vkey")).args(more), b"")
+    };
+    let commit = ["--commit", &head];
+    verify(&[]).exits(0);
+    verify(&commit).exits(1).says("--of");
+    for (of, repository, exit) in [
+        ("second", REPOSITORY, 0),
+        ("payments", REPOSITORY, 1),
+        ("second", "git.example.com/other", 1),
+    ] {
+        let whose = ["--of", of, "--repository", repository];
+        verify(&[commit, [whose[0], whose[1]], [whose[2], whose[3]]].concat()).exits(exit);
+        verify(&whose).exits(exit);
+    }
+    let by_line = [
+        Path::new("--proof"),
+        &proof,
+        Path::new("--key"),
+        &log.join("log/vkey"),
+    ];
+    python(&by_line)
+        .accepted()
+        .says(&format!("entry {index} of second"));
 }
 
 /// Repositories that append to one log at once lose nothing.
