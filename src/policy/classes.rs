@@ -6,13 +6,18 @@
 //! <https://boostsecurityio.github.io/lotp/>). Tests and lock files stay `code`. `config` is what
 //! is deployed rather than compiled.
 
-use std::collections::BTreeMap;
-use std::sync::LazyLock;
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{LazyLock, Mutex, PoisonError};
 
 use crate::wire::name::RepoPath;
 
 use super::pattern::Names;
 use super::{Class, Pattern, any_match, folded};
+
+/// The most paths whose classes are kept; more, and all are forgotten.
+const MOST: usize = 16_384;
+/// The longest path whose classes are kept, in bytes.
+const LONG: usize = 256;
 
 /// Where a forge looks for owners: GitHub, GitLab, Gitea and Forgejo.
 pub const OWNERS_FILES: &[&str] = &[
@@ -366,27 +371,66 @@ static BUILT_IN: LazyLock<[(Class, Vec<Pattern>); 3]> = LazyLock::new(|| {
     ]
 });
 
-/// Returns the classes of a path, sorted, at least one; `added` never takes one away but `code`.
-pub(super) fn of(path: &RepoPath, added: &BTreeMap<Class, Vec<Pattern>>) -> Vec<Class> {
-    let folded = folded(path);
-    let names = Names::new(path.as_bstr(), &folded);
-    let built_in = BUILT_IN.iter().map(|(class, patterns)| (class, patterns));
-    let mut classes: Vec<Class> = built_in
-        .chain(added)
-        .filter(|(_, patterns)| any_match(patterns, &names))
-        .map(|(class, _)| *class)
-        .collect();
-    if classes.is_empty() {
-        classes.push(Class::Code);
-    }
-    classes.sort();
-    classes.dedup();
-    classes
+/// What a policy adds to the tables, and the classes of paths that were asked about.
+///
+/// One judgement asks for the same paths again and again, and holds each against some hundred
+/// patterns.
+#[derive(Debug, Default)]
+pub struct Classes {
+    added: BTreeMap<Class, Vec<Pattern>>,
+    known: Mutex<HashMap<RepoPath, Vec<Class>>>,
 }
 
-/// Returns the classes of a path by the built-in tables alone.
-pub fn built_in(path: &RepoPath) -> Vec<Class> {
-    of(path, &BTreeMap::new())
+impl Classes {
+    /// Adds patterns, which never take a class away but `code`.
+    pub(super) fn new(added: BTreeMap<Class, Vec<Pattern>>) -> Self {
+        Self {
+            added,
+            known: Mutex::default(),
+        }
+    }
+
+    /// Returns the classes of a path, sorted, at least one.
+    pub fn of(&self, path: &RepoPath) -> Vec<Class> {
+        if path.as_bstr().len() > LONG {
+            return self.ask(path);
+        }
+        let known = || self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(classes) = known().get(path) {
+            return classes.clone();
+        }
+        let classes = self.ask(path);
+        let mut known = known();
+        if known.len() >= MOST {
+            known.clear();
+        }
+        known.insert(path.clone(), classes.clone());
+        classes
+    }
+
+    fn ask(&self, path: &RepoPath) -> Vec<Class> {
+        let folded = folded(path);
+        let names = Names::new(path.as_bstr(), &folded);
+        let built_in = BUILT_IN.iter().map(|(class, patterns)| (class, patterns));
+        let mut classes: Vec<Class> = built_in
+            .chain(&self.added)
+            .filter(|(_, patterns)| any_match(patterns, &names))
+            .map(|(class, _)| *class)
+            .collect();
+        if classes.is_empty() {
+            classes.push(Class::Code);
+        }
+        classes.sort();
+        classes.dedup();
+        classes
+    }
+}
+
+/// A copy knows what was added, and nothing that was asked.
+impl Clone for Classes {
+    fn clone(&self) -> Self {
+        Self::new(self.added.clone())
+    }
 }
 
 /// Returns whether a CI system reads the path by itself, rather than a build tool it runs.
@@ -406,7 +450,7 @@ mod tests {
     use super::*;
 
     fn classes(path: &[u8]) -> Vec<Class> {
-        of(&RepoPath::new(path.to_vec()), &BTreeMap::new())
+        Classes::default().of(&RepoPath::new(path.to_vec()))
     }
 
     /// Every built-in pattern is one of the dialect, and stands in its table once.
@@ -480,7 +524,7 @@ mod tests {
     #[test]
     fn adds_classes() {
         let one = |class, text| BTreeMap::from([(class, vec![Pattern::parse(text).unwrap()])]);
-        let of = |path: &str, added| of(&RepoPath::from(path), &added);
+        let of = |path: &str, added| Classes::new(added).of(&RepoPath::from(path));
         assert_eq!(
             of("x/deploy/a", one(Class::Config, "deploy/")),
             [Class::Config]
@@ -489,5 +533,20 @@ mod tests {
         assert_eq!(of("Makefile", added), [Class::Code, Class::Pipeline]);
         let added = one(Class::Code, "**");
         assert_eq!(of(".gitmodules", added), [Class::Code, Class::Policy]);
+    }
+
+    /// What is asked again is answered the same, long paths and many of them included.
+    #[test]
+    fn asked_again() {
+        let classes = Classes::default();
+        let long = format!("{}/Makefile", "x".repeat(LONG));
+        let many = (0..=MOST).map(|n| format!("{n}.tf"));
+        for path in many.chain([long, "0.tf".to_owned()]) {
+            let path = RepoPath::from(path.as_str());
+            for _ in 0..2 {
+                assert_eq!(classes.of(&path), classes.ask(&path), "{path}");
+            }
+        }
+        assert!(classes.known.lock().unwrap().len() <= MOST);
     }
 }

@@ -11,7 +11,6 @@ pub mod witnesses;
 pub use pattern::Pattern;
 pub use witnesses::Witnesses;
 
-use std::collections::BTreeMap;
 use std::fmt;
 
 use jiff::SignedDuration;
@@ -21,6 +20,7 @@ use crate::people::PersonName;
 use crate::wire::fold::fold_path;
 use crate::wire::name::{RefName, RepoPath};
 
+use classes::Classes;
 use pattern::Names;
 
 /// The policy as parsed and checked against the people.
@@ -35,7 +35,7 @@ pub struct Policy {
     /// `[[rule]]` tables in order; the built-in `default` is not among them.
     pub rules: Vec<Rule>,
     /// `[classes]`: patterns that add to the built-in ones.
-    pub classes: BTreeMap<Class, Vec<Pattern>>,
+    pub classes: Classes,
     /// `[hidden_content]`: where content that a reviewer may not see refuses.
     pub hidden_content: HiddenContent,
     /// `[witnesses]`: who must have cosigned the record.
@@ -200,7 +200,7 @@ impl Policy {
 
     /// Returns the classes of a path, sorted, at least one.
     pub fn classes(&self, path: &RepoPath) -> Vec<Class> {
-        classes::of(path, &self.classes)
+        self.classes.of(path)
     }
 
     /// Returns whether a path may hide what it likes.

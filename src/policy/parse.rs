@@ -12,6 +12,7 @@ use crate::people::error::{ConfigError, did_you_mean, quote};
 use crate::people::{People, Person, PersonKind, PersonName};
 use crate::wire::name::RefName;
 
+use super::classes::Classes;
 use super::places::{self, MAX_PLACES, MAX_WANTED};
 use super::witnesses::witnesses;
 use super::{
@@ -69,7 +70,7 @@ impl Policy {
                 .transpose()?,
             refs: reader.refs(root.get("ref"))?,
             rules: reader.rules(root.get("rule"))?,
-            classes: reader.classes(root.get("classes"))?,
+            classes: Classes::new(reader.classes(root.get("classes"))?),
             hidden_content: reader.hidden_content(root.get("hidden_content"))?,
             witnesses: root
                 .get("witnesses")

@@ -8,7 +8,7 @@ use crate::host::founding::{self, FIRST_RULE, quoted};
 use crate::people::PersonName;
 use crate::people::document::MAX_FILE;
 use crate::policy::Class;
-use crate::policy::classes::{self, OWNERS_FILES};
+use crate::policy::classes::{self, Classes, OWNERS_FILES};
 use crate::report::plain::{clip, plain};
 use crate::wire::name::{RefName, RepoPath};
 use crate::wire::object::ObjectKind;
@@ -211,6 +211,7 @@ fn numbered(short: &str) -> bool {
 /// and counts folders that cannot be read.
 fn pipelines(repo: &Repo, root: &Oid) -> Result<((Vec<String>, usize), usize), GitError> {
     let mut found: Vec<(bool, RepoPath)> = Vec::new();
+    let built_in = Classes::default();
     let mut malformed = 0usize;
     let mut left = ENTRIES;
     let mut open = vec![(Vec::new(), *root, 0)];
@@ -224,14 +225,14 @@ fn pipelines(repo: &Repo, root: &Oid) -> Result<((Vec<String>, usize), usize), G
         };
         for entry in entries.iter() {
             left = left.saturating_sub(1);
-            let path = [folder.as_slice(), entry.name.as_slice()].concat();
+            let path = [folder.as_slice(), &entry.name].concat();
             if entry.mode == FileMode::Tree && depth < DEPTH && left > 0 {
                 let below = [path.as_slice(), b"/"].concat();
                 open.push((below, entry.oid, depth + 1));
                 continue;
             }
             let path = RepoPath::new(path);
-            if classes::built_in(&path).contains(&Class::Pipeline) {
+            if built_in.of(&path).contains(&Class::Pipeline) {
                 found.push((!classes::defines_pipeline(&path), path));
             }
         }
