@@ -12,10 +12,10 @@ use crate::judge::facts::{Contributor, Notice, Pusher};
 use crate::judge::verdict::{Code, Role};
 use crate::people::verify::{SignatureFault, Signer};
 use crate::people::{PersonKind, PersonName};
-use crate::wire::commit::Commit;
 use crate::wire::name::RefName;
 use crate::wire::oid::Oid;
 
+use super::commits::{Said, Who};
 use super::coverage::cannot_tell;
 use super::{Bringer, Desk, GatherError, notice};
 
@@ -29,71 +29,40 @@ const LANDED_BEFORE: usize = 64;
 /// One commit as far as people are concerned.
 #[derive(Debug)]
 pub(crate) struct CommitHands {
-    commit: Rc<Commit>,
-    signature: Signature,
+    said: Said,
     /// First bringer, looked up only where no known human signed.
     bringer: Option<Bringer>,
-}
-
-#[derive(Debug)]
-enum Signature {
-    None,
-    By(Signer),
-    Fault(SignatureFault),
 }
 
 impl CommitHands {
     /// Reads a commit, its signature and, where that proves no human, who first brought it.
     fn read(desk: &Desk<'_>, oid: &Oid) -> Result<Self, GatherError> {
-        let commit = desk.repo.commit(oid)?;
-        let noted = || -> Result<Option<Bringer>, GatherError> {
-            let known = desk.bringers.bringer(oid)?;
-            Ok(known.or_else(|| arriving(desk, oid)))
+        let known = desk.said.borrow_mut().remove(oid);
+        let mut said = match known {
+            Some(said) => said,
+            None => Said::read(desk.repo, &desk.rules.people, desk.now, oid)?,
         };
-        let Some(signed) = &commit.signed else {
-            let bringer = noted()?;
-            return Ok(Self::new(desk, oid, commit, Signature::None, bringer));
-        };
-        let verify = |at| match desk.rules.people.verify(signed, at) {
-            Ok(signer) => Signature::By(signer),
-            Err(fault) => Signature::Fault(fault),
-        };
-        let signature = verify(desk.now);
-        if signature.human() {
-            return Ok(Self::new(desk, oid, commit, signature, None));
+        if said.who.human() {
+            let bringer = None;
+            return Ok(Self { said, bringer });
         }
         // A key is to be believed as of the commit's receipt, which may lie before today.
-        let bringer = noted()?;
-        let signature = match (&signature, &bringer) {
-            (
-                Signature::Fault(SignatureFault::Expired(_) | SignatureFault::Revoked(_)),
-                Some(first),
-            ) => verify(first.at),
-            _ => signature,
-        };
-        Ok(Self::new(desk, oid, commit, signature, bringer))
-    }
-
-    fn new(
-        desk: &Desk<'_>,
-        oid: &Oid,
-        commit: Rc<Commit>,
-        signature: Signature,
-        bringer: Option<Bringer>,
-    ) -> Self {
+        let known = desk.bringers.bringer(oid)?;
+        let bringer = known.or_else(|| arriving(desk, oid));
+        if let (Some(Err(SignatureFault::Expired(_) | SignatureFault::Revoked(_))), Some(first)) =
+            (&said.who.signature, &bringer)
+        {
+            said = Said::read(desk.repo, &desk.rules.people, first.at, oid)?;
+        }
         if let Some(bringer) = &bringer {
             desk.rested_on.borrow_mut().insert(*oid, bringer.clone());
         }
-        Self {
-            commit,
-            signature,
-            bringer,
-        }
+        Ok(Self { said, bringer })
     }
 
     /// Returns whether a known human's signature or push stands behind the commit.
     fn proven(&self, desk: &Desk<'_>) -> bool {
-        self.signature.human()
+        self.said.who.human()
             || self
                 .bringer
                 .as_ref()
@@ -113,20 +82,20 @@ fn arriving(desk: &Desk<'_>, oid: &Oid) -> Option<Bringer> {
     })
 }
 
-impl Signature {
-    /// Returns whose key made it. One that ran out or is revoked proves nobody, but excludes.
+impl Who {
+    /// Returns whose key made the signature. One that ran out or is revoked proves nobody, but
+    /// excludes.
     fn maker(&self) -> Option<&Signer> {
-        match self {
-            Self::By(signer)
-            | Self::Fault(SignatureFault::Expired(signer) | SignatureFault::Revoked(signer)) => {
+        match self.signature.as_ref()? {
+            Ok(signer) | Err(SignatureFault::Expired(signer) | SignatureFault::Revoked(signer)) => {
                 Some(signer)
             }
-            Self::None | Self::Fault(_) => None,
+            Err(_) => None,
         }
     }
 
     fn human(&self) -> bool {
-        matches!(self, Self::By(signer) if signer.kind == PersonKind::Human)
+        matches!(&self.signature, Some(Ok(signer)) if signer.kind == PersonKind::Human)
     }
 }
 
@@ -170,16 +139,16 @@ impl Hands {
             return Ok(());
         }
         let hands = of(desk, oid)?;
-        let commit = &hands.commit;
-        self.email(desk, &commit.author.email, Role::Author);
-        self.email(desk, &commit.committer.email, Role::Committer);
-        for email in commit.co_authors() {
-            self.email(desk, &email, Role::CoAuthor);
+        let said = &hands.said.who;
+        self.email(desk, &said.author, Role::Author);
+        self.email(desk, &said.committer, Role::Committer);
+        for email in &said.co_authors {
+            self.email(desk, email, Role::CoAuthor);
         }
-        if let Some(signer) = hands.signature.maker() {
+        if let Some(signer) = said.maker() {
             self.person(&signer.person, Role::Signer);
         }
-        if !hands.signature.human()
+        if !said.human()
             && let Some(person) = hands
                 .bringer
                 .as_ref()
@@ -199,9 +168,9 @@ impl Hands {
             return Ok(());
         }
         let hands = of(desk, oid)?;
-        self.email(desk, &hands.commit.author.email, Role::Lander);
-        self.email(desk, &hands.commit.committer.email, Role::Lander);
-        if let Signature::By(signer) = &hands.signature {
+        self.email(desk, &hands.said.who.author, Role::Lander);
+        self.email(desk, &hands.said.who.committer, Role::Lander);
+        if let Some(Ok(signer)) = &hands.said.who.signature {
             self.person(&signer.person, Role::Lander);
         }
         self.pusher(desk, Role::Lander);
@@ -367,19 +336,19 @@ pub(crate) fn inspect(
             continue;
         }
         let hands = of(desk, oid)?;
-        match &hands.signature {
-            Signature::By(_) => {}
-            Signature::None if must_be_signed => {
+        match &hands.said.who.signature {
+            Some(Ok(_)) => {}
+            None if must_be_signed => {
                 notices.push(notice(Code::UnsignedCommit, [oid.to_string()]));
             }
-            Signature::None => {}
-            Signature::Fault(fault) => notices.push(fault_notice(fault, oid)),
+            None => {}
+            Some(Err(fault)) => notices.push(fault_notice(fault, oid)),
         }
         if let Some(disagreement) = disagreement(desk, &hands) {
             let commits = disagreements.entry(disagreement).or_default();
             commits.push(oid.to_string());
         }
-        if let Some(when) = from_the_future(desk.now, &hands.commit) {
+        if let Some(when) = from_the_future(desk.now, &hands.said) {
             let about = [oid.to_string(), format!("committed in the future: {when}")];
             notices.push(notice(Code::MalformedObject, about));
         }
@@ -402,8 +371,8 @@ type Disagreement = (PersonName, String, Option<PersonName>);
 /// Common and harmless where somebody rebases or applies another's work and signs with an own key,
 /// but a header that lies: it is seen. A forge signs what people commit there, and says so.
 fn disagreement(desk: &Desk<'_>, hands: &CommitHands) -> Option<Disagreement> {
-    let signer = hands.signature.maker()?;
-    let email = &hands.commit.committer.email;
+    let signer = hands.said.who.maker()?;
+    let email = &hands.said.who.committer;
     let owner = desk.rules.people.person_by_email(email);
     let owner = owner.map(|person| person.name.clone());
     if signer.kind == PersonKind::Forge || owner.as_ref() == Some(&signer.person) {
@@ -413,11 +382,10 @@ fn disagreement(desk: &Desk<'_>, hands: &CommitHands) -> Option<Disagreement> {
     Some((signer.person.clone(), email, owner))
 }
 
-fn from_the_future(now: Timestamp, commit: &Commit) -> Option<String> {
+fn from_the_future(now: Timestamp, said: &Said) -> Option<String> {
     // Both dates: tools sort and filter by either.
-    [commit.committer.seconds, commit.author.seconds]
-        .into_iter()
-        .find_map(|seconds| ahead(now, seconds))
+    let mut seconds = said.seconds.into_iter();
+    seconds.find_map(|seconds| ahead(now, seconds))
 }
 
 fn ahead(now: Timestamp, seconds: u64) -> Option<String> {

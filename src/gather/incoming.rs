@@ -22,8 +22,8 @@ use crate::wire::review::{ReviewMessage, ReviewVerb};
 use crate::wire::tag::Tag;
 
 use super::candidates::{key_state, message_of};
+use super::commits::strict;
 use super::hands::fault_notice;
-use super::protected::strict_trees;
 use super::{Desk, GatherError, Gathered, Proposed, notice};
 
 /// The most bytes of a review tag; an entry of the log must hold it.
@@ -357,6 +357,6 @@ pub(crate) fn proposal(
         .collect();
     let commits = walk::new_commits(desk.repo, &new, &tips, desk.limits.objects())?;
     facts.commits = commits.len();
-    facts.notices.extend(strict_trees(desk, &commits)?);
+    facts.notices.extend(strict(desk, &commits)?);
     Ok(facts)
 }

@@ -5,8 +5,8 @@
 //! of one size, so that the same question asked later gives the same facts.
 //!
 //! 1. [`scope`]: what kind of ref is this, and may such a ref be written at all?
-//! 2. [`protected`]: P from the record, shape of the move, strict objects; [`steps`]: what there is to
-//!    cover.
+//! 2. [`protected`]: P from the record, shape of the move; [`commits`]: strict objects; [`steps`]: what
+//!    there is to cover.
 //! 3. [`candidates`]: which reviews could count, and what has ended the others.
 //! 4. [`coverage`]: which sequences of reviewed heads land exactly as pushed; [`replaced`] holds them
 //!    against each other, and [`described`] says what the other reviews come to.
@@ -16,6 +16,7 @@
 
 pub(crate) mod ancestry;
 pub mod candidates;
+mod commits;
 pub mod coverage;
 mod described;
 pub mod hands;
@@ -128,6 +129,8 @@ pub struct Desk<'a> {
     pub expired: &'a dyn Fn() -> bool,
     /// Commits read so far.
     pub(crate) hands: RefCell<HashMap<Oid, Rc<CommitHands>>>,
+    /// What commits say that were read on all cores, until somebody asks.
+    pub(crate) said: RefCell<HashMap<Oid, commits::Said>>,
     /// Answers of `bringers` that facts rest on.
     pub(crate) rested_on: RefCell<BTreeMap<Oid, Bringer>>,
     /// What is known of who descends from whom.
@@ -170,6 +173,7 @@ impl<'a> Desk<'a> {
             bringers,
             expired,
             hands: RefCell::default(),
+            said: RefCell::default(),
             rested_on: RefCell::default(),
             ancestry: Ancestry::default(),
             merges: RefCell::default(),

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use crate::git::changes::{self, Change};
-use crate::git::{GitError, RefValue, walk};
+use crate::git::{RefValue, walk};
 use crate::judge::facts::{
     HeadFacts, Notice, PathFacts, ReviewState, StepFacts, UpdateFacts, Verb,
 };
@@ -18,13 +18,14 @@ use crate::wire::oid::Oid;
 use crate::wire::tree::FileMode;
 
 use super::candidates;
+use super::commits;
 use super::coverage;
 use super::described;
 use super::hands::{self, Hands};
 use super::hidden;
 use super::rulebook::RulebookError;
 use super::steps;
-use super::{Desk, GatherError, Proposed, fault_code, git_notice, notice};
+use super::{Desk, GatherError, Proposed, git_notice, notice};
 
 /// The kind of move, once its shape is found sound.
 enum Move {
@@ -308,7 +309,7 @@ fn step(
 ) -> Result<(), GatherError> {
     let new = walk::new_commits(desk.repo, to, &[*from], desk.limits.objects())?;
     facts.commits = new.len();
-    let faults = strict_trees(desk, &new)?;
+    let faults = commits::strict(desk, &new)?;
     if !faults.is_empty() {
         facts.notices.extend(faults);
         return Ok(());
@@ -348,50 +349,6 @@ fn step(
     steps::gather(desk, &context, &pieces, facts)?;
     facts.reviews = described::describe(desk, &context, from, to, &mut facts.steps)?;
     Ok(())
-}
-
-/// Parses strictly every tree that is new, by comparing each commit with its first parent: what
-/// that leaves unread was read for the parent, or stood at P.
-pub(crate) fn strict_trees(desk: &Desk<'_>, new: &[Oid]) -> Result<Vec<Notice>, GatherError> {
-    let mut seen = std::collections::HashSet::new();
-    for (count, oid) in new.iter().enumerate() {
-        if count.is_multiple_of(64) {
-            desk.check_time()?;
-        }
-        let commit = desk.repo.commit(oid)?;
-        let parent = match commit.parents.first() {
-            Some(parent) => Some(desk.repo.commit(parent)?.tree),
-            None => None,
-        };
-        if !seen.insert((parent, commit.tree)) {
-            continue;
-        }
-        let limit = desk.limits.paths();
-        match changes::changes(desk.repo, parent.as_ref(), &commit.tree, limit) {
-            Ok(_) => {}
-            Err(GitError::Malformed { .. }) => return tree_faults(desk, &commit.tree),
-            Err(error) => return Err(error.into()),
-        }
-    }
-    Ok(Vec::new())
-}
-
-/// Finds where in a tree, and what, the strict parser refuses.
-fn tree_faults(desk: &Desk<'_>, tree: &Oid) -> Result<Vec<Notice>, GatherError> {
-    let mut seen = std::collections::HashSet::new();
-    let faults = changes::check_trees(desk.repo, &[*tree], &mut seen, desk.limits.objects())?;
-    if faults.is_empty() {
-        // The other side of the comparison: what stood there before is what is malformed.
-        let about = [tree.to_string(), "it replaces a malformed tree".to_owned()];
-        return Ok(vec![notice(Code::MalformedObject, about)]);
-    }
-    let notices = faults.into_iter().take(20).map(|fault| Notice {
-        code: fault_code(fault.fault),
-        about: vec![fault.tree.to_string(), fault.detail],
-        paths: vec![fault.path],
-        at: None,
-    });
-    Ok(notices.collect())
 }
 
 /// Compares two commits' trees, both sides of every change, with classes.

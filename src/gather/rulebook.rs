@@ -214,7 +214,7 @@ impl<'r> Reader<'r> {
     ) -> Result<(), RulebookError> {
         let below = depth.checked_sub(1).ok_or(RulebookError::TooMany)?;
         for entry in self.repo.tree(tree)?.iter() {
-            let path = [folder, b"/", entry.name.as_slice()].concat();
+            let path = [folder, b"/", &entry.name].concat();
             if entry.mode == FileMode::Tree {
                 self.collect(&entry.oid, &path, below, files)?;
             } else {

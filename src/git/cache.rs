@@ -1,7 +1,7 @@
 //! Bounded caches: parsed objects, comparisons of trees, and what gix undeltifies on the way to them.
 
 use std::collections::{HashMap, VecDeque};
-use std::rc::Rc;
+use std::sync::Arc;
 
 use gix::objs::Kind;
 
@@ -13,8 +13,8 @@ use crate::wire::oid::Oid;
 /// When the young generation is full it becomes the old one, and what was old is dropped: at most
 /// `limit` bytes (by the weights given), without a list to maintain on each hit.
 pub(super) struct Aging<V> {
-    young: HashMap<Oid, (Rc<V>, usize)>,
-    old: HashMap<Oid, (Rc<V>, usize)>,
+    young: HashMap<Oid, (Arc<V>, usize)>,
+    old: HashMap<Oid, (Arc<V>, usize)>,
     weight: usize,
     half: usize,
 }
@@ -31,17 +31,17 @@ impl<V> Aging<V> {
     }
 
     /// Returns the value, which thereby stays longer.
-    pub(super) fn get(&mut self, oid: &Oid) -> Option<Rc<V>> {
+    pub(super) fn get(&mut self, oid: &Oid) -> Option<Arc<V>> {
         if let Some((value, _)) = self.young.get(oid) {
-            return Some(Rc::clone(value));
+            return Some(Arc::clone(value));
         }
         let (value, weight) = self.old.remove(oid)?;
-        self.put(*oid, Rc::clone(&value), weight);
+        self.put(*oid, Arc::clone(&value), weight);
         Some(value)
     }
 
     /// Keeps a value that weighs so many bytes; one heavier than a generation is not kept.
-    pub(super) fn put(&mut self, oid: Oid, value: Rc<V>, weight: usize) {
+    pub(super) fn put(&mut self, oid: Oid, value: Arc<V>, weight: usize) {
         if weight > self.half {
             return;
         }

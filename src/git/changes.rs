@@ -10,7 +10,7 @@ use super::{DEPTH_LIMIT, GitError, PATH_LIMIT, Repo};
 use crate::wire::name::RepoPath;
 use crate::wire::object::ObjectFault;
 use crate::wire::oid::Oid;
-use crate::wire::tree::{FileMode, TreeEntry};
+use crate::wire::tree::{FileMode, TreeEntry, git_order};
 
 /// Directories that a comparison may read besides as many as there may be paths.
 const SPARE_DIRECTORIES: usize = 10_000;
@@ -98,7 +98,7 @@ impl Comparison<'_> {
         let new = new.map(|oid| self.repo.tree(oid)).transpose()?;
         let old = old.as_deref().map_or(&[][..], Vec::as_slice);
         let new = new.as_deref().map_or(&[][..], Vec::as_slice);
-        for [old, new] in align([old, new]) {
+        for [old, new] in align(apart(old, new)) {
             if let Some(name) = old.or(new).map(|entry| &entry.name) {
                 self.entry(name, old, new)?;
             }
@@ -149,6 +149,22 @@ impl Comparison<'_> {
     }
 }
 
+/// Returns what is between the entries that two trees begin and end with alike: most, mostly.
+fn apart<'a>(old: &'a [TreeEntry], new: &'a [TreeEntry]) -> [&'a [TreeEntry]; 2] {
+    let (mut old, mut new) = (old, new);
+    while let (Some((one, rest)), Some((other, others))) = (old.split_first(), new.split_first())
+        && one == other
+    {
+        (old, new) = (rest, others);
+    }
+    while let (Some((one, rest)), Some((other, others))) = (old.split_last(), new.split_last())
+        && one == other
+    {
+        (old, new) = (rest, others);
+    }
+    [old, new]
+}
+
 /// Walks several sorted trees side by side: one row for each name and kind (directory or not).
 pub(super) fn align<const N: usize>(
     trees: [&[TreeEntry]; N],
@@ -169,15 +185,6 @@ pub(super) fn align<const N: usize>(
             Some(first)
         }))
     })
-}
-
-/// The order of entries in a tree: by bytes, as if the name of a directory ended in a slash.
-pub(super) fn git_order(a: &TreeEntry, b: &TreeEntry) -> Ordering {
-    fn key(entry: &TreeEntry) -> impl Iterator<Item = &u8> {
-        let slash = (entry.mode == FileMode::Tree).then_some(&b'/');
-        entry.name.iter().chain(slash)
-    }
-    key(a).cmp(key(b))
 }
 
 /// Parses every tree below the roots strictly and returns the faults found, at most a hundred.

@@ -15,13 +15,13 @@
 
 use std::collections::HashMap;
 
-use super::changes::{align, git_order};
+use super::changes::align;
 use super::lines::merge_lines;
 use super::{BLOB_LIMIT, DEPTH_LIMIT, GitError, PATH_LIMIT, Repo};
 use crate::wire::name::RepoPath;
 use crate::wire::object::ObjectKind;
 use crate::wire::oid::Oid;
-use crate::wire::tree::{self, FileMode, TreeEntry};
+use crate::wire::tree::{self, FileMode, TreeEntry, git_order};
 
 /// Most directories that one merge reads.
 const DIRECTORY_LIMIT: usize = 100_000;

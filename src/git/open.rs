@@ -5,7 +5,7 @@
 use std::cell::{Cell, OnceCell, RefCell};
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
-use std::rc::Rc;
+use std::sync::Arc;
 
 use gix::bstr::ByteSlice;
 
@@ -22,6 +22,8 @@ const COMMIT_CACHE: usize = 8 << 20;
 const TREE_CACHE: usize = 24 << 20;
 /// Bytes of undeltified objects that are kept, per object store.
 const PACK_CACHE: usize = 12 << 20;
+/// What a twin keeps of each: it reads what is new, once.
+const TWIN_SHARE: usize = 2;
 /// Largest configuration file that is read.
 const CONFIG_LIMIT: u64 = 1 << 20;
 
@@ -38,7 +40,7 @@ pub struct Quarantine {
 ///
 /// Objects are found in the quarantine, the repository's own object store, its alternates and the
 /// quarantine's. Objects that another process adds later are found too, except in the quarantine,
-/// which is complete when a hook runs. Not `Send`: one thread, one `Repo`.
+/// which is complete when a hook runs. Not `Sync`: one thread, one `Repo`, see [`Repo::twin`].
 pub struct Repo {
     pub(super) format: ObjectFormat,
     pub(super) git_dir: PathBuf,
@@ -52,7 +54,7 @@ pub struct Repo {
     pub(super) overlay: RefCell<Overlay>,
     pub(super) buffer: RefCell<Vec<u8>>,
     pub(super) empty_tree: OnceCell<Oid>,
-    pub(super) links: RefCell<HashMap<Oid, Rc<Links>>>,
+    pub(super) links: RefCell<HashMap<Oid, Arc<Links>>>,
     /// Whether the stores have listed their packs.
     pub(super) listed: Cell<bool>,
     config: HashMap<String, String>,
@@ -105,13 +107,57 @@ impl Repo {
                 }
             }
         }
-        Ok(Self {
+        let refs = ref_store(&git_dir, &common, format);
+        Ok(Self::with(
             format,
-            refs: ref_store(&git_dir, &common, format),
-            git_dir: common,
+            common,
             objects_dir,
-            quarantine: incoming,
+            incoming,
             stores,
+            refs,
+            config,
+        ))
+    }
+
+    /// Returns the same repository for another thread. It shares what was opened and mapped, and has
+    /// smaller caches of its own; objects that exist in memory only it does not have.
+    pub fn twin(&self) -> Self {
+        let store = |store: &gix::odb::Handle| {
+            let mut store = store.clone();
+            store.set_pack_cache(|| Box::new(PackCache::new(PACK_CACHE / TWIN_SHARE)));
+            store
+        };
+        Self {
+            commits: RefCell::new(Aging::new(COMMIT_CACHE / TWIN_SHARE)),
+            trees: RefCell::new(Aging::new(TREE_CACHE / TWIN_SHARE)),
+            ..Self::with(
+                self.format,
+                self.git_dir.clone(),
+                self.objects_dir.clone(),
+                self.quarantine.as_ref().map(store),
+                self.stores.iter().map(store).collect(),
+                self.refs.clone(),
+                self.config.clone(),
+            )
+        }
+    }
+
+    fn with(
+        format: ObjectFormat,
+        git_dir: PathBuf,
+        objects_dir: PathBuf,
+        quarantine: Option<gix::odb::Handle>,
+        stores: Vec<gix::odb::Handle>,
+        refs: gix::refs::file::Store,
+        config: HashMap<String, String>,
+    ) -> Self {
+        Self {
+            format,
+            git_dir,
+            objects_dir,
+            quarantine,
+            stores,
+            refs,
             commits: RefCell::new(Aging::new(COMMIT_CACHE)),
             trees: RefCell::new(Aging::new(TREE_CACHE)),
             compared: RefCell::default(),
@@ -121,7 +167,7 @@ impl Repo {
             links: RefCell::default(),
             listed: Cell::new(false),
             config,
-        })
+        }
     }
 
     /// Opens the repository that `dir` lies in, as git does: the nearest one upwards.

@@ -6,7 +6,7 @@
 
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap, VecDeque};
-use std::rc::Rc;
+use std::sync::Arc;
 
 use super::read::Links;
 use super::{GitError, Repo};
@@ -20,7 +20,7 @@ const PAINT_LIMIT: usize = 20_000_000;
 /// Commits read by one operation, each once, and never more than the budget.
 pub(super) struct Graph<'r> {
     repo: &'r Repo,
-    links: HashMap<Oid, Rc<Links>>,
+    links: HashMap<Oid, Arc<Links>>,
     limit: usize,
 }
 
@@ -35,9 +35,9 @@ impl<'r> Graph<'r> {
     }
 
     /// Returns where a commit leads.
-    pub(super) fn links(&mut self, oid: &Oid) -> Result<Rc<Links>, GitError> {
+    pub(super) fn links(&mut self, oid: &Oid) -> Result<Arc<Links>, GitError> {
         if let Some(links) = self.links.get(oid) {
-            return Ok(Rc::clone(links));
+            return Ok(Arc::clone(links));
         }
         if self.links.len() >= self.limit {
             return Err(GitError::Budget {
@@ -46,7 +46,7 @@ impl<'r> Graph<'r> {
             });
         }
         let links = self.repo.links(oid)?;
-        self.links.insert(*oid, Rc::clone(&links));
+        self.links.insert(*oid, Arc::clone(&links));
         Ok(links)
     }
 }
@@ -92,7 +92,7 @@ impl Marks {
 
 struct Node {
     marks: Marks,
-    links: Rc<Links>,
+    links: Arc<Links>,
     /// Whether the marks have been passed on to the parents.
     expanded: bool,
 }
@@ -165,7 +165,7 @@ impl<'g, 'r> Painting<'g, 'r> {
             self.open = self.open.saturating_sub(1);
         }
         node.expanded = true;
-        let (marks, links) = (node.marks.clone(), Rc::clone(&node.links));
+        let (marks, links) = (node.marks.clone(), Arc::clone(&node.links));
         for parent in &links.parents {
             self.paint(*parent, marks.clone())?;
         }

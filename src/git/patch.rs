@@ -5,7 +5,7 @@
 //! out. Nothing that decides comes from here.
 
 use std::ops::Range;
-use std::rc::Rc;
+use std::sync::Arc;
 
 use super::changes::Change;
 use super::lines::{Text, compare, is_binary};
@@ -135,13 +135,13 @@ impl<'r> Patcher<'r> {
     }
 
     /// Returns the bytes that stand for one side; none where they are too many.
-    fn read(&mut self, side: Option<(FileMode, Oid)>) -> Result<Option<Rc<[u8]>>, GitError> {
+    fn read(&mut self, side: Option<(FileMode, Oid)>) -> Result<Option<Arc<[u8]>>, GitError> {
         let Some((mode, oid)) = side else {
-            return Ok(Some(Rc::default()));
+            return Ok(Some(Arc::default()));
         };
         if mode == FileMode::Submodule {
             let line = format!("Subproject commit {oid}\n");
-            return Ok(Some(Rc::from(line.into_bytes())));
+            return Ok(Some(Arc::from(line.into_bytes())));
         }
         let (_, size) = self.repo.kind_and_size(&oid)?;
         if size > self.bytes.min(BLOB_LIMIT) {

@@ -1,11 +1,12 @@
 //! Reading objects: bounded, hashed again, strictly parsed; and writing the few that we make.
 
 use std::collections::HashMap;
-use std::rc::Rc;
+use std::sync::Arc;
 
 use gix::bstr::ByteSlice;
 use gix::objs::{Exists, Find, Kind, Write};
 use gix::odb::Header;
+use smallvec::SmallVec;
 
 use super::open::{Repo, hash_kind};
 use super::{BLOB_LIMIT, COMMIT_LIMIT, GitError, TAG_LIMIT, TREE_LIMIT};
@@ -23,7 +24,7 @@ const OVERLAY_LIMIT: usize = 32 << 20;
 /// Objects that exist in memory only: what `merge/v1` makes, and commits that are rehearsed.
 #[derive(Default)]
 pub(super) struct Overlay {
-    objects: HashMap<Oid, (ObjectKind, Rc<[u8]>)>,
+    objects: HashMap<Oid, (ObjectKind, Arc<[u8]>)>,
     /// The same, in the order in which they were made.
     made: Vec<Oid>,
     bytes: usize,
@@ -33,7 +34,7 @@ pub(super) struct Overlay {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Links {
     /// In the order of the commit.
-    pub(super) parents: Vec<Oid>,
+    pub(super) parents: SmallVec<[Oid; 1]>,
     /// The committer's seconds, 0 where they cannot be read: a hint in which order to walk, never
     /// a reason to stop.
     pub(super) seconds: u64,
@@ -98,34 +99,34 @@ impl Repo {
     /// Nothing larger than [`BLOB_LIMIT`] is inflated, whatever `limit` says. The id is computed
     /// again (SHA-1 with collision detection), so that the bytes are what the id names even where
     /// the store lies.
-    pub fn raw(&self, oid: &Oid, kind: ObjectKind, limit: u64) -> Result<Rc<[u8]>, GitError> {
-        self.with_raw(oid, kind, limit, |bytes| Ok(Rc::from(bytes)))
+    pub fn raw(&self, oid: &Oid, kind: ObjectKind, limit: u64) -> Result<Arc<[u8]>, GitError> {
+        self.with_raw(oid, kind, limit, |bytes| Ok(Arc::from(bytes)))
     }
 
     /// Returns a commit; parsed ones are kept.
-    pub fn commit(&self, oid: &Oid) -> Result<Rc<Commit>, GitError> {
+    pub fn commit(&self, oid: &Oid) -> Result<Arc<Commit>, GitError> {
         if let Some(commit) = self.commits.borrow_mut().get(oid) {
             return Ok(commit);
         }
         let (commit, size) = self.with_raw(oid, ObjectKind::Commit, COMMIT_LIMIT, |raw| {
             let commit = Commit::parse(raw, self.format)
                 .map_err(|error| malformed(oid, error.fault(), &error))?;
-            Ok((Rc::new(commit), raw.len()))
+            Ok((Arc::new(commit), raw.len()))
         })?;
         // A signed payload is a second copy of the commit.
         let weight = size.saturating_mul(3).saturating_add(512);
-        let kept = Rc::clone(&commit);
+        let kept = Arc::clone(&commit);
         self.commits.borrow_mut().put(*oid, kept, weight);
         Ok(commit)
     }
 
     /// Returns the entries of a tree; parsed ones are kept. The empty tree is always there.
-    pub fn tree(&self, oid: &Oid) -> Result<Rc<Vec<TreeEntry>>, GitError> {
+    pub fn tree(&self, oid: &Oid) -> Result<Arc<Vec<TreeEntry>>, GitError> {
         if let Some(tree) = self.trees.borrow_mut().get(oid) {
             return Ok(tree);
         }
         if *oid == self.empty_tree() {
-            return Ok(Rc::default());
+            return Ok(Arc::default());
         }
         let (tree, size) = self.with_raw(oid, ObjectKind::Tree, TREE_LIMIT, |raw| {
             let tree = tree::parse(raw, self.format).map_err(|error| GitError::Malformed {
@@ -134,11 +135,11 @@ impl Repo {
                 name: error.name().cloned(),
                 detail: error.to_string(),
             })?;
-            Ok((Rc::new(tree), raw.len()))
+            Ok((Arc::new(tree), raw.len()))
         })?;
         let entries = tree.len().saturating_mul(size_of::<TreeEntry>());
         let weight = size.saturating_add(entries).saturating_add(128);
-        self.trees.borrow_mut().put(*oid, Rc::clone(&tree), weight);
+        self.trees.borrow_mut().put(*oid, Arc::clone(&tree), weight);
         Ok(tree)
     }
 
@@ -153,14 +154,14 @@ impl Repo {
     ///
     /// The rest of the commit is not judged, so that a walk passes old history that the strict
     /// parser would refuse; whoever judges a commit asks [`Repo::commit`].
-    pub(super) fn links(&self, oid: &Oid) -> Result<Rc<Links>, GitError> {
+    pub(super) fn links(&self, oid: &Oid) -> Result<Arc<Links>, GitError> {
         if let Some(links) = self.links.borrow().get(oid) {
-            return Ok(Rc::clone(links));
+            return Ok(Arc::clone(links));
         }
-        let links = Rc::new(self.read_links(oid)?);
+        let links = Arc::new(self.read_links(oid)?);
         let mut known = self.links.borrow_mut();
         if known.len() < LINKS_LIMIT {
-            known.insert(*oid, Rc::clone(&links));
+            known.insert(*oid, Arc::clone(&links));
         }
         Ok(links)
     }
@@ -168,7 +169,7 @@ impl Repo {
     fn read_links(&self, oid: &Oid) -> Result<Links, GitError> {
         if let Some(commit) = self.commits.borrow_mut().get(oid) {
             return Ok(Links {
-                parents: commit.parents.clone(),
+                parents: SmallVec::from_slice(&commit.parents),
                 seconds: commit.committer.seconds,
             });
         }
@@ -183,7 +184,7 @@ impl Repo {
 
     /// Returns a commit's parents, as its own bytes name them.
     pub fn parents(&self, oid: &Oid) -> Result<Vec<Oid>, GitError> {
-        Ok(self.links(oid)?.parents.clone())
+        Ok(self.links(oid)?.parents.to_vec())
     }
 
     /// Returns the id of the tree without entries.
@@ -202,7 +203,7 @@ impl Repo {
         let mut components = path.split(|byte| *byte == b'/').peekable();
         while let Some(component) = components.next() {
             let entries = self.tree(&at)?;
-            let Some(entry) = entries.iter().find(|entry| entry.name == component) else {
+            let Some(entry) = entries.iter().find(|entry| *entry.name == *component) else {
                 return Ok(None);
             };
             if components.peek().is_none() {
@@ -251,7 +252,7 @@ impl Repo {
         overlay.bytes = total;
         let stored = |store: &gix::odb::Handle| store.exists_without_refresh(&id);
         if !overlay.objects.contains_key(&oid) && !self.all_stores().any(stored) {
-            overlay.objects.insert(oid, (kind, Rc::from(bytes)));
+            overlay.objects.insert(oid, (kind, Arc::from(bytes)));
             overlay.made.push(oid);
         }
         Ok(oid)
@@ -398,7 +399,7 @@ fn parse_links(raw: &[u8], hex_len: usize) -> Option<Links> {
     let mut line = || lines.next()?.strip_suffix(b"\n");
     let tree = line()?.strip_prefix(b"tree ")?;
     Oid::from_hex(tree).ok().filter(|_| tree.len() == hex_len)?;
-    let mut parents = Vec::new();
+    let mut parents = SmallVec::new();
     let mut next = line();
     while let Some(parent) = next.and_then(|text| text.strip_prefix(b"parent ")) {
         parents.push(Oid::from_hex(parent).ok()?);

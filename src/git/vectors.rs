@@ -10,12 +10,11 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::{Map, Value, json};
 
 use super::against_git::{Random, random_texts};
-use super::changes::git_order;
 use super::fixture::{BOTH, Scratch};
 use super::{GitError, Merged, Repo, merge_trees};
 use crate::wire::object::ObjectKind;
 use crate::wire::oid::{ObjectFormat, Oid};
-use crate::wire::tree::{FileMode, TreeEntry};
+use crate::wire::tree::{FileMode, TreeEntry, git_order};
 
 const VECTORS: &str = "tests/data/merge-v1/vectors.json";
 

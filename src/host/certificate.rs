@@ -6,7 +6,7 @@
 
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStrExt;
-use std::rc::Rc;
+use std::sync::Arc;
 
 use jiff::Timestamp;
 
@@ -22,7 +22,7 @@ use crate::wire::push_cert::{PushCert, PushCertError};
 /// A certificate of this very push; whose it is, the people in force say.
 #[derive(Clone, Debug)]
 pub struct Certificate {
-    bytes: Rc<[u8]>,
+    bytes: Arc<[u8]>,
     cert: PushCert,
 }
 

@@ -65,7 +65,9 @@ impl fmt::Display for PersonName {
 }
 
 /// What a person is; decides which places they may fill.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, Hash,
+)]
 #[serde(rename_all = "lowercase")]
 pub enum PersonKind {
     /// Fills places.

@@ -20,7 +20,7 @@ use crate::wire::sshsig::SshSig;
 const NAMESPACE: &[u8] = b"git";
 
 /// A known person's key that signed.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Signer {
     /// Whose.
     pub person: PersonName,
@@ -31,7 +31,7 @@ pub struct Signer {
 }
 
 /// Why a signature proves nobody.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, thiserror::Error)]
 pub enum SignatureFault {
     /// Malformed, or it does not verify.
     #[error("bad signature: {0}")]

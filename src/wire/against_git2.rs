@@ -92,7 +92,7 @@ proptest! {
         let ours = tree::parse(&raw(&repository, oid), ObjectFormat::Sha1).unwrap();
         prop_assert_eq!(ours.len(), theirs.len());
         for (one, other) in ours.iter().zip(theirs.iter()) {
-            prop_assert_eq!(one.name.as_slice(), other.name_bytes());
+            prop_assert_eq!(&*one.name, other.name_bytes());
             prop_assert_eq!(one.oid.to_string(), other.id().to_string());
             prop_assert_eq!(format!("{:o}", other.filemode()), one.mode.octal());
             prop_assert_eq!(one.mode == FileMode::Tree, other.kind() == Some(git2::ObjectType::Tree));

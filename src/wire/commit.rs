@@ -8,7 +8,7 @@ use std::collections::HashSet;
 use bstr::{BString, ByteSlice};
 
 use super::ident::Ident;
-use super::object::{HeaderError, Headers, ObjectFault, Signed, beginning};
+use super::object::{HeaderError, Headers, ObjectFault, Signed, beginning, split_once};
 use super::oid::{ObjectFormat, Oid};
 
 /// Most parents a commit may have; the widest known merge of real history has 66.
@@ -126,9 +126,8 @@ fn parse_optional(
         if line.is_empty() {
             return Ok(signed);
         }
-        let (key, value) = line
-            .split_once_str(" ")
-            .ok_or_else(|| CommitError::UnknownHeader(beginning(line)))?;
+        let (key, value) =
+            split_once(line, b' ').ok_or_else(|| CommitError::UnknownHeader(beginning(line)))?;
         match (key, format) {
             (b"encoding", _) => once("encoding", &mut encoding, value)?,
             (b"change-id", _) => once("change-id", &mut change_id, value)?,

@@ -3,12 +3,52 @@
 //! Sources: git's `verify_path`, `is_ntfs_dotgit` and `is_hfs_dotgit`; Windows' documentation of
 //! short names and of streams.
 
-use bstr::ByteSlice;
+use std::fmt;
+use std::ops::Deref;
+
+use bstr::{BString, ByteSlice};
+use smallvec::SmallVec;
 
 use super::fold::fold;
 
 /// Longest name of one entry, in bytes; what fsck calls large.
 pub const MAX_NAME: usize = 4096;
+
+/// The name of a tree's entry; short ones, as almost all are, need no memory of their own.
+#[derive(Clone, PartialEq, Eq)]
+pub struct EntryName(SmallVec<[u8; 24]>);
+
+impl<T: AsRef<[u8]> + ?Sized> From<&T> for EntryName {
+    fn from(name: &T) -> Self {
+        Self(SmallVec::from_slice(name.as_ref()))
+    }
+}
+
+impl From<&EntryName> for BString {
+    fn from(name: &EntryName) -> Self {
+        Self::from(name.0.as_slice())
+    }
+}
+
+impl Deref for EntryName {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+impl fmt::Debug for EntryName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(self.as_bstr(), f)
+    }
+}
+
+impl fmt::Display for EntryName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self.as_bstr(), f)
+    }
+}
 
 /// Why a name is unsafe.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]

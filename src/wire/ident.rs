@@ -4,6 +4,8 @@
 
 use bstr::{BString, ByteSlice};
 
+use super::object::split_once;
+
 /// One author, committer or tagger.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Ident {
@@ -46,8 +48,9 @@ impl Ident {
         if let Some(byte) = value.iter().find(|byte| byte.is_ascii_control()) {
             return Err(IdentError::Control(*byte));
         }
-        let (name, rest) = value.split_once_str("<").ok_or(IdentError::Brackets)?;
-        let (email, date) = rest.split_once_str("> ").ok_or(IdentError::Brackets)?;
+        let (name, rest) = split_once(value, b'<').ok_or(IdentError::Brackets)?;
+        let (email, date) = split_once(rest, b'>').ok_or(IdentError::Brackets)?;
+        let date = date.strip_prefix(b" ").ok_or(IdentError::Brackets)?;
         if [name, email, date]
             .iter()
             .any(|part| part.find_byteset(b"<>").is_some())
@@ -55,7 +58,7 @@ impl Ident {
             return Err(IdentError::Brackets);
         }
         let name = name.strip_suffix(b" ").ok_or(IdentError::NoSpace)?;
-        let (seconds, offset) = date.split_once_str(" ").ok_or(IdentError::Seconds)?;
+        let (seconds, offset) = split_once(date, b' ').ok_or(IdentError::Seconds)?;
         Ok(Self {
             name: name.into(),
             email: email.into(),

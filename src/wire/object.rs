@@ -54,6 +54,12 @@ pub enum ObjectFault {
     Collision,
 }
 
+/// Returns what is before and behind the first such byte, if there is one.
+pub(super) fn split_once(bytes: &[u8], byte: u8) -> Option<(&[u8], &[u8])> {
+    let (before, rest) = bytes.split_at_checked(bytes.find_byte(byte)?)?;
+    Some((before, rest.get(1..)?))
+}
+
 /// What was signed, and the signature over it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Signed {

@@ -3,12 +3,13 @@
 //! Sources: git's `tree.c` and `fsck_tree`.
 
 use std::borrow::Cow;
+use std::cmp::Ordering;
 
-use bstr::{BString, ByteSlice};
+use bstr::BString;
 
-use super::entry_name::{MAX_NAME, NameFault, check_name};
+use super::entry_name::{EntryName, MAX_NAME, NameFault, check_name};
 use super::fold::fold;
-use super::object::ObjectFault;
+use super::object::{ObjectFault, split_once};
 use super::oid::{ObjectFormat, Oid};
 
 /// What an entry is; no other mode is allowed.
@@ -57,7 +58,7 @@ pub struct TreeEntry {
     /// What it is.
     pub mode: FileMode,
     /// UTF-8 without control characters, `/` and `\`; never anything like `.git`.
-    pub name: BString,
+    pub name: EntryName,
     /// The object.
     pub oid: Oid,
 }
@@ -137,7 +138,9 @@ impl TreeError {
 /// Every name is checked by itself, for order, and against all others of this tree in folded form.
 /// Whether the objects are there, and of that kind, is not looked into.
 pub fn parse(raw: &[u8], format: ObjectFormat) -> Result<Vec<TreeEntry>, TreeError> {
-    let mut entries: Vec<TreeEntry> = Vec::new();
+    // Mode, name and id of a usual entry; others make it grow.
+    let usual = format.byte_len().saturating_add(16);
+    let mut entries: Vec<TreeEntry> = Vec::with_capacity(raw.len() / usual);
     let mut rest = raw;
     while !rest.is_empty() {
         let (entry, tail) = parse_entry(rest, format)?;
@@ -152,8 +155,8 @@ pub fn parse(raw: &[u8], format: ObjectFormat) -> Result<Vec<TreeEntry>, TreeErr
 }
 
 fn parse_entry(raw: &[u8], format: ObjectFormat) -> Result<(TreeEntry, &[u8]), TreeError> {
-    let (mode, rest) = raw.split_once_str(" ").ok_or(TreeError::Truncated)?;
-    let (name, rest) = rest.split_once_str("\0").ok_or(TreeError::Truncated)?;
+    let (mode, rest) = split_once(raw, b' ').ok_or(TreeError::Truncated)?;
+    let (name, rest) = split_once(rest, 0).ok_or(TreeError::Truncated)?;
     let (id, rest) = rest
         .split_at_checked(format.byte_len())
         .ok_or(TreeError::Truncated)?;
@@ -177,17 +180,24 @@ fn parse_entry(raw: &[u8], format: ObjectFormat) -> Result<(TreeEntry, &[u8]), T
 /// git orders a directory as if its name ended in a slash.
 fn check_order(before: &TreeEntry, entry: &TreeEntry) -> Result<(), TreeError> {
     if before.name == entry.name {
-        return Err(TreeError::Repeated(entry.name.clone()));
+        return Err(TreeError::Repeated(BString::from(&entry.name)));
     }
-    let key = |entry: &TreeEntry| (entry.mode == FileMode::Tree).then_some(b'/');
-    let ordered = before.name.iter().copied().chain(key(before)).lt(entry
-        .name
-        .iter()
-        .copied()
-        .chain(key(entry)));
-    ordered
-        .then_some(())
-        .ok_or_else(|| TreeError::Order(entry.name.clone()))
+    match git_order(before, entry) {
+        Ordering::Less => Ok(()),
+        _ => Err(TreeError::Order(BString::from(&entry.name))),
+    }
+}
+
+/// The order of entries in a tree: by bytes, as if the name of a directory ended in a slash.
+pub fn git_order(a: &TreeEntry, b: &TreeEntry) -> Ordering {
+    fn end(entry: &TreeEntry, from: usize) -> impl Iterator<Item = &u8> {
+        let rest = entry.name.get(from..).unwrap_or_default();
+        let slash = (entry.mode == FileMode::Tree).then_some(&b'/');
+        rest.iter().chain(slash)
+    }
+    let both = a.name.len().min(b.name.len());
+    let start = a.name.get(..both).cmp(&b.name.get(..both));
+    start.then_with(|| end(a, both).cmp(end(b, both)))
 }
 
 /// Order alone does not keep `a`, `a.b`, `a/` apart; the folded forms must all differ.
@@ -207,7 +217,7 @@ fn collision(entries: &[TreeEntry], form: &[u8]) -> TreeError {
     let mut next = || {
         alike
             .next()
-            .map(|entry| entry.name.clone())
+            .map(|entry| BString::from(&entry.name))
             .unwrap_or_default()
     };
     match (next(), next()) {

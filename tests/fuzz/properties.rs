@@ -84,7 +84,7 @@ fn trees_read_alike() {
         assert_eq!(theirs.len(), entries.len());
         let mut listed = Vec::new();
         for (ours, theirs) in entries.iter().zip(theirs.iter()) {
-            assert_eq!(theirs.name_bytes().as_bstr(), ours.name);
+            assert_eq!(theirs.name_bytes(), &*ours.name);
             assert_eq!(theirs.id().to_string(), ours.oid.to_string());
             assert_eq!(format!("{:o}", theirs.filemode()), ours.mode.octal());
             let kind = match ours.mode {

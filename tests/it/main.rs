@@ -33,6 +33,7 @@ mod init;
 mod install;
 mod key_stores;
 mod landings;
+mod long_push;
 mod monitor;
 mod never_covered;
 mod operations;

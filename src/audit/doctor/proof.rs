@@ -278,7 +278,7 @@ impl Proof<'_> {
         let blob = repo.write(ObjectKind::Blob, b"Nobody has reviewed this.\n")?;
         let mut entries = vec![(FileMode::File, FILE.to_vec(), blob)];
         for entry in repo.tree(&repo.commit(&parent)?.tree)?.iter() {
-            if entry.name != FILE {
+            if *entry.name != *FILE {
                 entries.push((entry.mode, entry.name.to_vec(), entry.oid));
             }
         }

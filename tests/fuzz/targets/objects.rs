@@ -94,7 +94,7 @@ pub(crate) fn tree(raw: &[u8]) -> bool {
     let mut forms = BTreeSet::new();
     let mut before = Vec::new();
     for entry in entries {
-        let (mode, name) = (entry.mode.octal().as_bytes(), entry.name.as_slice());
+        let (mode, name) = (entry.mode.octal().as_bytes(), &*entry.name);
         again.extend([mode, b" ", name, b"\0", entry.oid.as_bytes()].concat());
         assert_eq!(check_name(name), Ok(()));
         let key = match entry.mode {

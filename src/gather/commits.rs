@@ -1,0 +1,200 @@
+//! New commits, read strictly: on all cores where there are many.
+//!
+//! What a commit says, whom its signature proves, and whether its trees are sound depends on nothing
+//! but what is read. So it does not matter which thread reads it: the facts are the same. Where
+//! anything is wrong, all of it is looked at again by one thread, which finds it in order.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
+
+use bstr::BString;
+use jiff::Timestamp;
+
+use crate::git::changes;
+use crate::git::{GitError, Repo};
+use crate::judge::facts::Notice;
+use crate::judge::verdict::Code;
+use crate::people::People;
+use crate::people::verify::{SignatureFault, Signer};
+use crate::wire::oid::Oid;
+
+use super::{Desk, GatherError, fault_code, notice};
+
+/// From so many commits on they are worth threads.
+const MANY: usize = 256;
+/// How many commits a thread takes at once: neighbours have most of their trees in common.
+const BLOCK: usize = 64;
+/// The most threads: each keeps what it read.
+const MOST_THREADS: usize = 4;
+
+/// What a commit says, and what its signature proves at the time of the question.
+#[derive(Debug)]
+pub(crate) struct Said {
+    /// Of people: mostly the same as many others.
+    pub(crate) who: Arc<Who>,
+    /// When it was committed and written, by its own word, in seconds.
+    pub(crate) seconds: [u64; 2],
+}
+
+/// What a commit says of people, and whom its signature proves.
+#[derive(Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Who {
+    /// The author's e-mail.
+    pub(crate) author: BString,
+    /// The committer's e-mail.
+    pub(crate) committer: BString,
+    /// E-mails, or whole values, of co-author trailers.
+    pub(crate) co_authors: Vec<BString>,
+    /// None where nobody signed.
+    pub(crate) signature: Option<Result<Signer, SignatureFault>>,
+}
+
+impl Said {
+    /// Reads a commit and verifies its signature.
+    pub(crate) fn read(
+        repo: &Repo,
+        people: &People,
+        now: Timestamp,
+        oid: &Oid,
+    ) -> Result<Self, GitError> {
+        let commit = repo.commit(oid)?;
+        let signed = commit.signed.as_ref();
+        let who = Who {
+            author: commit.author.email.clone(),
+            committer: commit.committer.email.clone(),
+            co_authors: commit.co_authors(),
+            signature: signed.map(|signed| people.verify(signed, now)),
+        };
+        Ok(Self {
+            who: Arc::new(who),
+            seconds: [commit.committer.seconds, commit.author.seconds],
+        })
+    }
+}
+
+/// Parses strictly every tree that is new, by comparing each commit with its first parent: what
+/// that leaves unread was read for the parent, or stood at P.
+///
+/// Of many commits it keeps at the desk what they say.
+pub(crate) fn strict(desk: &Desk<'_>, new: &[Oid]) -> Result<Vec<Notice>, GatherError> {
+    let cores = thread::available_parallelism().map_or(1, usize::from);
+    let threads = cores.min(MOST_THREADS);
+    if new.len() >= MANY
+        && threads > 1
+        && let Some(said) = on_all_cores(desk, new, threads)
+    {
+        desk.said.replace(said);
+        return Ok(Vec::new());
+    }
+    one_by_one(desk, new)
+}
+
+/// Reads all of them; nothing where anything is wrong, or time is over.
+fn on_all_cores(desk: &Desk<'_>, new: &[Oid], threads: usize) -> Option<HashMap<Oid, Said>> {
+    let (people, now, limit) = (&*desk.rules.people, desk.now, desk.limits.paths());
+    let (next, wrong) = (AtomicUsize::new(0), AtomicBool::new(false));
+    let all = Mutex::new(All::default());
+    let read = |repo: &Repo, expired: &dyn Fn() -> bool| {
+        let mut seen = HashSet::new();
+        while !wrong.load(Ordering::Relaxed) {
+            let start = next.fetch_add(BLOCK, Ordering::Relaxed);
+            let Some(block) = new.get(start..).filter(|rest| !rest.is_empty()) else {
+                break;
+            };
+            let one = |oid: &Oid| -> Result<(Oid, Said), GitError> {
+                let pair = trees(repo, oid)?;
+                if seen.insert(pair) {
+                    compare(repo, pair, limit)?;
+                }
+                Ok((*oid, Said::read(repo, people, now, oid)?))
+            };
+            let block: Result<Vec<_>, _> = block.iter().take(BLOCK).map(one).collect();
+            match block {
+                Ok(block) if !expired() => {
+                    let mut all = all.lock().unwrap_or_else(PoisonError::into_inner);
+                    block.into_iter().for_each(|one| all.add(one));
+                }
+                _ => wrong.store(true, Ordering::Relaxed),
+            }
+        }
+    };
+    let twins: Vec<Repo> = (1..threads).map(|_| desk.repo.twin()).collect();
+    thread::scope(|scope| {
+        for repo in twins {
+            let read = &read;
+            scope.spawn(move || read(&repo, &|| false));
+        }
+        read(desk.repo, desk.expired);
+    });
+    let all = all.into_inner().unwrap_or_else(PoisonError::into_inner);
+    Some(all.said).filter(|_| !wrong.into_inner())
+}
+
+/// What many commits say; of what several say alike, it keeps one.
+#[derive(Default)]
+struct All {
+    said: HashMap<Oid, Said>,
+    who: HashSet<Arc<Who>>,
+}
+
+impl All {
+    fn add(&mut self, (oid, mut said): (Oid, Said)) {
+        match self.who.get(&said.who) {
+            Some(known) => said.who = Arc::clone(known),
+            None => drop(self.who.insert(Arc::clone(&said.who))),
+        }
+        self.said.insert(oid, said);
+    }
+}
+
+fn one_by_one(desk: &Desk<'_>, new: &[Oid]) -> Result<Vec<Notice>, GatherError> {
+    let mut seen = HashSet::new();
+    for (count, oid) in new.iter().enumerate() {
+        if count.is_multiple_of(BLOCK) {
+            desk.check_time()?;
+        }
+        let pair = trees(desk.repo, oid)?;
+        if !seen.insert(pair) {
+            continue;
+        }
+        match compare(desk.repo, pair, desk.limits.paths()) {
+            Ok(()) => {}
+            Err(GitError::Malformed { .. }) => return tree_faults(desk, &pair.1),
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Ok(Vec::new())
+}
+
+/// Returns the trees of a commit's first parent, if it has one, and of the commit.
+fn trees(repo: &Repo, oid: &Oid) -> Result<(Option<Oid>, Oid), GitError> {
+    let commit = repo.commit(oid)?;
+    let parent = commit.parents.first();
+    let parent = parent.map(|parent| repo.commit(parent)).transpose()?;
+    Ok((parent.map(|parent| parent.tree), commit.tree))
+}
+
+/// Reads the trees that the second has and the first has not.
+fn compare(repo: &Repo, (old, new): (Option<Oid>, Oid), limit: usize) -> Result<(), GitError> {
+    changes::changes(repo, old.as_ref(), &new, limit).map(drop)
+}
+
+/// Finds where in a tree, and what, the strict parser refuses.
+fn tree_faults(desk: &Desk<'_>, tree: &Oid) -> Result<Vec<Notice>, GatherError> {
+    let mut seen = HashSet::new();
+    let faults = changes::check_trees(desk.repo, &[*tree], &mut seen, desk.limits.objects())?;
+    if faults.is_empty() {
+        // The other side of the comparison: what stood there before is what is malformed.
+        let about = [tree.to_string(), "it replaces a malformed tree".to_owned()];
+        return Ok(vec![notice(Code::MalformedObject, about)]);
+    }
+    let notices = faults.into_iter().take(20).map(|fault| Notice {
+        code: fault_code(fault.fault),
+        about: vec![fault.tree.to_string(), fault.detail],
+        paths: vec![fault.path],
+        at: None,
+    });
+    Ok(notices.collect())
+}
