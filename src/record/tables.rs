@@ -84,7 +84,9 @@ impl<K: Ord> Sorted<K> {
     fn of(&self, compare: impl Fn(&K) -> std::cmp::Ordering) -> &[(K, u64)] {
         let start = self.0.partition_point(|(key, _)| compare(key).is_lt());
         let rest = self.0.get(start..).unwrap_or_default();
-        let len = rest.partition_point(|(key, _)| compare(key).is_eq());
+        // Few keys have more than one: a second search would cost as much as the first.
+        let is_end = |(key, _): &(K, u64)| compare(key).is_ne();
+        let len = rest.iter().position(is_end).unwrap_or(rest.len());
         rest.get(..len).unwrap_or_default()
     }
 

@@ -1,9 +1,8 @@
 //! The whole log, checked from its first byte.
 
 use std::collections::BTreeMap;
-use std::ops::Range;
 use std::sync::Arc;
-use std::sync::mpsc::{self, SyncSender};
+use std::sync::mpsc::{self, Receiver, SyncSender};
 use std::thread;
 
 use jiff::Timestamp;
@@ -20,6 +19,8 @@ use crate::wire::review::ReviewVerb;
 
 /// Problems beyond this many are counted, not listed.
 const MAX_PROBLEMS: usize = 100;
+/// The most threads that read ahead.
+const MOST_READERS: usize = 4;
 
 /// What checking found.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -148,10 +149,22 @@ impl Record {
         let numbers = trusted.size / TILE_WIDTH..size.div_ceil(TILE_WIDTH);
         let (tiles, of) = (check.tiles.clone(), self.of.as_ref());
         let whole = thread::scope(|scope| {
-            // One bundle is read ahead of the one that is checked.
-            let (sender, bundles) = mpsc::sync_channel(0);
-            scope.spawn(move || read_ahead(&tiles, of, numbers, trusted.size, &sender));
-            bundles.iter().all(|bundle| check.bundle(bundle))
+            let cores = thread::available_parallelism().map_or(1, usize::from);
+            let several = cores.min(MOST_READERS);
+            // Each has one bundle ready, and takes every so manieth.
+            let readers: Vec<Receiver<Bundle>> = (0..several)
+                .map(|at| {
+                    let (sender, bundles) = mpsc::sync_channel(0);
+                    let (tiles, numbers) =
+                        (tiles.clone(), numbers.clone().skip(at).step_by(several));
+                    scope.spawn(move || read_ahead(&tiles, of, numbers, trusted.size, &sender));
+                    bundles
+                })
+                .collect();
+            let mut readers = readers.iter().cycle();
+            // Nothing comes behind the last one.
+            let next = || readers.next()?.recv().ok();
+            std::iter::from_fn(next).all(|bundle| check.bundle(bundle))
         });
         if !whole {
             return Ok(check.done());
@@ -197,11 +210,11 @@ struct Leaf {
 /// What a bundle came to.
 type Bundle = Result<Vec<Leaf>, RecordError>;
 
-/// Reads bundles one after the other, until one cannot be read or nobody wants them.
+/// Reads bundles one after the other, until nobody wants them.
 fn read_ahead(
     tiles: &Tiles<'_>,
     of: Option<&RepositoryName>,
-    numbers: Range<u64>,
+    numbers: impl Iterator<Item = u64>,
     from: u64,
     to: &SyncSender<Bundle>,
 ) {
