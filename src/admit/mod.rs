@@ -22,11 +22,12 @@ pub mod unknown;
 
 use std::collections::BTreeMap;
 
+use faster_hex::hex_string;
 use jiff::Timestamp;
 use sha2::{Digest, Sha256};
 
 use crate::gather::incoming::{self, InPush};
-use crate::gather::rulebook::{Rulebook, RulebookError, Rulebooks, hex};
+use crate::gather::rulebook::{Rulebook, RulebookError, Rulebooks};
 use crate::gather::{self, Bringer, Bringers, Desk, Gathered, Limits, Proposed};
 use crate::git::changes::changes;
 use crate::git::{GitError, RefValue, Repo};
@@ -378,7 +379,7 @@ fn contents(
             if size <= limits.bytes && size <= left {
                 left = left.saturating_sub(size);
                 let raw = repo.raw(&oid, ObjectKind::Blob, limits.bytes)?;
-                hashes.insert(oid, hex(&Sha256::digest(&*raw)));
+                hashes.insert(oid, hex_string(&Sha256::digest(&*raw)));
             }
         }
     }
@@ -393,7 +394,7 @@ fn digest(repo: &Repo, oid: &Oid) -> Result<String, AdmitError> {
         ObjectKind::Tag => ObjectKind::Tag,
         _ => ObjectKind::Commit,
     };
-    Ok(hex(&Sha256::digest(&*repo.raw(oid, kind, LIMIT)?)))
+    Ok(hex_string(&Sha256::digest(&*repo.raw(oid, kind, LIMIT)?)))
 }
 
 /// Lists the steps that were decided, with the heads that were counted and what is spent with them.

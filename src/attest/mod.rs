@@ -23,6 +23,7 @@ mod vsa;
 pub use continuity::{Control, Held, Start};
 pub use reviewed::{Head, Reviewed};
 
+use faster_hex::hex_string;
 use jiff::Timestamp;
 use serde_json::{Map, Value};
 use sha2::{Digest as _, Sha256};
@@ -275,10 +276,7 @@ fn statement(subject: ResourceDescriptor, kind: &str, predicate: Value) -> State
 }
 
 fn sha256(bytes: &[u8]) -> String {
-    Sha256::digest(bytes)
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect()
+    hex_string(&Sha256::digest(bytes))
 }
 
 #[cfg(test)]

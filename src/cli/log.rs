@@ -5,6 +5,7 @@ use std::io::IsTerminal as _;
 use std::path::{Path, PathBuf};
 
 use clap::Subcommand;
+use faster_hex::hex_string;
 use serde_json::{Value, json};
 
 use super::{CliError, Exit, Kind, Session, cosign, monitor, prove, repository, site};
@@ -208,7 +209,7 @@ fn verify(
             "ok": fine,
             "from": report.from,
             "size": report.checkpoint.size,
-            "root": hex(&report.checkpoint.root),
+            "root": hex_string(&report.checkpoint.root),
             "key": record.vkey(),
             "kinds": report.kinds,
             "evidence": report.evidence,
@@ -224,10 +225,6 @@ fn verify(
         session.print(&text)?;
     }
     Ok(site::answer(&report))
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 fn found(fine: bool) -> Exit {

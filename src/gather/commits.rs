@@ -79,11 +79,8 @@ impl Said {
 ///
 /// Of many commits it keeps at the desk what they say.
 pub(crate) fn strict(desk: &Desk<'_>, new: &[Oid]) -> Result<Vec<Notice>, GatherError> {
-    let cores = thread::available_parallelism().map_or(1, usize::from);
-    let threads = cores.min(MOST_THREADS);
     if new.len() >= MANY
-        && threads > 1
-        && let Some(said) = on_all_cores(desk, new, threads)
+        && let Some(said) = on_all_cores(desk, new)
     {
         desk.said.replace(said);
         return Ok(Vec::new());
@@ -91,8 +88,10 @@ pub(crate) fn strict(desk: &Desk<'_>, new: &[Oid]) -> Result<Vec<Notice>, Gather
     one_by_one(desk, new)
 }
 
-/// Reads all of them; nothing where anything is wrong, or time is over.
-fn on_all_cores(desk: &Desk<'_>, new: &[Oid], threads: usize) -> Option<HashMap<Oid, Said>> {
+/// Reads all of them; nothing where there is but one core, anything is wrong, or time is over.
+fn on_all_cores(desk: &Desk<'_>, new: &[Oid]) -> Option<HashMap<Oid, Said>> {
+    let cores = thread::available_parallelism().map_or(1, usize::from);
+    let threads = Some(cores.min(MOST_THREADS)).filter(|threads| *threads > 1)?;
     let (people, now, limit) = (&*desk.rules.people, desk.now, desk.limits.paths());
     let (next, wrong) = (AtomicUsize::new(0), AtomicBool::new(false));
     let all = Mutex::new(All::default());

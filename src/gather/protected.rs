@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use crate::git::changes::{self, Change};
-use crate::git::{RefValue, walk};
+use crate::git::{GitError, RefValue, walk};
 use crate::judge::facts::{
     HeadFacts, Notice, PathFacts, ReviewState, StepFacts, UpdateFacts, Verb,
 };
@@ -143,13 +143,13 @@ fn peel(desk: &Desk<'_>, name: &RefName, to: &Oid) -> Result<Result<Oid, Notice>
         Ok(Err(notice(Code::UnrecordedTarget, about)))
     };
     let short = name.as_bstr().strip_prefix(b"refs/tags/");
-    let (kind, _) = desk.repo.kind_and_size(to)?;
-    match (kind, short) {
-        (ObjectKind::Commit, _) => {
-            // Strictly, before anything asks where its parents lead.
-            desk.repo.commit(to)?;
-            Ok(Ok(*to))
-        }
+    // Strictly, before anything asks where its parents lead.
+    let found = match desk.repo.commit(to) {
+        Ok(_) => return Ok(Ok(*to)),
+        Err(GitError::WrongKind { found, .. }) => found,
+        Err(error) => return Err(error.into()),
+    };
+    match (found, short) {
         (ObjectKind::Tag, Some(short)) => {
             let tag = desk.repo.tag(to)?;
             if tag.name != short {

@@ -3,6 +3,7 @@
 use std::cell::RefCell;
 use std::sync::Arc;
 
+use faster_hex::hex_string;
 use sha2::{Digest, Sha256};
 
 use crate::git::{GitError, Repo};
@@ -240,11 +241,6 @@ impl<'r> Reader<'r> {
                 Sha256::digest(&self.repo.raw(oid, ObjectKind::Blob, MAX_BYTES)?)
             }
         };
-        Ok((mode.octal(), path, hex(&hash)))
+        Ok((mode.octal(), path, hex_string(&hash)))
     }
-}
-
-/// Returns lower-case hexadecimal.
-pub(crate) fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }

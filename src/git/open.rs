@@ -13,6 +13,7 @@ use super::cache::{Aging, Compared, PackCache};
 use super::read::{Links, Overlay};
 use super::{BLOB_LIMIT, GitError};
 use crate::wire::commit::Commit;
+use crate::wire::object::ObjectKind;
 use crate::wire::oid::{ObjectFormat, Oid};
 use crate::wire::tree::TreeEntry;
 
@@ -20,6 +21,8 @@ use crate::wire::tree::TreeEntry;
 const COMMIT_CACHE: usize = 8 << 20;
 /// Bytes of parsed trees that are kept.
 const TREE_CACHE: usize = 24 << 20;
+/// Bytes of small objects that are kept as they are: one judgement wants some of them twice.
+const RAW_CACHE: usize = 1 << 20;
 /// Bytes of undeltified objects that are kept, per object store.
 const PACK_CACHE: usize = 12 << 20;
 /// What a twin keeps of each: it reads what is new, once.
@@ -48,6 +51,7 @@ pub struct Repo {
     pub(super) quarantine: Option<gix::odb::Handle>,
     pub(super) stores: Vec<gix::odb::Handle>,
     pub(super) refs: gix::refs::file::Store,
+    pub(super) raws: RefCell<Aging<(ObjectKind, Box<[u8]>)>>,
     pub(super) commits: RefCell<Aging<Commit>>,
     pub(super) trees: RefCell<Aging<Vec<TreeEntry>>>,
     pub(super) compared: RefCell<Compared>,
@@ -158,6 +162,7 @@ impl Repo {
             quarantine,
             stores,
             refs,
+            raws: RefCell::new(Aging::new(RAW_CACHE)),
             commits: RefCell::new(Aging::new(COMMIT_CACHE)),
             trees: RefCell::new(Aging::new(TREE_CACHE)),
             compared: RefCell::default(),

@@ -18,6 +18,8 @@ use crate::wire::tree::{self, FileMode, TreeEntry};
 
 /// Most commits of which a [`Repo`] remembers where they lead: about 40 MiB.
 const LINKS_LIMIT: usize = 200_000;
+/// The largest object whose bytes are kept as they are.
+const SMALL: usize = 16 << 10;
 /// Most bytes of merge results that one [`Repo`] keeps.
 const OVERLAY_LIMIT: usize = 32 << 20;
 
@@ -45,6 +47,9 @@ impl Repo {
     pub fn kind_and_size(&self, oid: &Oid) -> Result<(ObjectKind, u64), GitError> {
         if let Some((kind, bytes)) = self.overlay.borrow().objects.get(oid) {
             return Ok((*kind, bytes.len() as u64));
+        }
+        if let Some(raw) = self.raws.borrow_mut().get(oid) {
+            return Ok((raw.0, raw.1.len() as u64));
         }
         let id = self.id(oid)?;
         for store in self.all_stores() {
@@ -309,12 +314,22 @@ impl Repo {
             check(oid, (kind, found), (bytes.len() as u64, limit))?;
             return take(&bytes);
         }
+        let known = self.raws.borrow_mut().get(oid);
+        if let Some(raw) = known {
+            check(oid, (kind, raw.0), (raw.1.len() as u64, limit))?;
+            return take(&raw.1);
+        }
         let id = self.id(oid)?;
         let mut buffer = self.buffer.take();
         let result = self.find(oid, &id, &mut buffer).and_then(|found| {
             check(oid, (kind, found), (buffer.len() as u64, limit))?;
             if self.hash(kind, &buffer)? != *oid {
                 return Err(corrupt(oid, "its bytes have another id"));
+            }
+            // Trees are kept parsed.
+            if kind != ObjectKind::Tree && buffer.len() <= SMALL {
+                let raw = Arc::new((kind, Box::from(buffer.as_slice())));
+                self.raws.borrow_mut().put(*oid, raw, buffer.len());
             }
             take(&buffer)
         });

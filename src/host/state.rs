@@ -6,10 +6,11 @@ use std::io;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 
+use faster_hex::hex_string;
+
 use super::config::{self, ConfigFailed, Setting};
 use super::hooks::{Hook, Hooks, HooksError};
 use super::server::Server;
-use crate::gather::rulebook::hex;
 use crate::record::entry::HostState;
 use sha2::{Digest as _, Sha256};
 
@@ -103,7 +104,7 @@ pub fn others(hooks: &Hooks, hook: Hook) -> Result<BTreeMap<String, String>, Sta
 fn digest_of(path: &Path) -> Result<String, StateError> {
     let mut hash = Sha256::new();
     match fs::File::open(path).and_then(|mut file| io::copy(&mut file, &mut hash)) {
-        Ok(_) => Ok(hex(&hash.finalize())),
+        Ok(_) => Ok(hex_string(&hash.finalize())),
         Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
             Ok("unreadable".to_owned())
         }
@@ -166,7 +167,7 @@ pub fn files(git_dir: &Path) -> Result<BTreeMap<String, String>, StateError> {
 
 /// Returns SHA-256, hexadecimal.
 pub fn digest(bytes: &[u8]) -> String {
-    hex(&Sha256::digest(bytes))
+    hex_string(&Sha256::digest(bytes))
 }
 
 /// Returns the bytes of a file, nothing where there is none.

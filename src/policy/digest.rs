@@ -4,6 +4,7 @@
 //! files. A tree that passed the strict reader has no line feed in a path, so the text reads
 //! only one way.
 
+use faster_hex::hex_string;
 use sha2::{Digest, Sha256};
 
 use super::classes::OWNERS_FILES;
@@ -29,10 +30,7 @@ where
     for line in lines {
         hash.update(line);
     }
-    hash.finalize()
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect()
+    hex_string(&hash.finalize())
 }
 
 /// Returns whether a file of the policy ref's tree belongs to the digest.

@@ -1,9 +1,10 @@
 //! What is too large for an entry: beside the log, by SHA-256; and entries made to fit.
 
+use faster_hex::hex_string;
 use sha2::{Digest as _, Sha256};
 
 use super::entry::{Decided, DecisionId, Entry, EntryError, Genesis, Landed};
-use super::{Record, RecordError, disk, hex, shared};
+use super::{Record, RecordError, disk, shared};
 
 /// The most bytes a piece of evidence may have.
 const MAX_EVIDENCE: usize = 256 * 1024 * 1024;
@@ -11,7 +12,7 @@ const MAX_EVIDENCE: usize = 256 * 1024 * 1024;
 impl Record {
     /// Keeps the bytes durably and returns their SHA-256, hexadecimal.
     pub fn put_evidence(&self, bytes: &[u8]) -> Result<String, RecordError> {
-        let sha256 = hex(&Sha256::digest(bytes));
+        let sha256 = hex_string(&Sha256::digest(bytes));
         if bytes.len() > MAX_EVIDENCE {
             return Err(RecordError::damaged(
                 format_args!("evidence/{sha256}"),
@@ -32,7 +33,7 @@ impl Record {
         let path = self.dir.join("evidence").join(sha256);
         let limit = u64::try_from(MAX_EVIDENCE).unwrap_or(u64::MAX);
         let bytes = disk::read(&path, limit)?.ok_or_else(|| damaged("missing"))?;
-        if hex(&Sha256::digest(&bytes)) != sha256 {
+        if hex_string(&Sha256::digest(&bytes)) != sha256 {
             return Err(damaged("not the bytes its name is of"));
         }
         Ok(bytes)

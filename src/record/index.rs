@@ -11,6 +11,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
+use faster_hex::hex_string;
 use jiff::Timestamp;
 use rusqlite::config::DbConfig;
 use rusqlite::{
@@ -25,7 +26,7 @@ use super::shared::RepositoryName;
 use super::tables::Tables;
 use super::tiles::{TILE_WIDTH, Tiles};
 use super::view::{Tip, TipKind};
-use super::{Checkpoint, Record, RecordError, disk, hex, log};
+use super::{Checkpoint, Record, RecordError, disk, log};
 use crate::policy::Mode;
 use crate::wire::oid::Oid;
 use crate::wire::review::ReviewVerb;
@@ -190,7 +191,7 @@ impl Record {
             });
         }
         let known = state(&tx);
-        if matches!(&known, Ok(Some((size, root))) if (*size, root) == (target.size, &hex(&target.root)))
+        if matches!(&known, Ok(Some((size, root))) if (*size, root) == (target.size, &hex_string(&target.root)))
         {
             return Ok(());
         }
@@ -314,13 +315,13 @@ fn passing(path: &Path) -> Result<Connection, RecordError> {
 
 impl Frontier {
     fn root_hex(&self) -> String {
-        hex(&self.root())
+        hex_string(&self.root())
     }
 }
 
 fn at(checkpoint: &Checkpoint) -> (u64, String) {
     let root: &Hash = &checkpoint.root;
-    (checkpoint.size, hex(root))
+    (checkpoint.size, hex_string(root))
 }
 
 /// Opens `index.db`; one that is no database is removed first.
@@ -431,7 +432,7 @@ pub(crate) fn reset(db: &Connection) -> Result<(), RecordError> {
         db.execute_batch(&format!("DROP TABLE IF EXISTS main.{table}"))?;
     }
     db.execute_batch(SCHEMA)?;
-    let root = hex(&super::proof::empty_root());
+    let root = hex_string(&super::proof::empty_root());
     db.execute("INSERT INTO main.meta VALUES (0, ?1)", [root])?;
     db.pragma_update(None, "user_version", VERSION)?;
     Ok(())

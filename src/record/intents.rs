@@ -2,11 +2,12 @@
 
 use std::path::PathBuf;
 
+use faster_hex::hex_string;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::entry::Landed;
-use super::{Process, Record, RecordError, disk, hex};
+use super::{Process, Record, RecordError, disk};
 use crate::wire::name::RefName;
 
 /// A push of many refs to a large history is far below this.
@@ -36,7 +37,7 @@ impl Intent {
     pub fn new_id() -> Result<String, RecordError> {
         let mut raw = [0; 16];
         getrandom::fill(&mut raw).map_err(RecordError::Random)?;
-        Ok(hex(&raw))
+        Ok(hex_string(&raw))
     }
 }
 

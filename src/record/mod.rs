@@ -339,13 +339,3 @@ impl Record {
         }
     }
 }
-
-/// Returns bytes as lower-case hexadecimal.
-fn hex(bytes: &[u8]) -> String {
-    use fmt::Write as _;
-    bytes.iter().fold(String::new(), |mut text, byte| {
-        // Writing to a string does not fail.
-        write!(text, "{byte:02x}").ok();
-        text
-    })
-}

@@ -19,13 +19,14 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use faster_hex::hex_string;
 use jiff::Timestamp;
 use sha2::{Digest as _, Sha256};
 
 use super::checkpoint::CheckpointError;
 use super::disk::{self, Disk};
 use super::proof::{Hash, empty_root, verify_consistency};
-use super::{Checkpoint, RecordError, hex};
+use super::{Checkpoint, RecordError};
 use crate::wire::cosignature::{Cosigner, CosignerKey};
 use crate::wire::note::{MAX_NOTE, Note, NoteError, NoteKey, NoteSignature};
 use crate::wire::witness::{AddCheckpoint, WitnessError};
@@ -191,7 +192,7 @@ impl Witness {
     }
 
     fn folder(&self, origin: &str) -> PathBuf {
-        self.dir.join(hex(&Sha256::digest(origin)))
+        self.dir.join(hex_string(&Sha256::digest(origin)))
     }
 
     /// Returns size and root of what was cosigned last; those of the empty log where nothing was.

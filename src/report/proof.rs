@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use faster_hex::hex_string;
 use serde_json::{Value, json};
 
 use crate::admit::replay::is_reviewed;
@@ -137,12 +138,7 @@ pub fn json(proven: &Proven, cosigned: Option<&Cosigned>) -> Result<Value, serde
         | Entry::Incident(_)
         | Entry::Admin(_) => (false, None),
     };
-    let root: String = proven
-        .checkpoint
-        .root
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect();
+    let root = hex_string(&proven.checkpoint.root);
     Ok(json!({
         "schema": "countersign.verify-proof/v1",
         "ok": true,

@@ -5,11 +5,11 @@
 
 use std::path::Path;
 
+use faster_hex::hex_string;
 use serde::Serialize;
 use sha2::{Digest as _, Sha256};
 
 use crate::audit::{Audited, Code, Family, Finding, Weight};
-use crate::gather::rulebook::hex;
 
 use super::audit_words::{means, remedy};
 
@@ -197,7 +197,7 @@ fn reported(finding: &Finding, git_dir: &Path) -> Reported {
             }],
         }],
         partial_fingerprints: Fingerprints {
-            finding: hex(&Sha256::digest(key.as_bytes())),
+            finding: hex_string(&Sha256::digest(key.as_bytes())),
         },
     }
 }

@@ -4,6 +4,7 @@ use std::fmt;
 use std::hash::{Hash, Hasher};
 use std::str::FromStr;
 
+use faster_hex::hex_string;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// The hash a repository names its objects by (`extensions.objectFormat`).
@@ -125,10 +126,7 @@ impl Oid {
 
 impl fmt::Display for Oid {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for byte in self.as_bytes() {
-            write!(f, "{byte:02x}")?;
-        }
-        Ok(())
+        f.write_str(&hex_string(self.as_bytes()))
     }
 }
 

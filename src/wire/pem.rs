@@ -5,6 +5,7 @@ use std::fmt;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use ed25519_dalek::{Signature, Signer as _, SigningKey, VerifyingKey};
+use faster_hex::hex_string;
 use sha2::{Digest as _, Sha256};
 
 /// The most bytes of a key file.
@@ -60,11 +61,11 @@ impl PublicKey {
     /// Returns the id by which in-toto's and TUF's libraries know the key: SHA-256 over its canonical
     /// JSON.
     pub fn id(&self) -> String {
-        let public = hex(self.0.as_bytes());
+        let public = hex_string(self.0.as_bytes());
         let json = format!(
             r#"{{"keytype":"ed25519","keyval":{{"public":"{public}"}},"scheme":"ed25519"}}"#
         );
-        hex(&Sha256::digest(json))
+        hex_string(&Sha256::digest(json))
     }
 
     /// Returns whether the key made this signature; strictly, as the log's are.
@@ -126,10 +127,6 @@ fn block(text: &[u8], name: &'static str) -> Result<Vec<u8>, PemError> {
 fn written(name: &str, raw: &[u8]) -> String {
     let body = BASE64.encode(raw);
     format!("-----BEGIN {name}-----\n{body}\n-----END {name}-----\n")
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 #[cfg(test)]

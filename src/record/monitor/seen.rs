@@ -3,15 +3,16 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use faster_hex::hex_string;
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
+use crate::record::RecordError;
 use crate::record::checkpoint::{Checkpoint, CheckpointError};
 use crate::record::disk::{self, Disk};
 use crate::record::entry::{Entry, Genesis, PolicyId};
 use crate::record::proof::{Frontier, Hash};
 use crate::record::shared::RepositoryName;
-use crate::record::{RecordError, hex};
 use crate::wire::name::RefName;
 use crate::wire::note::NoteKey;
 use crate::wire::oid::Oid;
@@ -108,7 +109,7 @@ impl Seen {
     /// Replaces the file, durably.
     pub fn save(&self, file: &Path) -> Result<(), SeenError> {
         let kept = Kept {
-            edge: self.edge.peaks().map(|hash| hex(hash)).collect(),
+            edge: self.edge.peaks().map(|hash| hex_string(hash)).collect(),
             ..self.kept.clone()
         };
         let bytes = serde_json::to_vec_pretty(&kept)?;

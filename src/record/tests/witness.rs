@@ -101,7 +101,7 @@ fn cosigned(witness: &Witness, request: &AddCheckpoint) {
     let at = u64::try_from(time(100).as_second()).unwrap();
     assert_eq!(witness.key().verify(&note), Ok(Some(at)));
     // What can be read is what was cosigned, with both signatures.
-    let hash = crate::record::hex(&Sha256::digest(&checkpoint.origin));
+    let hash = faster_hex::hex_string(&Sha256::digest(&checkpoint.origin));
     let read = witness.checkpoint(&hash).unwrap().unwrap();
     assert_eq!(String::from_utf8(read).unwrap(), note.to_string());
 }
@@ -219,7 +219,7 @@ fn refuses_strangers() {
         .insert(0, stranger.sign(text).signatures.remove(0));
     let answer = ask(&witness, &with(noisy)).unwrap();
     assert!(matches!(answer, Answer::Cosigned { .. }));
-    let hash = crate::record::hex(&Sha256::digest(ORIGIN));
+    let hash = faster_hex::hex_string(&Sha256::digest(ORIGIN));
     let kept = witness.checkpoint(&hash).unwrap().unwrap();
     assert_eq!(Note::parse(&kept).unwrap().signatures.len(), 2);
 }
@@ -249,7 +249,7 @@ fn believes_only_what_it_wrote() {
     let folder = fork.witness("w");
     let witness = Witness::open(&folder, Some(NAME)).unwrap();
     cosigned(&witness, &request(&fork.one, 0, 3));
-    let hash = crate::record::hex(&Sha256::digest(ORIGIN));
+    let hash = faster_hex::hex_string(&Sha256::digest(ORIGIN));
     let path = folder.join(hash).join("checkpoint");
     let good = std::fs::read_to_string(&path).unwrap();
     let unsigned = request(&fork.one, 0, 3).checkpoint.to_string();
