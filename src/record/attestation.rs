@@ -4,6 +4,7 @@
 //! repository of a shared log has its own: what a policy calls its repository is pushed, and whoever
 //! may change that of one must not speak for another.
 
+use super::storage::Storage as _;
 use super::{Record, RecordError, disk};
 use crate::wire::pem::{MAX_PEM, SecretKey};
 
@@ -14,7 +15,7 @@ impl Record {
         let dir = self.own_dir();
         let (secret, public) = (dir.join("attest.key"), dir.join("attest.pem"));
         let limit = u64::try_from(MAX_PEM).unwrap_or(u64::MAX);
-        if let Some(bytes) = disk::read(&secret, limit)? {
+        if let Some(bytes) = self.host.read(&secret, limit)? {
             if !disk::is_private(&secret)? {
                 return Err(RecordError::KeyExposed(secret));
             }
@@ -25,9 +26,9 @@ impl Record {
         getrandom::fill(&mut seed).map_err(RecordError::Random)?;
         let key = SecretKey::from_seed(&seed);
         // The public half first: there is none without it.
-        self.disk
+        self.host
             .replace(&public, key.public().to_pem().as_bytes())?;
-        self.disk.replace(&secret, key.to_secret_pem().as_bytes())?;
+        self.host.replace(&secret, key.to_secret_pem().as_bytes())?;
         Ok(key)
     }
 }

@@ -37,9 +37,9 @@ impl Record {
             return Ok(());
         }
         let git_dir = canonical(git_dir)?;
-        self.disk.create_dir(&self.own_dir().join("intents"))?;
+        self.storage.create_dir(&self.own_dir().join("intents"))?;
         let line = [git_dir.as_os_str().as_bytes(), b"\n"].concat();
-        self.disk.replace(&self.claim_path(), &line)
+        self.storage.replace(&self.claim_path(), &line)
     }
 
     /// Returns whether this is the record of the repository at `git_dir` already; fails where it is
@@ -70,7 +70,7 @@ impl Record {
         if let (true, Some(other)) = (dir.join("server.toml").exists(), dir.parent()) {
             return Ok(Some(other.to_owned()));
         }
-        let Some(bytes) = disk::read(&self.claim_path(), MAX_PATH)? else {
+        let Some(bytes) = self.storage.read(&self.claim_path(), MAX_PATH)? else {
             return Ok(None);
         };
         match bytes.strip_suffix(b"\n") {

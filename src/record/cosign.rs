@@ -1,11 +1,13 @@
 //! Asking witnesses to cosign the newest checkpoint.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use jiff::Timestamp;
 
 use super::http::{Http, HttpError};
 use super::proof::{self, Frontier, Hash};
+use super::storage::Storage;
 use super::tiles::Tiles;
 use super::{Checkpoint, Record, RecordError};
 use crate::wire::cosignature::CosignerKey;
@@ -20,6 +22,7 @@ const TRIES: usize = 3;
 /// The newest checkpoint, ready to be sent; independent of the record, so that threads can send it.
 #[derive(Clone, Debug)]
 pub struct Submission {
+    storage: Arc<dyn Storage>,
     dir: PathBuf,
     /// As its log signed it, with what witnesses said of it, which others ignore.
     note: Note,
@@ -106,6 +109,7 @@ impl Record {
         let mut known = vec![(note.clone(), checkpoint.clone())];
         known.extend(self.final_note()?);
         Ok(Submission {
+            storage: Arc::clone(&self.storage),
             dir: self.dir.clone(),
             note,
             checkpoint,
@@ -179,7 +183,11 @@ impl Submission {
     fn consistency(&self, old: u64) -> Result<Vec<Hash>, RecordError> {
         let log = self.dir.join("log");
         let Checkpoint { size, root, .. } = self.checkpoint;
-        let tiles = Tiles { dir: &log, size };
+        let tiles = Tiles {
+            storage: &*self.storage,
+            dir: &log,
+            size,
+        };
         let before = Frontier::at(&tiles, old)?.root();
         let proof = proof::consistency(&tiles, old, size)?;
         match proof::verify_consistency((old, &before), (size, &root), &proof) {

@@ -1,10 +1,5 @@
-//! The storage: every file of the record but the index is read and written here, and nowhere else.
-//!
-//! What is asked of it: whole objects by name, put one at a time or several at once, read whole or in
-//! part, and listed by folder; lines added to an object; one lock; and the checkpoint replaced only
-//! if it is still what was read ([`Disk::swap`]). Another storage has these to offer, and the
-//! promise that what is written is durable on return. The index, which can be built again, and the
-//! private key stay on the host.
+//! The storage in files: every file of the record but the index is read and written here, and nowhere
+//! else.
 //!
 //! A file is replaced by writing a temporary one beside it, fsync, rename and fsync of the
 //! folder, so a reader sees the old bytes or the new ones. Each of these is a *step*; tests
@@ -25,6 +20,7 @@ use std::time::{Duration, Instant};
 use rustix::fs::{FlockOperation, flock};
 
 use super::RecordError;
+use super::storage::{Lock, Rest, Storage};
 
 /// Owner only: the record holds a private key and who reviewed what.
 const FILE_MODE: u32 = 0o600;
@@ -108,65 +104,6 @@ impl Disk {
         }
     }
 
-    /// Makes a folder and those above it where missing, durably.
-    pub(crate) fn create_dir(&self, dir: &Path) -> Result<(), RecordError> {
-        if dir.is_dir() {
-            return Ok(());
-        }
-        let Some(parent) = dir.parent().filter(|parent| !parent.as_os_str().is_empty()) else {
-            return Err(at(dir, io::ErrorKind::NotFound.into()));
-        };
-        self.create_dir(parent)?;
-        self.step(|| match DirBuilder::new().mode(DIR_MODE).create(dir) {
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
-            other => other,
-        })
-        .map_err(|error| at(dir, error))?;
-        self.sync_dir(parent)
-    }
-
-    /// Replaces a file durably; the folder must exist.
-    pub(crate) fn replace(&self, path: &Path, bytes: &[u8]) -> Result<(), RecordError> {
-        self.place(path, bytes)?;
-        self.sync_parent(path)
-    }
-
-    /// Replaces several files, all durable once this returns; their folders must exist.
-    ///
-    /// Every folder is synced once, after the last file: file systems then write the names of all
-    /// of them in one go.
-    pub(crate) fn replace_all<'a>(
-        &self,
-        files: impl IntoIterator<Item = (PathBuf, &'a [u8])>,
-    ) -> Result<(), RecordError> {
-        let mut folders = BTreeSet::new();
-        for (path, bytes) in files {
-            self.place(&path, bytes)?;
-            folders.extend(path.parent().map(Path::to_owned));
-        }
-        folders.iter().try_for_each(|dir| self.sync_dir(dir))
-    }
-
-    /// Replaces a file durably if it still holds `before` and the lock is still the one; returns
-    /// whether it did.
-    pub(crate) fn swap(
-        &self,
-        lock: &Lock,
-        path: &Path,
-        before: &[u8],
-        after: &[u8],
-    ) -> Result<bool, RecordError> {
-        if !lock.is_the_one()? {
-            return Err(RecordError::LockGone(lock.path.clone()));
-        }
-        let limit = u64::try_from(before.len()).unwrap_or(u64::MAX);
-        if !read(path, limit).is_ok_and(|found| found.as_deref() == Some(before)) {
-            return Ok(false);
-        }
-        self.replace(path, after)?;
-        Ok(true)
-    }
-
     /// Puts a whole file, synced, in the place of another; its name is not durable yet.
     fn place(&self, path: &Path, bytes: &[u8]) -> Result<(), RecordError> {
         let temporary = temporary(path);
@@ -177,55 +114,6 @@ impl Disk {
             // Best effort: a stray temporary file is never read.
             self.step(|| fs::remove_file(&temporary)).ok();
             return Err(at(path, error));
-        }
-        Ok(())
-    }
-
-    /// Removes a file if it is there; a crash may bring it back.
-    pub(crate) fn remove(&self, path: &Path) -> Result<(), RecordError> {
-        self.step(|| match fs::remove_file(path) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-            other => other,
-        })
-        .map_err(|error| at(path, error))
-    }
-
-    /// Removes what nobody needs; failing, or being undone by a crash, does no harm.
-    pub(crate) fn discard(&self, path: &Path) {
-        self.step(|| fs::remove_file(path)).ok();
-    }
-
-    /// Removes a folder that is empty.
-    pub(crate) fn discard_dir(&self, path: &Path) {
-        self.step(|| fs::remove_dir(path)).ok();
-    }
-
-    /// Appends a line to a file of lines, durably if asked, making the file if need be.
-    ///
-    /// A last line without its line feed was torn by a crash and is cut off first. Not safe
-    /// against others appending at the same time.
-    pub(crate) fn append_line(&self, path: &Path, line: &[u8]) -> Result<(), RecordError> {
-        let is_new = !path.exists();
-        let mut file = OpenOptions::new()
-            .read(true)
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .mode(FILE_MODE)
-            .open(path)
-            .map_err(|error| at(path, error))?;
-        let mut append = || {
-            let end = whole_lines(&mut file)?;
-            self.step(|| file.set_len(end))?;
-            file.seek(SeekFrom::Start(end))?;
-            let mut bytes = line.to_vec();
-            bytes.push(b'\n');
-            self.write(&mut file, &bytes)?;
-            self.step(|| file.sync_all())
-        };
-        append().map_err(|error| at(path, error))?;
-        if is_new {
-            self.sync_parent(path)?;
         }
         Ok(())
     }
@@ -278,37 +166,202 @@ impl Disk {
     }
 }
 
-/// Appends to a file of lines without fsync, for what may be lost in a crash.
-///
-/// A last line that a crash or a full disk cut off is ended first, so that only it is lost.
-pub(crate) fn append_plain(path: &Path, line: &[u8]) -> Result<(), RecordError> {
-    let append = || {
+impl Storage for Disk {
+    fn read(&self, path: &Path, limit: u64) -> Result<Option<Vec<u8>>, RecordError> {
+        let Some(file) = open(path)? else {
+            return Ok(None);
+        };
+        let mut bytes = Vec::new();
+        file.take(limit.saturating_add(1))
+            .read_to_end(&mut bytes)
+            .map_err(|error| at(path, error))?;
+        if u64::try_from(bytes.len()).unwrap_or(u64::MAX) > limit {
+            return Err(RecordError::damaged(
+                path.display(),
+                format_args!("more than {limit} bytes"),
+            ));
+        }
+        Ok(Some(bytes))
+    }
+
+    fn read_at(
+        &self,
+        path: &Path,
+        offset: u64,
+        len: usize,
+    ) -> Result<Option<Vec<u8>>, RecordError> {
+        let Some(file) = open(path)? else {
+            return Ok(None);
+        };
+        let mut bytes = vec![0; len];
+        file.read_exact_at(&mut bytes, offset)
+            .map_err(|error| at(path, error))?;
+        Ok(Some(bytes))
+    }
+
+    fn read_from(&self, path: &Path, offset: u64) -> Result<Option<Rest>, RecordError> {
+        let Some(mut file) = open(path)? else {
+            return Ok(None);
+        };
+        let len = file.metadata().map_err(|error| at(path, error))?.len();
+        file.seek(SeekFrom::Start(offset))
+            .map_err(|error| at(path, error))?;
+        let bytes = Box::new(file);
+        Ok(Some(Rest { len, bytes }))
+    }
+
+    fn list(&self, dir: &Path) -> Result<Vec<String>, RecordError> {
+        let mut names = Vec::new();
+        for file in fs::read_dir(dir).map_err(|error| at(dir, error))? {
+            let name = file.map_err(|error| at(dir, error))?.file_name();
+            names.extend(name.into_string());
+        }
+        names.sort();
+        Ok(names)
+    }
+
+    fn create_dir(&self, dir: &Path) -> Result<(), RecordError> {
+        if dir.is_dir() {
+            return Ok(());
+        }
+        let Some(parent) = dir.parent().filter(|parent| !parent.as_os_str().is_empty()) else {
+            return Err(at(dir, io::ErrorKind::NotFound.into()));
+        };
+        self.create_dir(parent)?;
+        self.step(|| match DirBuilder::new().mode(DIR_MODE).create(dir) {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+            other => other,
+        })
+        .map_err(|error| at(dir, error))?;
+        self.sync_dir(parent)
+    }
+
+    fn replace_all(&self, files: &[(PathBuf, &[u8])]) -> Result<(), RecordError> {
+        // Every folder is synced once, after the last file: file systems then write the names of all
+        // of them in one go.
+        let mut folders = BTreeSet::new();
+        for (path, bytes) in files {
+            self.place(path, bytes)?;
+            folders.extend(path.parent());
+        }
+        folders.iter().try_for_each(|dir| self.sync_dir(dir))
+    }
+
+    fn swap(
+        &self,
+        lock: &dyn Lock,
+        path: &Path,
+        before: &[u8],
+        after: &[u8],
+    ) -> Result<bool, RecordError> {
+        lock.check()?;
+        let limit = u64::try_from(before.len()).unwrap_or(u64::MAX);
+        let found = self.read(path, limit);
+        if !found.is_ok_and(|found| found.as_deref() == Some(before)) {
+            return Ok(false);
+        }
+        self.replace(path, after)?;
+        Ok(true)
+    }
+
+    fn remove(&self, path: &Path) -> Result<(), RecordError> {
+        self.step(|| match fs::remove_file(path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+            other => other,
+        })
+        .map_err(|error| at(path, error))
+    }
+
+    fn discard(&self, path: &Path) {
+        self.step(|| fs::remove_file(path)).ok();
+    }
+
+    fn discard_dir(&self, path: &Path) {
+        self.step(|| fs::remove_dir(path)).ok();
+    }
+
+    fn append_line(&self, path: &Path, line: &[u8]) -> Result<(), RecordError> {
+        let is_new = !path.exists();
         let mut file = OpenOptions::new()
             .read(true)
-            .append(true)
+            .write(true)
             .create(true)
+            .truncate(false)
             .mode(FILE_MODE)
-            .open(path)?;
-        let mut bytes = Vec::new();
-        if !ends_whole(&mut file)? {
+            .open(path)
+            .map_err(|error| at(path, error))?;
+        let mut append = || {
+            let end = whole_lines(&mut file)?;
+            self.step(|| file.set_len(end))?;
+            file.seek(SeekFrom::Start(end))?;
+            let mut bytes = line.to_vec();
             bytes.push(b'\n');
+            self.write(&mut file, &bytes)?;
+            self.step(|| file.sync_all())
+        };
+        append().map_err(|error| at(path, error))?;
+        if is_new {
+            self.sync_parent(path)?;
         }
-        bytes.extend_from_slice(line);
-        bytes.push(b'\n');
-        file.write_all(&bytes)
-    };
-    append().map_err(|error| at(path, error))
+        Ok(())
+    }
+
+    fn append_plain(&self, path: &Path, line: &[u8]) -> Result<(), RecordError> {
+        let append = || {
+            let mut file = OpenOptions::new()
+                .read(true)
+                .append(true)
+                .create(true)
+                .mode(FILE_MODE)
+                .open(path)?;
+            let mut bytes = Vec::new();
+            if !ends_whole(&mut file)? {
+                bytes.push(b'\n');
+            }
+            bytes.extend_from_slice(line);
+            bytes.push(b'\n');
+            file.write_all(&bytes)
+        };
+        append().map_err(|error| at(path, error))
+    }
+
+    fn lock(&self, path: &Path, patience: Duration) -> Result<Box<dyn Lock>, RecordError> {
+        let start = Instant::now();
+        let mut pause = Duration::from_micros(200);
+        loop {
+            let file = open_own(path)?;
+            match flock(&file, FlockOperation::NonBlockingLockExclusive) {
+                Ok(()) => {
+                    let path = path.to_owned();
+                    let lock = FileLock { file, path };
+                    if lock.is_the_one()? {
+                        return Ok(Box::new(lock));
+                    }
+                }
+                Err(rustix::io::Errno::WOULDBLOCK | rustix::io::Errno::INTR) => {}
+                Err(error) => return Err(at(path, error.into())),
+            }
+            if start.elapsed() >= patience {
+                return Err(RecordError::Busy {
+                    path: path.to_owned(),
+                    seconds: patience.as_secs(),
+                });
+            }
+            thread::sleep(pause);
+            pause = pause.saturating_mul(2).min(Duration::from_millis(10));
+        }
+    }
 }
 
-/// The exclusive right to write to the record, until dropped.
+/// A file that is locked.
 #[derive(Debug)]
-pub(crate) struct Lock {
+struct FileLock {
     // Closing the file gives the lock back.
     file: File,
     path: PathBuf,
 }
 
-impl Lock {
+impl FileLock {
     /// Returns whether the locked file is still the one that others would lock.
     ///
     /// Where somebody deletes it, two processes can hold "the" lock.
@@ -323,31 +376,12 @@ impl Lock {
     }
 }
 
-/// Takes the lock of a file, which is made if need be, waiting for whoever has it.
-pub(crate) fn lock(path: &Path, patience: Duration) -> Result<Lock, RecordError> {
-    let start = Instant::now();
-    let mut pause = Duration::from_micros(200);
-    loop {
-        let file = open_own(path)?;
-        match flock(&file, FlockOperation::NonBlockingLockExclusive) {
-            Ok(()) => {
-                let path = path.to_owned();
-                let lock = Lock { file, path };
-                if lock.is_the_one()? {
-                    return Ok(lock);
-                }
-            }
-            Err(rustix::io::Errno::WOULDBLOCK | rustix::io::Errno::INTR) => {}
-            Err(error) => return Err(at(path, error.into())),
+impl Lock for FileLock {
+    fn check(&self) -> Result<(), RecordError> {
+        match self.is_the_one()? {
+            true => Ok(()),
+            false => Err(RecordError::LockGone(self.path.clone())),
         }
-        if start.elapsed() >= patience {
-            return Err(RecordError::Busy {
-                path: path.to_owned(),
-                seconds: patience.as_secs(),
-            });
-        }
-        thread::sleep(pause);
-        pause = pause.saturating_mul(2).min(Duration::from_millis(10));
     }
 }
 
@@ -379,41 +413,8 @@ fn give_to_owner(file: &File, path: &Path) -> io::Result<()> {
     fchown(file, Some(owner.uid()), Some(owner.gid()))
 }
 
-/// Reads a file of at most `limit` bytes; nothing where there is none.
-pub(crate) fn read(path: &Path, limit: u64) -> Result<Option<Vec<u8>>, RecordError> {
-    let Some(file) = open(path)? else {
-        return Ok(None);
-    };
-    let mut bytes = Vec::new();
-    file.take(limit.saturating_add(1))
-        .read_to_end(&mut bytes)
-        .map_err(|error| at(path, error))?;
-    if u64::try_from(bytes.len()).unwrap_or(u64::MAX) > limit {
-        return Err(RecordError::damaged(
-            path.display(),
-            format_args!("more than {limit} bytes"),
-        ));
-    }
-    Ok(Some(bytes))
-}
-
-/// Reads so many bytes of a file from `offset` on; nothing where there is no file.
-pub(crate) fn read_at(
-    path: &Path,
-    offset: u64,
-    len: usize,
-) -> Result<Option<Vec<u8>>, RecordError> {
-    let Some(file) = open(path)? else {
-        return Ok(None);
-    };
-    let mut bytes = vec![0; len];
-    file.read_exact_at(&mut bytes, offset)
-        .map_err(|error| at(path, error))?;
-    Ok(Some(bytes))
-}
-
 /// Opens a file for reading; nothing where there is none.
-pub(crate) fn open(path: &Path) -> Result<Option<File>, RecordError> {
+fn open(path: &Path) -> Result<Option<File>, RecordError> {
     match File::open(path) {
         Ok(file) => Ok(Some(file)),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
@@ -425,17 +426,6 @@ pub(crate) fn open(path: &Path) -> Result<Option<File>, RecordError> {
 pub(crate) fn is_private(path: &Path) -> Result<bool, RecordError> {
     let metadata = fs::metadata(path).map_err(|error| at(path, error))?;
     Ok(metadata.mode() & 0o077 == 0)
-}
-
-/// Lists the names in a folder, sorted; those that are no text are left out.
-pub(crate) fn list(dir: &Path) -> Result<Vec<String>, RecordError> {
-    let mut names = Vec::new();
-    for file in fs::read_dir(dir).map_err(|error| at(dir, error))? {
-        let name = file.map_err(|error| at(dir, error))?.file_name();
-        names.extend(name.into_string());
-    }
-    names.sort();
-    Ok(names)
 }
 
 /// Returns the error with the path it is about.
@@ -510,10 +500,11 @@ mod tests {
     fn a_torn_line_spoils_no_other() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("lines");
-        append_plain(&path, b"one").unwrap();
+        let disk = Disk::default();
+        disk.append_plain(&path, b"one").unwrap();
         fs::write(&path, "one\ntw").unwrap();
-        append_plain(&path, b"three").unwrap();
-        append_plain(&path, b"four").unwrap();
+        disk.append_plain(&path, b"three").unwrap();
+        disk.append_plain(&path, b"four").unwrap();
         assert_eq!(fs::read_to_string(&path).unwrap(), "one\ntw\nthree\nfour\n");
     }
 
@@ -538,8 +529,12 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("a");
         fs::write(&path, "12345").unwrap();
-        assert_eq!(read(&path, 5).unwrap().unwrap(), b"12345");
-        assert!(matches!(read(&path, 4), Err(RecordError::Damaged { .. })));
-        assert_eq!(read(&dir.path().join("b"), 4).unwrap(), None);
+        let disk = Disk::default();
+        assert_eq!(disk.read(&path, 5).unwrap().unwrap(), b"12345");
+        assert!(matches!(
+            disk.read(&path, 4),
+            Err(RecordError::Damaged { .. })
+        ));
+        assert_eq!(disk.read(&dir.path().join("b"), 4).unwrap(), None);
     }
 }

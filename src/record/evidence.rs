@@ -4,7 +4,7 @@ use faster_hex::hex_string;
 use sha2::{Digest as _, Sha256};
 
 use super::entry::{Decided, DecisionId, Entry, EntryError, Genesis, Landed};
-use super::{Record, RecordError, disk, shared};
+use super::{Record, RecordError, shared};
 
 /// The most bytes a piece of evidence may have.
 const MAX_EVIDENCE: usize = 256 * 1024 * 1024;
@@ -20,7 +20,7 @@ impl Record {
             ));
         }
         let path = self.dir.join("evidence").join(&sha256);
-        self.disk.replace(&path, bytes)?;
+        self.storage.replace(&path, bytes)?;
         Ok(sha256)
     }
 
@@ -32,7 +32,10 @@ impl Record {
         }
         let path = self.dir.join("evidence").join(sha256);
         let limit = u64::try_from(MAX_EVIDENCE).unwrap_or(u64::MAX);
-        let bytes = disk::read(&path, limit)?.ok_or_else(|| damaged("missing"))?;
+        let bytes = self
+            .storage
+            .read(&path, limit)?
+            .ok_or_else(|| damaged("missing"))?;
         if hex_string(&Sha256::digest(&bytes)) != sha256 {
             return Err(damaged("not the bytes its name is of"));
         }

@@ -5,8 +5,7 @@
 //! quorum, with all of them. In a log of many repositories that is `repositories/<name>/checkpoint.final`.
 
 use super::proof::Frontier;
-use super::tiles::Tiles;
-use super::{Checkpoint, CheckpointError, REPOSITORIES, Record, RecordError, disk};
+use super::{Checkpoint, CheckpointError, REPOSITORIES, Record, RecordError};
 use crate::wire::log_policy::{Cosigned, LogPolicy};
 use crate::wire::note::{Note, NoteError, NoteSignature};
 
@@ -80,7 +79,10 @@ impl Record {
     pub(super) fn newest_note(&self) -> Result<(Note, Checkpoint), RecordError> {
         let path = self.dir.join(NEWEST);
         let missing = || RecordError::Missing(self.dir.clone());
-        let bytes = disk::read(&path, MAX_CHECKPOINT)?.ok_or_else(missing)?;
+        let bytes = self
+            .storage
+            .read(&path, MAX_CHECKPOINT)?
+            .ok_or_else(missing)?;
         let read = || -> Result<(Note, Checkpoint), CheckpointError> {
             let note = Note::parse(&bytes)?;
             let checkpoint = Checkpoint::of_note(&note, &self.key())?;
@@ -116,12 +118,12 @@ impl Record {
         let before = self.finality(trust)?.sealed();
         let bytes = all.to_string();
         if newest.text == all.text && newest != all {
-            self.disk
+            self.storage
                 .replace(&self.dir.join(NEWEST), bytes.as_bytes())?;
         }
         if cosigned.enough && checkpoint.size >= before {
             let path = self.dir.join(self.final_name());
-            self.disk.replace(&path, bytes.as_bytes())?;
+            self.storage.replace(&path, bytes.as_bytes())?;
         }
         self.finality(trust)
     }
@@ -137,10 +139,7 @@ impl Record {
             return Err(RecordError::damaged("log", why));
         }
         let log = self.log_dir();
-        let tiles = Tiles {
-            dir: &log,
-            size: newest.size,
-        };
+        let tiles = self.tiles(&log, newest.size);
         if Frontier::at(&tiles, old.size)?.root() != old.root {
             let why = format!(
                 "it does not continue the {} entries that are final: {put_back}",
@@ -161,7 +160,7 @@ impl Record {
     }
 
     fn signed(&self, name: &str) -> Result<Option<(Note, Checkpoint)>, RecordError> {
-        let Some(bytes) = disk::read(&self.dir.join(name), MAX_CHECKPOINT)? else {
+        let Some(bytes) = self.storage.read(&self.dir.join(name), MAX_CHECKPOINT)? else {
             return Ok(None);
         };
         let checkpoint = self.checkpoint_of(&bytes)?;

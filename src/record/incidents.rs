@@ -6,7 +6,7 @@ use jiff::Timestamp;
 
 use super::entry::{AdminAct, Entry, HostState, Incident, IncidentState};
 use super::view::View;
-use super::{Record, RecordError, proof, tiles::Tiles};
+use super::{Record, RecordError, proof};
 
 /// What an entry says, with which one that is.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -80,10 +80,7 @@ impl Record {
     pub fn check_root(&self) -> Result<(), RecordError> {
         let checkpoint = self.checkpoint();
         let log = self.log_dir();
-        let tiles = Tiles {
-            dir: &log,
-            size: checkpoint.size,
-        };
+        let tiles = self.tiles(&log, checkpoint.size);
         match proof::root(&tiles, checkpoint.size)? == checkpoint.root {
             true => Ok(()),
             false => Err(RecordError::damaged("log", "its tiles are not of its root")),

@@ -24,7 +24,7 @@ use super::proof::{Frontier, Hash, leaf_hash};
 use super::rows::Rows;
 use super::shared::RepositoryName;
 use super::tables::Tables;
-use super::tiles::{TILE_WIDTH, Tiles};
+use super::tiles::TILE_WIDTH;
 use super::view::{Tip, TipKind};
 use super::{Checkpoint, Record, RecordError, disk, log};
 use crate::policy::Mode;
@@ -132,10 +132,7 @@ impl Record {
             return Ok(Some((size, false)));
         }
         let log = self.log_dir();
-        let tiles = Tiles {
-            dir: &log,
-            size: self.size(),
-        };
+        let tiles = self.tiles(&log, self.size());
         let is_of_log = Frontier::at(&tiles, size)?.root_hex() == root;
         Ok(Some((size, is_of_log)))
     }
@@ -196,10 +193,7 @@ impl Record {
             return Ok(());
         }
         let log = self.log_dir();
-        let tiles = Tiles {
-            dir: &log,
-            size: target.size,
-        };
+        let tiles = self.tiles(&log, target.size);
         let mut edge = match known {
             Ok(Some((size, root))) if size <= target.size => {
                 Some(Frontier::at(&tiles, size)?).filter(|edge| edge.root_hex() == root)

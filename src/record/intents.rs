@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::entry::Landed;
-use super::{Process, Record, RecordError, disk};
+use super::{Process, Record, RecordError};
 use crate::wire::name::RefName;
 
 /// A push of many refs to a large history is far below this.
@@ -45,7 +45,7 @@ impl Record {
     /// Writes an intent durably: once this returns, the push may be accepted.
     pub fn write_intent(&self, intent: &Intent) -> Result<(), RecordError> {
         let path = self.intent_path(&intent.id)?;
-        self.disk.replace(&path, &serde_jcs::to_vec(intent)?)
+        self.storage.replace(&path, &serde_jcs::to_vec(intent)?)
     }
 
     /// Returns the intents that were not removed, oldest first.
@@ -54,14 +54,14 @@ impl Record {
     pub fn open_intents(&self) -> Result<Vec<Intent>, RecordError> {
         let dir = self.own_dir().join("intents");
         let mut intents = Vec::new();
-        for name in disk::list(&dir)? {
+        for name in self.storage.list(&dir)? {
             // Temporary files of a crash are no intents: nobody accepted on them.
             let Some(id) = name.strip_suffix(".json") else {
                 continue;
             };
             let path = self.intent_path(id)?;
             // Closed by another process while we look.
-            let Some(bytes) = disk::read(&path, MAX_INTENT)? else {
+            let Some(bytes) = self.storage.read(&path, MAX_INTENT)? else {
                 continue;
             };
             let intent: Intent = serde_json::from_slice(&bytes)
@@ -82,7 +82,7 @@ impl Record {
     pub fn spend(&self, intent: &Intent, name: &RefName, most: usize) -> Result<bool, RecordError> {
         let path = self.intent_path(&intent.id)?.with_extension(SPENT);
         let line = name.to_string();
-        let noted = disk::read(&path, MAX_INTENT)?.unwrap_or_default();
+        let noted = self.storage.read(&path, MAX_INTENT)?.unwrap_or_default();
         let spent = noted
             .split(|byte| *byte == b'\n')
             .filter(|one| *one == line.as_bytes())
@@ -90,7 +90,7 @@ impl Record {
         if spent >= most {
             return Ok(false);
         }
-        disk::append_plain(&path, line.as_bytes())?;
+        self.storage.append_plain(&path, line.as_bytes())?;
         Ok(true)
     }
 
@@ -100,8 +100,8 @@ impl Record {
     /// that carries its id, else by where the ref is.
     pub fn remove_intent(&self, id: &str) -> Result<(), RecordError> {
         let path = self.intent_path(id)?;
-        self.disk.discard(&path.with_extension(SPENT));
-        self.disk.remove(&path)
+        self.storage.discard(&path.with_extension(SPENT));
+        self.storage.remove(&path)
     }
 
     fn intent_path(&self, id: &str) -> Result<PathBuf, RecordError> {

@@ -16,16 +16,18 @@
 use std::cell::OnceCell;
 use std::ops::Range;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::disk::{self, Disk};
+use super::disk::Disk;
 use super::entry::Entry;
 use super::key::KeyStores;
 use super::proof::{self, Hash, leaf_hash};
 use super::rotation::Rotation;
 use super::shared::{self, RepositoryName};
+use super::storage::{self, Storage};
 use super::tiles::{self, Grown, TILE_WIDTH, Tiles, width_at};
 use super::{Checkpoint, CheckpointError, Record, RecordError, key};
 use crate::wire::note::{Note, NoteKey, NoteSignature};
@@ -38,7 +40,7 @@ const MAX_CHECKPOINT: u64 = 64 * 1024;
 /// The exclusive right to write to the record, until dropped.
 #[derive(Debug)]
 pub struct Lock {
-    held: disk::Lock,
+    held: Box<dyn storage::Lock>,
     /// What was cut off and has been finished now.
     pub(super) finished: Option<Rotation>,
 }
@@ -73,7 +75,7 @@ impl Record {
         for folder in ["log/tile", "evidence", "intents"] {
             disk.create_dir(&dir.join(folder))?;
         }
-        let _lock = disk::lock(&dir.join("lock"), PATIENCE)?;
+        let _lock = disk.lock(&dir.join("lock"), PATIENCE)?;
         if Self::exists(dir) {
             return Err(RecordError::Exists(dir.to_owned()));
         }
@@ -105,11 +107,12 @@ impl Record {
         }
         let Current {
             key, checkpoint, ..
-        } = current(dir, key::public(dir)?)?;
+        } = current(&disk, dir, key::public(&disk, dir)?)?;
         Ok(Self {
             dir: dir.to_owned(),
             of: None,
-            disk,
+            storage: Arc::new(disk.clone()),
+            host: disk,
             key: key.into(),
             keys: KeyStores::default(),
             checkpoint: checkpoint.into(),
@@ -121,7 +124,7 @@ impl Record {
 
     /// Takes the lock and loads what others appended meanwhile.
     pub fn lock(&self) -> Result<Lock, RecordError> {
-        let held = disk::lock(&self.dir.join("lock"), PATIENCE)?;
+        let held = self.storage.lock(&self.dir.join("lock"), PATIENCE)?;
         let Current {
             checkpoint: found,
             note,
@@ -172,10 +175,7 @@ impl Record {
             return Err(moved(now.checkpoint.size));
         }
         let log = self.log_dir();
-        let tiles = Tiles {
-            dir: &log,
-            size: old.size,
-        };
+        let tiles = self.tiles(&log, old.size);
         if proof::root(&tiles, old.size)? != old.root {
             return Err(RecordError::damaged("log", "its tiles are not of its root"));
         }
@@ -198,15 +198,15 @@ impl Record {
         let signatures = sign(&text)?;
         let note = Note { text, signatures }.to_string();
         let path = self.dir.join(CHECKPOINT);
-        let disk = &self.disk;
-        if !disk.swap(&lock.held, &path, &now.bytes, note.as_bytes())? {
+        let storage = &self.storage;
+        if !storage.swap(&*lock.held, &path, &now.bytes, note.as_bytes())? {
             return Err(moved(self.disk_checkpoint()?.size));
         }
         let indices = old.size..new.size;
         self.checkpoint.replace(new);
         for tile in &grown {
             let before = width_at(tile.number, row_len(tile, indices.start));
-            tiles.sweep(&self.disk, tile.row, tile.number, &[before, tile.width]);
+            tiles.sweep(tile.row, tile.number, &[before, tile.width]);
         }
         // The index is rebuildable: whoever looks next finds it behind and brings it up.
         self.view().ok();
@@ -244,17 +244,22 @@ impl Record {
         Ok(encoded)
     }
 
+    /// Returns the tiles of the log, which are in that folder, as of a size.
+    pub(super) fn tiles<'a>(&'a self, dir: &'a Path, size: u64) -> Tiles<'a> {
+        let storage = &*self.storage;
+        Tiles { storage, dir, size }
+    }
+
     fn write_tiles(&self, grown: &[Grown]) -> Result<(), RecordError> {
         let log = self.log_dir();
         for tile in grown {
             if let Some(dir) = log.join(tile.path()).parent() {
-                self.disk.create_dir(dir)?;
+                self.storage.create_dir(dir)?;
             }
         }
-        let files = grown
-            .iter()
-            .map(|tile| (log.join(tile.path()), tile.bytes.as_slice()));
-        self.disk.replace_all(files)
+        let files = grown.iter();
+        let files = files.map(|tile| (log.join(tile.path()), tile.bytes.as_slice()));
+        self.storage.replace_all(&files.collect::<Vec<_>>())
     }
 
     /// Reads the checkpoint on disk, whatever was loaded.
@@ -264,28 +269,28 @@ impl Record {
 
     /// Reads the checkpoint on disk, and goes over to the key that the log has gone over to.
     pub(super) fn current(&self) -> Result<Current, RecordError> {
-        let now = current(&self.dir, self.key())?;
+        let now = current(&*self.storage, &self.dir, self.key())?;
         self.key.replace(now.key.clone());
         Ok(now)
     }
 
     /// Returns the checkpoint as signed.
     pub fn checkpoint_text(&self) -> Result<String, RecordError> {
-        String::from_utf8(read_note(&self.dir)?)
+        String::from_utf8(read_note(&*self.storage, &self.dir)?)
             .map_err(|_| RecordError::damaged("log/checkpoint", "not UTF-8"))
     }
 
     /// Returns the proof that entry `index` is in the log of `size` entries (RFC 6962 2.1.1).
     pub fn inclusion(&self, index: u64, size: u64) -> Result<Vec<Hash>, RecordError> {
         self.within(index.saturating_add(1).max(size))?;
-        proof::inclusion(&self.tiles(&self.log_dir()), index, size)
+        proof::inclusion(&self.tiles(&self.log_dir(), self.size()), index, size)
     }
 
     /// Returns the proof that the log of `old` entries is a prefix of that of `size` entries
     /// (RFC 6962 2.1.2).
     pub fn consistency(&self, old: u64, size: u64) -> Result<Vec<Hash>, RecordError> {
         self.within(old.max(size))?;
-        proof::consistency(&self.tiles(&self.log_dir()), old, size)
+        proof::consistency(&self.tiles(&self.log_dir(), self.size()), old, size)
     }
 
     fn within(&self, size: u64) -> Result<(), RecordError> {
@@ -296,13 +301,6 @@ impl Record {
             });
         }
         Ok(())
-    }
-
-    fn tiles<'a>(&self, log: &'a Path) -> Tiles<'a> {
-        Tiles {
-            dir: log,
-            size: self.size(),
-        }
     }
 
     /// Returns one entry, checked against its leaf hash.
@@ -323,7 +321,7 @@ impl Record {
     /// Returns one entry, also one of another repository, checked against its leaf hash.
     pub(super) fn any_entry(&self, index: u64) -> Result<Entry, RecordError> {
         let log = self.log_dir();
-        let bundle = self.tiles(&log).bundle(index / TILE_WIDTH)?;
+        let bundle = self.tiles(&log, self.size()).bundle(index / TILE_WIDTH)?;
         let mut stored = bundle.iter().filter(|stored| stored.index == index);
         let stored = stored.next().ok_or(RecordError::Elsewhere { index })?;
         decode(self.of.as_ref(), index, &stored.bytes).map(|(_, entry)| entry)
@@ -336,7 +334,7 @@ impl Record {
         mut see: impl FnMut(u64, &Entry) -> Result<(), E>,
     ) -> Result<(), E> {
         let (checkpoint, log) = (self.checkpoint(), self.log_dir());
-        let tiles = self.tiles(&log);
+        let tiles = self.tiles(&log, self.size());
         let mut frontier = proof::Frontier::default();
         for number in 0..checkpoint.size.div_ceil(TILE_WIDTH) {
             for stored in tiles.bundle(number)? {
@@ -368,7 +366,7 @@ impl Record {
         };
         bundles.flat_map(move |number| {
             let log = self.log_dir();
-            let tiles = Tiles { dir: &log, size };
+            let tiles = self.tiles(&log, size);
             let entries: Vec<_> = match tiles.bundle(number) {
                 Err(error) => vec![Err(error)],
                 Ok(stored) => stored
@@ -450,8 +448,9 @@ fn grown_root(tiles: &Tiles<'_>, leaves: &[Hash]) -> Result<Hash, RecordError> {
     Ok(frontier.root())
 }
 
-fn read_note(dir: &Path) -> Result<Vec<u8>, RecordError> {
-    disk::read(&dir.join(CHECKPOINT), MAX_CHECKPOINT)?
+fn read_note(storage: &dyn Storage, dir: &Path) -> Result<Vec<u8>, RecordError> {
+    storage
+        .read(&dir.join(CHECKPOINT), MAX_CHECKPOINT)?
         .ok_or_else(|| RecordError::Missing(dir.to_owned()))
 }
 
@@ -466,9 +465,9 @@ pub(super) struct Current {
 
 /// Reads the checkpoint with the key that signs it: the known one, or the one the log has gone over
 /// to since that was read.
-fn current(dir: &Path, known: NoteKey) -> Result<Current, RecordError> {
+fn current(storage: &dyn Storage, dir: &Path, known: NoteKey) -> Result<Current, RecordError> {
     let open = |key: NoteKey| {
-        let bytes = read_note(dir)?;
+        let bytes = read_note(storage, dir)?;
         let open = |bytes: &[u8]| {
             let note = Note::parse(bytes)?;
             Ok((Checkpoint::of_note(&note, &key)?, note))
@@ -485,7 +484,7 @@ fn current(dir: &Path, known: NoteKey) -> Result<Current, RecordError> {
             bytes,
         })
     };
-    open(known.clone()).or_else(|error| match key::public(dir)? {
+    open(known.clone()).or_else(|error| match key::public(storage, dir)? {
         key if key == known => Err(error),
         key => open(key),
     })

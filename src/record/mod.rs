@@ -44,6 +44,7 @@ mod received;
 mod rotation;
 mod rows;
 pub mod shared;
+mod storage;
 mod tables;
 pub mod tiles;
 mod verify;
@@ -73,6 +74,7 @@ use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
+use std::sync::Arc;
 
 use jiff::Timestamp;
 use rusqlite::Connection;
@@ -82,6 +84,7 @@ use disk::Disk;
 use entry::EntryError;
 use key::{KeyStores, StoreError};
 use shared::RepositoryName;
+use storage::Storage;
 
 /// Where a shared log has the folders of its repositories.
 const REPOSITORIES: &str = "repositories";
@@ -95,7 +98,9 @@ pub struct Record {
     dir: PathBuf,
     /// In a log of many repositories: which one is asked about.
     of: Option<RepositoryName>,
-    disk: Disk,
+    storage: Arc<dyn Storage>,
+    /// Where keys in files are.
+    host: Disk,
     key: RefCell<NoteKey>,
     keys: KeyStores,
     checkpoint: RefCell<Checkpoint>,

@@ -18,12 +18,14 @@ use std::path::{Path, PathBuf};
 use jiff::Timestamp;
 
 use super::checkpoint::Checkpoint;
+use super::disk::Disk;
 use super::entry::{Admin, AdminAct, Entry, IncidentState, Landed};
 use super::http::{Http, HttpError, is_address};
 use super::proof::{Frontier, leaf_hash};
 use super::shared::{self, RepositoryName};
+use super::storage::Storage as _;
 use super::tiles::{MAX_BUNDLE, Row, TILE_WIDTH, split_entry, tile_path, width_at};
-use super::{RecordError, disk, ingest, log};
+use super::{RecordError, ingest, log};
 use crate::judge::verdict::Decision;
 use crate::policy::Mode;
 use crate::wire::note::{MAX_NOTE, NoteKey};
@@ -121,7 +123,8 @@ impl Published {
 
     fn get(&self, path: &str, limit: u64) -> Result<Option<Vec<u8>>, Unfollowed> {
         match self {
-            Self::Folder(folder) => disk::read(&folder.join(path), limit)
+            Self::Folder(folder) => Disk::default()
+                .read(&folder.join(path), limit)
                 .map_err(|error| Unfollowed::Disk(error.to_string())),
             Self::Web { base, http } => {
                 let place = format!("{base}/{path}");

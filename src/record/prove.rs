@@ -3,7 +3,7 @@
 use super::entry::{Entry, EntryError};
 use super::proof::{self, leaf_hash};
 use super::shared::{self, RepositoryName};
-use super::tiles::{TILE_WIDTH, Tiles};
+use super::tiles::TILE_WIDTH;
 use super::{Checkpoint, CheckpointError, Record, RecordError};
 use crate::wire::log_proof::{LogProof, LogProofError};
 use crate::wire::note::{Note, NoteKey};
@@ -91,7 +91,7 @@ impl Record {
             return Err(RecordError::Beyond { size, index });
         }
         let log = self.log_dir();
-        let tiles = Tiles { dir: &log, size };
+        let tiles = self.tiles(&log, size);
         let stored = tiles.bundle(index / TILE_WIDTH)?;
         let entry = stored
             .into_iter()

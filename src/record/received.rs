@@ -4,13 +4,14 @@
 //! feed: it is ignored, and cut off before the next is written. Whoever brought a commit first
 //! keeps it.
 
-use std::io::{BufRead as _, BufReader, Seek as _, SeekFrom};
+use std::io::{BufRead as _, BufReader};
 
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension as _, TransactionBehavior, params};
 
 use super::entry::Received;
 use super::index::{int, parse, unsigned};
+use super::storage::Rest;
 use super::{Lock, Record, RecordError, disk};
 use crate::people::PersonName;
 use crate::wire::oid::Oid;
@@ -22,7 +23,7 @@ impl Record {
             return Ok(());
         }
         let path = self.own_dir().join("received");
-        self.disk.append_line(&path, &serde_jcs::to_vec(note)?)
+        self.storage.append_line(&path, &serde_jcs::to_vec(note)?)
     }
 
     /// Returns who first brought the commit, and when; nothing where nobody noted it.
@@ -66,12 +67,11 @@ impl Record {
     fn read_notes(&self, db: &Connection) -> Result<(), RecordError> {
         let path = self.own_dir().join("received");
         let repo = self.repo();
-        let io = |error| disk::at(&path, error);
-        let Some(file) = disk::open(&path)? else {
+        let known = offset(db, repo)?;
+        let Some(Rest { len, .. }) = self.storage.read_from(&path, known)? else {
             return forget(db, repo);
         };
-        let len = file.metadata().map_err(io)?.len();
-        if offset(db, repo)? == len {
+        if known == len {
             return Ok(());
         }
         let tx = rusqlite::Transaction::new_unchecked(db, TransactionBehavior::Immediate)?;
@@ -80,11 +80,14 @@ impl Record {
             forget(&tx, repo)?;
         }
         let mut at = offset(&tx, repo)?;
-        let mut lines = BufReader::new(file);
-        lines.seek(SeekFrom::Start(at)).map_err(io)?;
+        let Some(Rest { bytes, .. }) = self.storage.read_from(&path, at)? else {
+            return Ok(());
+        };
+        let mut lines = BufReader::new(bytes);
         loop {
             let mut line = Vec::new();
-            let read = lines.read_until(b'\n', &mut line).map_err(io)?;
+            let read = lines.read_until(b'\n', &mut line);
+            let read = read.map_err(|error| disk::at(&path, error))?;
             if line.pop() != Some(b'\n') {
                 break;
             }

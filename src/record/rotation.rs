@@ -17,10 +17,8 @@ use jiff::Timestamp;
 use super::entry::{Admin, AdminAct, Entry, Rotated};
 use super::key::{KeyStore, file};
 use super::log::Lock;
-use super::tiles::Tiles;
 use super::{
-    Checkpoint, CheckpointError, ProofError, Record, RecordError, disk, key, proof, shared,
-    verify_proof,
+    Checkpoint, CheckpointError, ProofError, Record, RecordError, key, proof, shared, verify_proof,
 };
 use crate::wire::log_proof::{LogProof, MAX_PROOF};
 use crate::wire::note::{Note, NoteError, NoteKey};
@@ -159,7 +157,7 @@ impl Record {
         if *next == KeyStore::File && is_elsewhere && file::private(&self.dir, &old).is_ok() {
             return Ok(None);
         }
-        let new = next.succeed(&self.disk, &self.dir, old.name())?;
+        let new = next.succeed(&self.host, &self.dir, old.name())?;
         if new == old {
             return Ok(None);
         }
@@ -219,19 +217,19 @@ impl Record {
             });
         }
         let mut left = false;
-        let kept = disk::read(&path, MAX_PROOF as u64)?;
+        let kept = self.storage.read(&path, MAX_PROOF as u64)?;
         let kept = kept.and_then(|kept| verify_rotation(&kept, &rotation.old).ok());
         if kept.as_ref() != Some(&rotation) {
-            self.disk.create_dir(&self.log_dir().join("rotations"))?;
-            self.disk.replace(&path, link.as_bytes())?;
+            self.storage.create_dir(&self.log_dir().join("rotations"))?;
+            self.storage.replace(&path, link.as_bytes())?;
             left = true;
         }
         if known != rotation.new {
-            key::publish(&self.disk, &self.dir, &rotation.new)?;
+            key::publish(&*self.storage, &self.dir, &rotation.new)?;
             self.key.replace(rotation.new.clone());
             left = true;
         }
-        left |= file::settle(&self.disk, &self.dir, &rotation.old, &rotation.new)?;
+        left |= file::settle(&self.host, &self.dir, &rotation.old, &rotation.new)?;
         Ok(left.then_some(rotation))
     }
 
@@ -248,13 +246,15 @@ impl Record {
         let mut all: Vec<Rotation> = Vec::new();
         for size in self.rotation_sizes(size)? {
             let path = self.rotation_path(size);
-            let bytes = disk::read(&path, MAX_PROOF as u64)?
+            let bytes = self
+                .storage
+                .read(&path, MAX_PROOF as u64)?
                 .ok_or_else(|| RecordError::damaged(path.display(), "missing"))?;
             let rotation = self
                 .link(size, &bytes, all.last())
                 .map_err(|source| self.not_a_rotation(size, source))?;
             let log = self.log_dir();
-            let tiles = Tiles { dir: &log, size };
+            let tiles = self.tiles(&log, size);
             if proof::root(&tiles, size)? != rotation.checkpoint.root {
                 return Err(self.not_a_rotation(size, RotationError::OtherLog { size }));
             }
@@ -333,7 +333,7 @@ impl Record {
             return Ok(Vec::new());
         }
         let mut sizes = Vec::new();
-        for name in disk::list(&folder)? {
+        for name in self.storage.list(&folder)? {
             let size = name.parse::<u64>().ok();
             let size = size.filter(|size| size.to_string() == name);
             // What is no number is none of ours: what a crash left of a write, say.

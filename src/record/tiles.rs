@@ -15,8 +15,8 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use super::RecordError;
-use super::disk::{self, Disk};
 use super::proof::{Hash, HashReader, leaf_hash, node_hash};
+use super::storage::Storage;
 
 /// Entries in a full bundle, hashes in a full tile.
 pub const TILE_WIDTH: u64 = 256;
@@ -64,6 +64,7 @@ pub fn row_len(level: u32, size: u64) -> u64 {
 /// The tiles of a log as of one size.
 #[derive(Clone, Debug)]
 pub(crate) struct Tiles<'a> {
+    pub(crate) storage: &'a dyn Storage,
     pub(crate) dir: &'a Path,
     pub(crate) size: u64,
 }
@@ -152,7 +153,7 @@ impl Tiles<'_> {
 
     /// Reads the whole file of a tile that holds at least what this size has of it.
     fn read(&self, row: Row, number: u64, limit: u64) -> Result<Vec<u8>, RecordError> {
-        self.with_file(row, number, |path| disk::read(path, limit))
+        self.with_file(row, number, |path| self.storage.read(path, limit))
     }
 
     fn read_part(
@@ -162,7 +163,7 @@ impl Tiles<'_> {
         offset: u64,
         len: usize,
     ) -> Result<Vec<u8>, RecordError> {
-        self.with_file(row, number, |path| disk::read_at(path, offset, len))
+        self.with_file(row, number, |path| self.storage.read_at(path, offset, len))
     }
 
     /// Tries the exact width, the full tile and then wider partial ones.
@@ -203,7 +204,7 @@ impl Tiles<'_> {
 
     /// The widths there are partial tiles of.
     fn widths(&self, row: Row, number: u64) -> Vec<u64> {
-        partial_files(&self.partial_dir(row, number))
+        partial_files(self.storage, &self.partial_dir(row, number))
             .into_iter()
             .filter_map(|(name, _)| name.parse().ok())
             .filter(|width| *width < TILE_WIDTH)
@@ -216,16 +217,16 @@ impl Tiles<'_> {
     }
 
     /// Discards partial tiles of other widths than `keep`; all, where the tile is full.
-    pub(crate) fn sweep(&self, disk: &Disk, row: Row, number: u64, keep: &[u64]) {
+    pub(crate) fn sweep(&self, row: Row, number: u64, keep: &[u64]) {
         let is_full = keep.contains(&TILE_WIDTH);
-        for (name, path) in partial_files(&self.partial_dir(row, number)) {
+        for (name, path) in partial_files(self.storage, &self.partial_dir(row, number)) {
             let width = name.parse::<u64>().ok();
             if is_full || width.is_none_or(|width| !keep.contains(&width)) {
-                disk.discard(&path);
+                self.storage.discard(&path);
             }
         }
         if is_full {
-            disk.discard_dir(&self.partial_dir(row, number));
+            self.storage.discard_dir(&self.partial_dir(row, number));
         }
     }
 }
@@ -372,8 +373,8 @@ fn push_entry(bundle: &mut Vec<u8>, entry: &[u8]) {
     bundle.extend_from_slice(entry);
 }
 
-fn partial_files(dir: &Path) -> Vec<(String, PathBuf)> {
-    let names = disk::list(dir).unwrap_or_default();
+fn partial_files(storage: &dyn Storage, dir: &Path) -> Vec<(String, PathBuf)> {
+    let names = storage.list(dir).unwrap_or_default();
     let with_path = |name: String| {
         let path = dir.join(&name);
         (name, path)
@@ -397,6 +398,7 @@ mod tests {
     use std::fs;
 
     use super::*;
+    use crate::record::disk::Disk;
     use crate::record::proof::{self, Frontier};
 
     /// Names of tiles are those of the specification.
@@ -435,6 +437,7 @@ mod tests {
             1, 2, 255, 256, 257, 511, 512, 513, 65535, 65536, 65537, 65792, 65793,
         ] {
             let tiles = Tiles {
+                storage: &Disk::default(),
                 dir: dir.path(),
                 size,
             };
@@ -442,6 +445,7 @@ mod tests {
             write(dir.path(), &grow(&tiles, &leaves).unwrap());
             leaves.iter().for_each(|leaf| frontier.push(*leaf));
             let tiles = Tiles {
+                storage: &Disk::default(),
                 dir: dir.path(),
                 size: next,
             };
@@ -457,6 +461,7 @@ mod tests {
                 &root
             ));
             let old = Tiles {
+                storage: &Disk::default(),
                 dir: dir.path(),
                 size,
             };
@@ -481,16 +486,18 @@ mod tests {
         let disk = Disk::default();
         for size in 0..=256 {
             let tiles = Tiles {
+                storage: &disk,
                 dir: dir.path(),
                 size,
             };
             roots.push(proof::root(&tiles, size).unwrap());
             write(dir.path(), &grow(&tiles, &[leaf(size)]).unwrap());
-            tiles.sweep(&disk, Row::Level(0), 0, &[size + 1]);
+            tiles.sweep(Row::Level(0), 0, &[size + 1]);
         }
         assert!(!dir.path().join("tile/0/000.p").exists());
         for (size, root) in (0..).zip(roots) {
             let tiles = Tiles {
+                storage: &Disk::default(),
                 dir: dir.path(),
                 size,
             };
@@ -503,11 +510,13 @@ mod tests {
     fn notices_missing_hashes() {
         let dir = tempfile::tempdir().unwrap();
         let empty = Tiles {
+            storage: &Disk::default(),
             dir: dir.path(),
             size: 0,
         };
         write(dir.path(), &grow(&empty, &[leaf(0), leaf(1)]).unwrap());
         let tiles = Tiles {
+            storage: &Disk::default(),
             dir: dir.path(),
             size: 2,
         };

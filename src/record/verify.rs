@@ -122,7 +122,7 @@ impl Record {
         let mut check = Check {
             record: self,
             rotations: Vec::new(),
-            tiles: Tiles { dir: &log, size },
+            tiles: self.tiles(&log, size),
             frontier: Frontier::default(),
             rows: Vec::new(),
             earlier: None,
@@ -271,8 +271,8 @@ impl Check<'_> {
             return Err(RecordError::damaged("log", why));
         }
         let before = Tiles {
-            dir: self.tiles.dir,
             size,
+            ..self.tiles.clone()
         };
         self.frontier = Frontier::at(&before, size)?;
         if self.frontier.root() != trusted.root {

@@ -15,6 +15,7 @@ use super::ingest::{self, Ingest};
 use super::proof::Hash;
 use super::rows::Rows;
 use super::shared::RepositoryName;
+use super::storage::Storage;
 use super::tables::Filling;
 use super::tiles::Tiles;
 use super::{Logged, Record, RecordError, log};
@@ -50,8 +51,13 @@ struct Layer {
 
 #[derive(Clone, Debug)]
 enum Bodies {
-    /// The folder of the log, whose entries are asked for, and what was read there.
-    Log(PathBuf, Option<RepositoryName>, Rc<RefCell<Recent>>),
+    /// The log's storage and folder, whose entries are asked for, and what was read there.
+    Log(
+        Arc<dyn Storage>,
+        PathBuf,
+        Option<RepositoryName>,
+        Rc<RefCell<Recent>>,
+    ),
     /// From `first` on.
     Memory(Vec<Entry>),
 }
@@ -185,7 +191,12 @@ impl Record {
                 rows: self.rows()?,
                 first: 0,
                 end: size,
-                bodies: Bodies::Log(self.log_dir(), self.of.clone(), Rc::clone(&self.recent)),
+                bodies: Bodies::Log(
+                    Arc::clone(&self.storage),
+                    self.log_dir(),
+                    self.of.clone(),
+                    Rc::clone(&self.recent),
+                ),
             }],
         })
     }
@@ -478,11 +489,11 @@ impl Layer {
                 .and_then(|place| entries.get(place))
                 .cloned()
                 .ok_or_else(|| not_there(index)),
-            Bodies::Log(dir, of, recent) => {
+            Bodies::Log(storage, dir, of, recent) => {
                 if let Some(entry) = recent.borrow().entries.get(&index) {
                     return Ok(entry.clone());
                 }
-                let (entry, len) = self.read(dir, of.as_ref(), recent, index)?;
+                let (entry, len) = self.read(&**storage, dir, of.as_ref(), recent, index)?;
                 recent.borrow_mut().keep(index, &entry, len);
                 Ok(entry)
             }
@@ -492,6 +503,7 @@ impl Layer {
     /// Reads an entry from the log; returns how many bytes it has, too.
     fn read(
         &self,
+        storage: &dyn Storage,
         dir: &Path,
         of: Option<&RepositoryName>,
         recent: &RefCell<Recent>,
@@ -500,6 +512,7 @@ impl Layer {
         let place = self.rows.place(index)?;
         let (start, len) = place.ok_or(RecordError::Elsewhere { index })?;
         let tiles = Tiles {
+            storage,
             dir,
             size: self.end,
         };
@@ -523,7 +536,7 @@ impl Layer {
 
     fn recent(&self) -> Option<&RefCell<Recent>> {
         match &self.bodies {
-            Bodies::Log(_, _, recent) => Some(recent),
+            Bodies::Log(.., recent) => Some(recent),
             Bodies::Memory(_) => None,
         }
     }
@@ -535,7 +548,9 @@ impl Layer {
         }
         let entry = match &self.bodies {
             // Kept once, as what it says.
-            Bodies::Log(dir, of, recent) => self.read(dir, of.as_ref(), recent, index)?.0,
+            Bodies::Log(storage, dir, of, recent) => {
+                self.read(&**storage, dir, of.as_ref(), recent, index)?.0
+            }
             Bodies::Memory(_) => self.entry(index)?,
         };
         let Entry::Review(review) = entry else {

@@ -26,6 +26,7 @@ use sha2::{Digest as _, Sha256};
 use super::checkpoint::CheckpointError;
 use super::disk::{self, Disk};
 use super::proof::{Hash, empty_root, verify_consistency};
+use super::storage::{Lock, Storage as _};
 use super::{Checkpoint, RecordError};
 use crate::wire::cosignature::{Cosigner, CosignerKey};
 use crate::wire::note::{MAX_NOTE, Note, NoteError, NoteKey, NoteSignature};
@@ -41,7 +42,7 @@ pub struct Witness {
     disk: Disk,
     key: Cosigner,
     // Closing the file lets another process in.
-    _lock: disk::Lock,
+    _lock: Box<dyn Lock>,
 }
 
 /// What a witness says to a request.
@@ -106,11 +107,11 @@ impl Witness {
 
     pub(crate) fn open_on(disk: Disk, dir: &Path, name: Option<&str>) -> Result<Self, RecordError> {
         disk.create_dir(dir)?;
-        let lock = disk::lock(&dir.join("lock"), Duration::ZERO)?;
+        let lock = disk.lock(&dir.join("lock"), Duration::ZERO)?;
         let key = key(&disk, dir, name)?;
         let vkey = format!("{}\n", key.public());
         let path = dir.join("vkey");
-        if disk::read(&path, MAX_KEY)?.as_deref() != Some(vkey.as_bytes()) {
+        if disk.read(&path, MAX_KEY)?.as_deref() != Some(vkey.as_bytes()) {
             disk.replace(&path, vkey.as_bytes())?;
         }
         Ok(Self {
@@ -129,7 +130,7 @@ impl Witness {
     /// Reads the logs it was told of: every request does, so that a new one needs no restart.
     pub fn logs(&self) -> Result<Vec<NoteKey>, RecordError> {
         let path = self.dir.join("logs");
-        let bytes = disk::read(&path, MAX_LOGS)?.unwrap_or_default();
+        let bytes = self.disk.read(&path, MAX_LOGS)?.unwrap_or_default();
         let text = String::from_utf8(bytes)
             .map_err(|_| RecordError::damaged(path.display(), "not UTF-8"))?;
         let mut logs = Vec::new();
@@ -188,7 +189,8 @@ impl Witness {
         if hash.len() != 64 || !hash.bytes().all(digit) {
             return Ok(None);
         }
-        disk::read(&self.dir.join(hash).join("checkpoint"), limit())
+        self.disk
+            .read(&self.dir.join(hash).join("checkpoint"), limit())
     }
 
     fn folder(&self, origin: &str) -> PathBuf {
@@ -198,7 +200,7 @@ impl Witness {
     /// Returns size and root of what was cosigned last; those of the empty log where nothing was.
     fn stored(&self, origin: &str) -> Result<(u64, Hash), RecordError> {
         let path = self.folder(origin).join("checkpoint");
-        let Some(bytes) = disk::read(&path, limit())? else {
+        let Some(bytes) = self.disk.read(&path, limit())? else {
             return Ok((0, empty_root()));
         };
         // Only what this very witness wrote counts; anything else is damage, and is not "nothing".
@@ -254,7 +256,7 @@ fn key(disk: &Disk, dir: &Path, name: Option<&str>) -> Result<Cosigner, RecordEr
         path: path.clone(),
         source,
     };
-    if let Some(bytes) = disk::read(&path, MAX_KEY)? {
+    if let Some(bytes) = disk.read(&path, MAX_KEY)? {
         let key = std::str::from_utf8(&bytes)
             .ok()
             .and_then(|text| text.strip_suffix('\n'))

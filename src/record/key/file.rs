@@ -4,6 +4,7 @@ use std::path::Path;
 
 use super::{MAX_KEY, parse};
 use crate::record::disk::{self, Disk};
+use crate::record::storage::Storage as _;
 use crate::record::{RecordError, proof};
 use crate::wire::note::{NoteKey, NoteSigner};
 
@@ -20,7 +21,7 @@ pub(crate) fn load_or_create(
     origin: &str,
 ) -> Result<NoteKey, RecordError> {
     let path = dir.join(file);
-    let signer = match disk::read(&path, MAX_KEY)? {
+    let signer = match Disk::default().read(&path, MAX_KEY)? {
         Some(bytes) => parse(&path, &bytes, NoteSigner::parse)?,
         None => {
             let mut seed: proof::Hash = [0; 32];
@@ -69,7 +70,7 @@ pub(crate) fn settle(
     let is_old = |bytes: &[u8]| {
         parse(&key, bytes, NoteSigner::parse).is_ok_and(|signer| signer.public() == old)
     };
-    match disk::read(&key, MAX_KEY)? {
+    match Disk::default().read(&key, MAX_KEY)? {
         Some(bytes) if is_old(&bytes) => disk.remove(&key).map(|()| true),
         _ => Ok(false),
     }
@@ -78,7 +79,7 @@ pub(crate) fn settle(
 fn read(dir: &Path, file: &str, public: &NoteKey) -> Result<NoteSigner, RecordError> {
     let path = dir.join(file);
     let missing = || RecordError::damaged(path.display(), "missing");
-    let bytes = disk::read(&path, MAX_KEY)?.ok_or_else(missing)?;
+    let bytes = Disk::default().read(&path, MAX_KEY)?.ok_or_else(missing)?;
     if !disk::is_private(&path)? {
         return Err(RecordError::KeyExposed(path));
     }

@@ -16,7 +16,8 @@ use std::thread;
 use std::time::Duration;
 
 use super::RecordError;
-use super::disk::{self, Disk};
+use super::disk::Disk;
+use super::storage::Storage;
 use crate::wire::note::{NoteError, NoteKey, NoteSignature};
 use crate::wire::ssh_agent::AgentError;
 
@@ -204,15 +205,21 @@ impl fmt::Display for KeyStore {
 }
 
 /// Reads `log/vkey`.
-pub(crate) fn public(dir: &Path) -> Result<NoteKey, RecordError> {
+pub(crate) fn public(storage: &dyn Storage, dir: &Path) -> Result<NoteKey, RecordError> {
     let path = dir.join("log/vkey");
-    let bytes = disk::read(&path, MAX_KEY)?.ok_or_else(|| RecordError::Missing(dir.to_owned()))?;
+    let bytes = storage
+        .read(&path, MAX_KEY)?
+        .ok_or_else(|| RecordError::Missing(dir.to_owned()))?;
     parse(&path, &bytes, NoteKey::parse)
 }
 
 /// Writes `log/vkey`.
-pub(crate) fn publish(disk: &Disk, dir: &Path, public: &NoteKey) -> Result<(), RecordError> {
-    disk.replace(&dir.join("log/vkey"), format!("{public}\n").as_bytes())
+pub(crate) fn publish(
+    storage: &dyn Storage,
+    dir: &Path,
+    public: &NoteKey,
+) -> Result<(), RecordError> {
+    storage.replace(&dir.join("log/vkey"), format!("{public}\n").as_bytes())
 }
 
 fn parse<T>(

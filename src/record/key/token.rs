@@ -14,7 +14,8 @@ use cryptoki::session::{Session, UserType};
 use cryptoki::types::AuthPin;
 
 use super::{PATIENCE, StoreError, quoted, within};
-use crate::record::disk;
+use crate::record::disk::{self, Disk};
+use crate::record::storage::Storage as _;
 
 /// The most bytes of a file with a PIN.
 const MAX_PIN: u64 = 1024;
@@ -142,7 +143,9 @@ fn pin(path: &Path) -> Result<AuthPin, StoreError> {
     if !disk::is_private(path).map_err(|error| StoreError::Token(error.to_string()))? {
         return Err(StoreError::Exposed(path.to_owned()));
     }
-    let bytes = disk::read(path, MAX_PIN).map_err(|error| StoreError::Token(error.to_string()))?;
+    let bytes = Disk::default()
+        .read(path, MAX_PIN)
+        .map_err(|error| StoreError::Token(error.to_string()))?;
     let text = String::from_utf8(bytes.unwrap_or_default()).unwrap_or_default();
     let pin = text.strip_suffix('\n').unwrap_or(&text);
     match pin.is_empty() || pin.contains(char::is_control) {

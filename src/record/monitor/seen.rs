@@ -9,10 +9,11 @@ use serde::{Deserialize, Serialize};
 
 use crate::record::RecordError;
 use crate::record::checkpoint::{Checkpoint, CheckpointError};
-use crate::record::disk::{self, Disk};
+use crate::record::disk::Disk;
 use crate::record::entry::{Entry, Genesis, PolicyId};
 use crate::record::proof::{Frontier, Hash};
 use crate::record::shared::RepositoryName;
+use crate::record::storage::Storage as _;
 use crate::wire::name::RefName;
 use crate::wire::note::NoteKey;
 use crate::wire::oid::Oid;
@@ -91,7 +92,7 @@ impl Seen {
     /// Where it is not of this log, or its parts do not fit: whoever starts anew would not notice
     /// that the log was exchanged.
     pub fn load(file: &Path, key: &NoteKey) -> Result<Self, SeenError> {
-        let Some(bytes) = disk::read(file, MAX_FILE)? else {
+        let Some(bytes) = Disk::default().read(file, MAX_FILE)? else {
             return Ok(Self::default());
         };
         let kept: Kept = serde_json::from_slice(&bytes)?;

@@ -4,6 +4,7 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 
 use super::*;
+use crate::record::disk::Disk;
 use crate::record::proof::{self, leaf_hash};
 use crate::record::tiles::Tiles;
 use crate::record::{Checkpoint, RecordError, View};
@@ -370,7 +371,11 @@ fn verify_finds_time_running_backwards() {
 fn forge(record: &Record, entries: &[Entry]) {
     use crate::record::tiles::{Grown, grow};
     let log = record.dir().join("log");
-    let tiles = Tiles { dir: &log, size: 0 };
+    let tiles = Tiles {
+        storage: &Disk::default(),
+        dir: &log,
+        size: 0,
+    };
     let encoded: Vec<_> = entries.iter().map(|e| e.encode().unwrap()).collect();
     let leaves: Vec<_> = encoded.iter().map(|entry| leaf_hash(entry)).collect();
     let mut grown = Grown::bundles(&tiles, &encoded).unwrap();
@@ -381,6 +386,7 @@ fn forge(record: &Record, entries: &[Entry]) {
         fs::write(path, tile.bytes).unwrap();
     }
     let tiles = Tiles {
+        storage: &Disk::default(),
         dir: &log,
         size: leaves.len() as u64,
     };

@@ -69,6 +69,7 @@ fn request(record: &Record, old: u64, size: u64) -> AddCheckpoint {
 /// The checkpoint of an earlier size, as the log signed it then.
 fn at(record: &Record, size: u64) -> Note {
     let tiles = crate::record::tiles::Tiles {
+        storage: &Disk::default(),
         dir: &record.dir().join("log"),
         size,
     };
