@@ -72,20 +72,34 @@ impl Record {
         origin: &str,
         keys: KeyStores,
     ) -> Result<Self, RecordError> {
+        Self::create_in(Arc::new(disk.clone()), disk, dir, origin, keys)
+    }
+
+    /// Makes an empty log in a storage; a key in a file stays on the host.
+    pub(crate) fn create_in(
+        storage: Arc<dyn Storage>,
+        host: Disk,
+        dir: &Path,
+        origin: &str,
+        keys: KeyStores,
+    ) -> Result<Self, RecordError> {
         for folder in ["log/tile", "evidence", "intents"] {
-            disk.create_dir(&dir.join(folder))?;
+            storage.create_dir(&dir.join(folder))?;
         }
-        let _lock = disk.lock(&dir.join("lock"), PATIENCE)?;
-        if Self::exists(dir) {
+        let _lock = storage.lock(&dir.join("lock"), PATIENCE)?;
+        if storage
+            .read(&dir.join(CHECKPOINT), MAX_CHECKPOINT)?
+            .is_some()
+        {
             return Err(RecordError::Exists(dir.to_owned()));
         }
-        let public = keys.key.enrol(&disk, dir, origin)?;
+        let public = keys.key.enrol(&host, dir, origin)?;
         let text = Checkpoint::empty(origin).text();
         let signatures = vec![keys.key.sign(dir, &public, &text)?];
-        key::publish(&disk, dir, &public)?;
+        key::publish(&*storage, dir, &public)?;
         let note = Note { text, signatures }.to_string();
-        disk.replace(&dir.join(CHECKPOINT), note.as_bytes())?;
-        Ok(Self::open_on(disk, dir)?.signed_by(keys))
+        storage.replace(&dir.join(CHECKPOINT), note.as_bytes())?;
+        Ok(Self::open_in(storage, host, dir)?.signed_by(keys))
     }
 
     /// Opens the record of a folder; the checkpoint's signature is verified, not the whole log.
@@ -102,17 +116,23 @@ impl Record {
     }
 
     pub(crate) fn open_on(disk: Disk, dir: &Path) -> Result<Self, RecordError> {
-        if !Self::exists(dir) {
-            return Err(RecordError::Missing(dir.to_owned()));
-        }
+        Self::open_in(Arc::new(disk.clone()), disk, dir)
+    }
+
+    /// Opens the record that a storage has under this folder's name.
+    pub(crate) fn open_in(
+        storage: Arc<dyn Storage>,
+        host: Disk,
+        dir: &Path,
+    ) -> Result<Self, RecordError> {
         let Current {
             key, checkpoint, ..
-        } = current(&disk, dir, key::public(&disk, dir)?)?;
+        } = current(&*storage, dir, key::public(&*storage, dir)?)?;
         Ok(Self {
             dir: dir.to_owned(),
             of: None,
-            storage: Arc::new(disk.clone()),
-            host: disk,
+            storage,
+            host,
             key: key.into(),
             keys: KeyStores::default(),
             checkpoint: checkpoint.into(),

@@ -11,6 +11,7 @@ mod notes;
 mod oracles;
 mod rotations;
 mod shared;
+mod storage;
 mod views;
 mod witness;
 
