@@ -42,6 +42,13 @@ impl Check {
             false => report::terminal::verdict(verdict, &context),
         };
         session.print(&text)?;
+        let rules = ground.rules().ok();
+        if rules.is_some_and(|rules| !ground.protects(&rules, &target)) {
+            // A name that was mistyped looks like one that anybody may push to.
+            session.say(&format!(
+                "note: nothing protects {target}: nobody was asked"
+            ));
+        }
         Ok(match verdict.decision {
             Decision::Accept => Exit::Fine,
             Decision::Refuse => Exit::Refused,

@@ -178,10 +178,10 @@ impl Enroll {
                     ))
                 })?,
             };
-            let email = match (index, self.email.get(index)) {
-                (_, Some(email)) => Some(email.clone()),
-                (0, None) => git("user.email")?,
-                (_, None) => None,
+            // Never the account's own, which is the server's: it would be taken for this person's.
+            let email = match self.email.get(index) {
+                None if alone => git("user.email")?,
+                email => email.cloned(),
             };
             founders.push(Founder {
                 name,
@@ -230,11 +230,21 @@ impl Enroll {
         if !changed(done) {
             session.print("nothing to do\n")?;
         }
-        self.warn(session);
+        self.warn(done.iter(), session);
         Ok(())
     }
 
-    fn warn(&self, session: &mut Session<'_>) {
+    /// Warns of what the first policy lacks, where one was written.
+    fn warn<'a>(&self, mut done: impl Iterator<Item = &'a Done>, session: &mut Session<'_>) {
+        let known = self.email.len().max(usize::from(self.key.is_empty()));
+        let without = self.init.get(known..).unwrap_or_default().join(", ");
+        let founds = done.any(|step| matches!(step, Done::PolicyWritten(..)));
+        if founds && !without.is_empty() {
+            session.say(&format!(
+                "warning: no e-mail of {without}: their commits are taken for nobody's, and they may \
+                 approve them; give one --email for each --init",
+            ));
+        }
         if self.init.len() == 1 && !self.remove {
             session.say(
                 "warning: one person alone can land nothing, a second person's keys included; \
@@ -312,6 +322,7 @@ fn words(step: &Done) -> String {
             format!("policy: first commit {commit} on {name}")
         }
         Done::PolicyWritten(name, None) => format!("policy: first commit on {name}"),
+        Done::HeadSet(name) => format!("HEAD: {name}, which clones check out"),
         Done::Settings(path) => format!("settings: {}", path.display()),
         Done::Hook(hook, change) => hook_words(*hook, change),
         Done::Fsck => "git config: receive.fsckObjects = true".to_owned(),

@@ -192,6 +192,20 @@ impl Ground {
         }
     }
 
+    /// Returns whether anything is asked of who pushes to a ref.
+    pub(super) fn protects(&self, rules: &Rulebook, target: &RefName) -> bool {
+        rules.policy.protection(target, &self.policy_ref).is_some()
+    }
+
+    /// Returns the error of asking about reviews for a ref that wants none.
+    pub(super) fn unprotected(&self, target: &RefName) -> CliError {
+        let message = format!(
+            "the policy on {} does not protect {target}",
+            self.policy_ref
+        );
+        CliError::words(Kind::Usage, message)
+    }
+
     /// Returns the question that pushing `new` to `name` would be.
     pub(super) fn proposed(&self, name: &RefName, new: &Oid) -> Result<Proposed, CliError> {
         let current = match &self.place {

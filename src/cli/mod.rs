@@ -47,7 +47,12 @@ use crate::wire::review::ReviewVerb;
 
 /// Review enforcement for git: two people saw this, with a signed record.
 #[derive(Debug, Parser)]
-#[command(name = "countersign", version, disable_help_subcommand = true)]
+#[command(
+    name = "countersign",
+    version,
+    disable_help_subcommand = true,
+    max_term_width = 80
+)]
 struct Cli {
     /// Run as if started in this directory; several add up, as with git
     #[arg(short = 'C', global = true, value_name = "dir")]

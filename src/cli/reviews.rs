@@ -33,6 +33,9 @@ impl Reviews {
         let ground = Ground::open(session, &self.place, None)?;
         let head = git::revision(session, ground.repo(), &self.commit)?;
         let rules = ground.rules()?;
+        if !ground.protects(&rules, &target) {
+            return Err(ground.unprotected(&target));
+        }
         let (signed, rehearsed) = ground.ask(&[], &head, &|_| Pusher::Nobody, |asked| {
             let mut signed = rehearse::signed(&asked, &rules, &target, &head)?;
             let rehearsed = rehearse::landing(asked.clone(), &target, &head)?;

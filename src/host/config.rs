@@ -5,6 +5,8 @@
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
+use crate::wire::name::RefName;
+
 /// Why the git command gave no answer.
 #[derive(Debug, thiserror::Error)]
 #[error("git config failed: {0}")]
@@ -99,22 +101,36 @@ pub fn version() -> Result<String, ConfigFailed> {
 
 /// Sets a key in the repository's own file.
 pub fn set(git_dir: &Path, key: &str, value: &str) -> Result<(), ConfigFailed> {
-    let output = git(git_dir, &["--local", "--replace-all", key, value])?;
+    done(git(git_dir, &["--local", "--replace-all", key, value])?)
+}
+
+/// Has `HEAD` name a branch, which new clones then check out.
+pub fn set_head(git_dir: &Path, branch: &RefName) -> Result<(), ConfigFailed> {
+    done(run(
+        git_dir,
+        &["symbolic-ref", "HEAD", &branch.to_string()],
+    )?)
+}
+
+fn done(output: Output) -> Result<(), ConfigFailed> {
     match output.status.success() {
         true => Ok(()),
         false => Err(failed(&output)),
     }
 }
 
+fn git(git_dir: &Path, args: &[&str]) -> Result<Output, ConfigFailed> {
+    run(git_dir, &[&["config"], args].concat())
+}
+
 #[allow(
     clippy::disallowed_methods,
     reason = "the admin's own git reads and writes the admin's configuration"
 )]
-fn git(git_dir: &Path, args: &[&str]) -> Result<Output, ConfigFailed> {
+fn run(git_dir: &Path, args: &[&str]) -> Result<Output, ConfigFailed> {
     Command::new("git")
         .arg("-C")
         .arg(git_dir)
-        .arg("config")
         .args(args)
         .stdin(Stdio::null())
         .output()

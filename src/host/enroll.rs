@@ -73,6 +73,8 @@ pub enum Done {
     },
     /// The first commit of policy and people; no id in a dry run.
     PolicyWritten(RefName, Option<Oid>),
+    /// `HEAD`, which named a branch that is not there, names this one: what clones check out.
+    HeadSet(RefName),
     /// `server.toml` was written or changed.
     Settings(PathBuf),
     /// A hook.
@@ -213,8 +215,14 @@ impl Enrolment<'_> {
         let founding = self
             .founding
             .ok_or_else(|| EnrollError::NoPolicyRef(policy_ref.clone()))?;
+        let names_nothing = parent.is_none()
+            && head(repo)?.is_some_and(|(head, exists)| {
+                !exists && head != *policy_ref && policy_ref.as_bstr().starts_with(b"refs/heads/")
+            });
+        let head_set = names_nothing.then(|| Done::HeadSet(policy_ref.clone()));
         if self.dry_run {
             done.push(Done::PolicyWritten(policy_ref.clone(), None));
+            done.extend(head_set);
             return Ok(None);
         }
         let commit = founding.commit(repo, policy_ref, parent, self.now)?;
@@ -222,6 +230,10 @@ impl Enrolment<'_> {
         let rulebook = Rulebook::at(repo, &commit)?;
         repo.set_reference(policy_ref, &commit, parent)?;
         done.push(Done::PolicyWritten(policy_ref.clone(), Some(commit)));
+        if names_nothing {
+            config::set_head(repo.git_dir(), policy_ref)?;
+            done.extend(head_set);
+        }
         done.push(read(&rulebook));
         Ok(Some(rulebook))
     }
@@ -359,11 +371,17 @@ fn host_pusher(git_dir: &Path) -> PusherSource {
 
 /// Returns the branch that HEAD names, if it is another than the policy ref and exists.
 fn other_head(repo: &Repo, policy_ref: &RefName) -> Result<Option<RefName>, EnrollError> {
+    let other = head(repo)?.filter(|(head, exists)| *exists && head != policy_ref);
+    Ok(other.map(|(head, _)| head))
+}
+
+/// Returns the branch that HEAD names, and whether there is such a one.
+fn head(repo: &Repo) -> Result<Option<(RefName, bool)>, EnrollError> {
     let Some(RefValue::Symbolic(head)) = repo.reference(&RefName::from("HEAD"))? else {
         return Ok(None);
     };
     let exists = matches!(repo.reference(&head)?, Some(RefValue::Oid(_)));
-    Ok((exists && head != *policy_ref).then_some(head))
+    Ok(Some((head, exists)))
 }
 
 fn tip(repo: &Repo, name: &RefName) -> Result<Option<Oid>, EnrollError> {
@@ -484,6 +502,29 @@ mod tests {
             assert!(back.contains(&Done::Hook(Hook::PreReceive, Change::Written)));
             assert!(back.contains(&Done::RecordFound(1)));
         }
+    }
+
+    /// HEAD of an empty repository names the branch that was founded, whatever it named; not that of
+    /// one whose branch is there, nor where nothing is written.
+    #[test]
+    fn head_names_what_was_founded() {
+        let dir = bare("sha1");
+        let repo = Repo::open(dir.path(), None).unwrap();
+        let (main, other) = (
+            RefName::from("refs/heads/main"),
+            RefName::from("refs/heads/old"),
+        );
+        config::set_head(dir.path(), &other).unwrap();
+        let done = enrol(dir.path(), Some(&founding())).unwrap();
+        assert!(done.contains(&Done::HeadSet(main.clone())), "{done:?}");
+        assert_eq!(head(&repo).unwrap(), Some((main, true)));
+        let same = bare("sha1");
+        config::set_head(same.path(), &RefName::from("refs/heads/main")).unwrap();
+        let done = enrol(same.path(), Some(&founding())).unwrap();
+        assert!(
+            !done.iter().any(|done| matches!(done, Done::HeadSet(_))),
+            "{done:?}"
+        );
     }
 
     /// What cannot be protected is refused before anything is written.

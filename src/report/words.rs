@@ -281,6 +281,12 @@ pub fn remedy(
             let always = always.into_iter().map(Remedy::Run);
             std::iter::once(Remedy::Say(say)).chain(always).collect()
         }
+        Code::UnknownPusher if finding.about.first().is_none_or(String::is_empty) => {
+            let host = "have an admin see what `countersign doctor` says of who pushes";
+            let plain = "over a path or file:// say it yourself: COUNTERSIGN_PUSHER=<you> git push";
+            let say = |text: &str| Remedy::Say(text.to_owned());
+            vec![say(host), say(plain)]
+        }
         code => {
             let shown = residual(update, finding).map(Remedy::Run);
             let text = next(code).map(str::to_owned);

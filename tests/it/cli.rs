@@ -298,13 +298,34 @@ fn enroll_init() {
         .enroll(&[
             "--init", "alice", "--key", alice, "--init", "bob", "--key", bob,
         ])
-        .accepted();
+        .accepted()
+        .says("no e-mail of alice, bob");
     let people = server.git(&["show", "main:.countersign/people.toml"]);
     assert!(people.contains("alice"), "{people}");
+    // The account's own address is nobody's of theirs.
+    assert_eq!(people.matches("emails = []").count(), 2, "{people}");
     assert_eq!(server.git(&["show", "main:README.md"]), "hello");
     let alice = server.checkout("alice");
     let head = alice.change("a.txt", "new\n");
     alice.land(&head).refused(&["missing-approvals"]);
+}
+
+/// Help fits a terminal of 80 columns, but for the line that lists what can be given.
+#[test]
+fn help_fits() {
+    let server = seeded();
+    let all = server.cli(&["--help"]).accepted().stdout;
+    let commands = all.lines().skip_while(|line| *line != "Commands:").skip(1);
+    let commands = commands.take_while(|line| !line.is_empty());
+    let names = commands.filter_map(|line| line.strip_prefix("  ")?.split(' ').next());
+    let names: Vec<&str> = names.filter(|name| !name.is_empty()).collect();
+    assert!(names.len() > 15, "{names:?}");
+    for name in names {
+        let help = server.cli(&[name, "--help"]).accepted().stdout;
+        let mut lines = help.lines().filter(|line| !line.starts_with("Usage: "));
+        let long = lines.find(|line| line.chars().count() > 80);
+        assert_eq!(long, None, "{name}");
+    }
 }
 
 /// `enroll --mode dry-run` says and does not hold.

@@ -204,7 +204,12 @@ fn unknown_pusher() {
     ] {
         let stranger = server.checkout("mallory").env("COUNTERSIGN_PUSHER", claim);
         stranger.fetch();
-        stranger.land(&head).refused(&["unknown-pusher"]);
+        let refused = stranger.land(&head).refused(&["unknown-pusher"]);
+        // Whom the host names nobody is told how to say it.
+        assert_eq!(
+            refused.stderr.contains("COUNTERSIGN_PUSHER=<you>"),
+            claim.is_empty()
+        );
     }
     let mallory = server.checkout("mallory");
     mallory.fetch();

@@ -294,6 +294,21 @@ fn a_former_base_in_a_clone() {
     assert_eq!(value["verdict"]["decision"], "accept");
 }
 
+/// A branch that nothing protects, as one that was mistyped, does not look like one that is fine.
+#[test]
+fn branch_that_nothing_protects() {
+    let (_server, alice, bob) = two_people();
+    let head = alice.change("a.txt", "new\n");
+    alice.share(&head);
+    bob.fetch();
+    let check = bob.countersign(&["check", &head, "--onto", "mian"]);
+    check.exits(0).says("nothing protects refs/heads/mian");
+    for command in ["reviews", "approve"] {
+        let outcome = bob.countersign(&[command, &head, "--onto", "mian"]);
+        outcome.exits(2).says("does not protect refs/heads/mian");
+    }
+}
+
 /// What a clone has fetched is checked as on the server: a review by a stranger or with other words
 /// than were signed does not count there either.
 #[test]

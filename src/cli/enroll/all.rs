@@ -97,7 +97,8 @@ impl Enroll {
                 }
             }
         }
-        self.warn(session);
+        let done = ended.iter().flat_map(|(_, done)| done).flatten();
+        self.warn(done, session);
         Ok(())
     }
 
