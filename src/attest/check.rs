@@ -10,6 +10,7 @@ use super::{SOURCE_REVIEW, VSA};
 use crate::admit::replay::is_reviewed;
 use crate::record::Proven;
 use crate::record::entry::Entry;
+use crate::record::shared::RepositoryName;
 use crate::wire::dsse::{Envelope, IN_TOTO};
 use crate::wire::pem::PublicKey;
 use crate::wire::statement::{ResourceDescriptor, Statement};
@@ -36,6 +37,8 @@ pub struct Expected {
     pub verifier: Option<String>,
     /// Levels that a VSA must give; a higher one of SLSA's source track does too.
     pub levels: Vec<String>,
+    /// The repository's name in a log of many.
+    pub of: Option<String>,
     /// The log's entry, where a proof of it is at hand.
     pub proven: Option<Proven>,
 }
@@ -148,7 +151,7 @@ fn one(line: &[u8], expected: &Expected) -> Result<Statement, String> {
         other => return Err(format!("a statement of another kind: {other:?}")),
     }
     if let Some(proven) = &expected.proven {
-        in_log(&statement, proven, expected)?;
+        in_log(&statement, subject, proven, expected)?;
     }
     Ok(statement)
 }
@@ -211,14 +214,33 @@ fn summary(statement: &Statement, expected: &Expected) -> Result<(), String> {
 }
 
 /// Holds a statement against a proven entry of the log.
-fn in_log(statement: &Statement, proven: &Proven, expected: &Expected) -> Result<(), String> {
+fn in_log(
+    statement: &Statement,
+    subject: &ResourceDescriptor,
+    proven: &Proven,
+    expected: &Expected,
+) -> Result<(), String> {
+    let (of, wanted) = (
+        proven.of.as_ref().map(RepositoryName::as_str),
+        expected.of.as_deref(),
+    );
+    if of != wanted {
+        // Whoever may write a policy may give their repository another's name there.
+        return Err(match of {
+            Some(of) => format!(
+                "entry {} is of {of}, one repository of many in the log: name the one meant with --of",
+                proven.index
+            ),
+            None => format!("entry {} is of a log of one repository", proven.index),
+        });
+    }
     let Entry::Landed(landed) = &proven.entry else {
         return Err(format!("entry {} is no landing", proven.index));
     };
     let about = landed.new.map(|oid| oid.to_string());
     let name = landed.name.to_string();
-    let refs = statement.subject.iter().flat_map(refs).collect::<Vec<_>>();
-    if !is_reviewed(landed) || !refs.contains(&name.as_str()) {
+    let onto = expected.onto.as_ref().is_none_or(|onto| *onto == name);
+    if !is_reviewed(landed) || !onto || !refs(subject).any(|one| one == name) {
         return Err(format!("entry {} does not make it reviewed", proven.index));
     }
     if statement.predicate_type != SOURCE_REVIEW {

@@ -54,6 +54,9 @@ pub(super) struct Attestation {
     /// The log's verifier line, or a file that holds it (`log/vkey`)
     #[arg(long, value_name = "key", requires = "tlog_proof")]
     log_key: Option<String>,
+    /// What a log of many repositories calls this one
+    #[arg(long, value_name = "name", requires = "tlog_proof")]
+    of: Option<String>,
     /// Hold it against the record of the repository here
     #[arg(long, conflicts_with = "tlog_proof")]
     record: bool,
@@ -104,6 +107,7 @@ impl Attestation {
             return Err(CliError::words(Kind::Usage, message));
         }
         let onto = self.onto.as_deref().map(repository::full_name);
+        let proven = self.proven(session, commit)?;
         Ok(Expected {
             keys,
             threshold: self.threshold,
@@ -115,7 +119,12 @@ impl Attestation {
             onto: onto.map(|name| name.to_string()),
             verifier: self.verifier_id.clone(),
             levels: self.levels.clone(),
-            proven: self.proven(session, commit)?,
+            // The record here is the repository's own.
+            of: match (&self.of, &proven) {
+                (None, Some(proven)) if self.record => proven.of.clone().map(String::from),
+                (of, _) => of.clone(),
+            },
+            proven,
         })
     }
 

@@ -20,6 +20,7 @@ use crate::host::server::{InitialRecord, SYSTEM_FILE};
 use crate::people::{PersonKind, PersonName};
 use crate::policy::Mode;
 use crate::record::RecordError;
+use crate::record::shared::RepositoryName;
 use crate::wire::name::RefName;
 
 /// Put a bare repository behind the gate: hooks, settings, record; run it again to renew them
@@ -61,12 +62,19 @@ pub(super) struct Enroll {
     /// git.example.com/log
     #[arg(long, value_name = "log", requires = "record")]
     shared: Option<String>,
+    /// What the repository is called in that log (default: its folder's name)
+    #[arg(long, value_name = "name", requires = "shared", value_parser = shared_as, conflicts_with = "all")]
+    shared_as: Option<RepositoryName>,
     /// Take the hooks away and restore what was there; the record stays
     #[arg(long, conflicts_with = "mode")]
     remove: bool,
     /// Only say what would be done
     #[arg(long)]
     dry_run: bool,
+}
+
+fn shared_as(text: &str) -> Result<RepositoryName, String> {
+    RepositoryName::new(text).ok_or_else(|| "[a-z0-9][a-z0-9._-]*, at most 100".to_owned())
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
@@ -135,7 +143,7 @@ impl Enroll {
             record: InitialRecord {
                 dir: self.record.as_ref().map(|record| base.join(record)),
                 shared: self.shared.clone(),
-                name: None,
+                name: self.shared_as.clone(),
             },
             founding: founding.as_ref(),
             dry_run: self.dry_run,

@@ -17,17 +17,12 @@ use crate::policy::parse::duration_of;
 use crate::record::monitor::{Patience, Published, Round, Seen, Unfollowed, follow};
 use crate::record::shared::RepositoryName;
 use crate::report;
-use crate::wire::name::RefName;
 use crate::wire::note::NoteKey;
-use crate::wire::oid::Oid;
 
 /// How long one round may take, in seconds.
 const PATIENCE: u64 = 3600;
 /// How often a file that is gone is looked for by a newer checkpoint: the log may have grown.
 const TRIES: usize = 3;
-
-/// The recorded tips of each ref, the newest first.
-type Tips = BTreeMap<RefName, Vec<Option<Oid>>>;
 
 /// Follow a published log from afar, and tell what a person should look at
 ///
@@ -117,33 +112,52 @@ impl Monitor {
         {
             return Err(CliError::new(Kind::Undecided, error));
         }
-        if let Some(dir) = &self.repo {
-            let repo = Repo::open(&session.dir().join(dir), None);
-            let tips = self.tips(&seen)?;
-            let found = repo.and_then(|repo| unrecorded(&repo, &self.remote, tips));
-            let found = found.map_err(|error| CliError::new(Kind::Undecided, error))?;
-            for (name, (oid, since)) in seen.unrecorded(found, now) {
-                if now.duration_since(since) >= self.grace {
-                    let what =
-                        format!("{name} was fetched at {oid}, which is none of its recorded tips");
-                    round.alarm("unrecorded-tip", None, what);
-                }
-            }
-        }
+        // What was found in the log is told of even where the clone is broken.
+        let beside = self.beside(&mut seen, now, session, &mut round);
         if let Some(notes) = &round.proof {
             keep(&file, notes)?;
         }
         self.tell(key, &seen, &round, session)?;
         // What was told need not be told again; what was not is.
         seen.save(&file).map_err(state)?;
+        beside?;
         Ok(match round.alarms.is_empty() {
             true => Exit::Fine,
             false => Exit::Refused,
         })
     }
 
-    /// Returns the recorded tips of what the clone is of.
-    fn tips<'a>(&self, seen: &'a Seen) -> Result<&'a Tips, CliError> {
+    /// Holds the clone against what is on record.
+    fn beside(
+        &self,
+        seen: &mut Seen,
+        now: Timestamp,
+        session: &Session<'_>,
+        round: &mut Round,
+    ) -> Result<(), CliError> {
+        let Some(dir) = &self.repo else {
+            return Ok(());
+        };
+        let of = self.repository(seen)?;
+        let repo = Repo::open(&session.dir().join(dir), None);
+        let found = repo.and_then(|repo| match seen.tips(of.as_ref()) {
+            Some(tips) => unrecorded(&repo, &self.remote, tips),
+            None => Ok(BTreeMap::new()),
+        });
+        let found = found.map_err(|error| CliError::new(Kind::Undecided, error))?;
+        for (name, oid) in seen.unrecorded(of.as_ref(), &found, now, self.grace) {
+            let what = format!("{name} was fetched at {oid}, which is none of its recorded tips");
+            round.alarm("unrecorded-tip", None, what);
+        }
+        if seen.is_unfollowed(of.as_ref()) {
+            let what = "more refs than are followed: the clone is not held against all of them";
+            round.alarm("too-many", None, what.to_owned());
+        }
+        Ok(())
+    }
+
+    /// Returns what the log calls the repository that the clone is of.
+    fn repository(&self, seen: &Seen) -> Result<Option<RepositoryName>, CliError> {
         let of = match &self.of {
             None if seen.is_shared() == Some(true) => {
                 let words = "the log is of many repositories: of which is the clone?";
@@ -155,11 +169,15 @@ impl Monitor {
             Some(of) => Some(RepositoryName::try_from(of.clone()).map_err(usage)?),
         };
         // Before its first entry a log has no repository.
-        let nothing = || seen.is_shared().is_none().then_some(const { &Tips::new() });
-        seen.tips(of.as_ref()).or_else(nothing).ok_or_else(|| {
-            let of = self.of.as_deref().unwrap_or_default();
-            usage(format!("the log has no entry of a repository {of:?}"))
-        })
+        match seen.tips(of.as_ref()).is_some() || seen.is_shared().is_none() {
+            true => Ok(of),
+            false => {
+                let of = self.of.as_deref().unwrap_or_default();
+                Err(usage(format!(
+                    "the log has no entry of a repository {of:?}"
+                )))
+            }
+        }
     }
 
     /// A server that does not answer is told of once the log has not grown for that long.

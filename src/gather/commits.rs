@@ -29,6 +29,11 @@ const BLOCK: usize = 64;
 /// The most threads: each keeps what it read.
 const MOST_THREADS: usize = 4;
 
+/// The most bytes of names that one commit may say had a hand in it: some hundred co-authors.
+const NAMED: usize = 16 << 10;
+/// The most bytes that are kept of what commits say; what is beyond is read again.
+const KEPT: usize = 32 << 20;
+
 /// What a commit says, and what its signature proves at the time of the question.
 #[derive(Debug)]
 pub(crate) struct Said {
@@ -53,6 +58,10 @@ pub(crate) struct Who {
 
 impl Said {
     /// Reads a commit and verifies its signature.
+    ///
+    /// # Errors
+    ///
+    /// [`GitError::Budget`] for more names than anybody means: each of them is told of.
     pub(crate) fn read(
         repo: &Repo,
         people: &People,
@@ -61,16 +70,36 @@ impl Said {
     ) -> Result<Self, GitError> {
         let commit = repo.commit(oid)?;
         let signed = commit.signed.as_ref();
+        let co_authors = commit.co_authors();
+        let (author, committer) = (&commit.author.email, &commit.committer.email);
+        let names = co_authors.iter().chain([author, committer]);
+        let named = names.map(|name| name.len()).fold(0, usize::saturating_add);
+        if named > NAMED {
+            let (what, limit) = ("bytes of people named in one commit", NAMED as u64);
+            return Err(GitError::Budget { what, limit });
+        }
         let who = Who {
-            author: commit.author.email.clone(),
-            committer: commit.committer.email.clone(),
-            co_authors: commit.co_authors(),
+            author: author.clone(),
+            committer: committer.clone(),
+            co_authors,
             signature: signed.map(|signed| people.verify(signed, now)),
         };
         Ok(Self {
             who: Arc::new(who),
             seconds: [commit.committer.seconds, commit.author.seconds],
         })
+    }
+}
+
+impl Who {
+    /// Returns what it takes, about.
+    pub(crate) fn bytes(&self) -> usize {
+        let names = self
+            .co_authors
+            .iter()
+            .chain([&self.author, &self.committer]);
+        let bytes = names.map(|name| name.len().saturating_add(size_of::<BString>()));
+        bytes.fold(size_of::<Self>(), usize::saturating_add)
     }
 }
 
@@ -85,7 +114,7 @@ pub(crate) fn strict(desk: &Desk<'_>, new: &[Oid]) -> Result<Vec<Notice>, Gather
         desk.said.replace(said);
         return Ok(Vec::new());
     }
-    one_by_one(desk, new)
+    trees_of(desk, new)
 }
 
 /// Reads all of them; nothing where there is but one core, anything is wrong, or time is over.
@@ -136,19 +165,27 @@ fn on_all_cores(desk: &Desk<'_>, new: &[Oid]) -> Option<HashMap<Oid, Said>> {
 struct All {
     said: HashMap<Oid, Said>,
     who: HashSet<Arc<Who>>,
+    bytes: usize,
 }
 
 impl All {
     fn add(&mut self, (oid, mut said): (Oid, Said)) {
         match self.who.get(&said.who) {
             Some(known) => said.who = Arc::clone(known),
-            None => drop(self.who.insert(Arc::clone(&said.who))),
+            None => {
+                self.bytes = self.bytes.saturating_add(said.who.bytes());
+                self.who.insert(Arc::clone(&said.who));
+            }
         }
-        self.said.insert(oid, said);
+        self.bytes = self.bytes.saturating_add(size_of::<(Oid, Said)>());
+        if self.bytes <= KEPT {
+            self.said.insert(oid, said);
+        }
     }
 }
 
-fn one_by_one(desk: &Desk<'_>, new: &[Oid]) -> Result<Vec<Notice>, GatherError> {
+/// The same, and nothing of what commits say.
+pub(crate) fn trees_of(desk: &Desk<'_>, new: &[Oid]) -> Result<Vec<Notice>, GatherError> {
     let mut seen = HashSet::new();
     for (count, oid) in new.iter().enumerate() {
         if count.is_multiple_of(BLOCK) {

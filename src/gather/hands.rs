@@ -21,6 +21,12 @@ use super::{Bringer, Desk, GatherError, notice};
 
 /// How far ahead of the server's clock a commit may claim to be made.
 const SKEW: SignedDuration = SignedDuration::from_hours(24);
+/// The most bytes of what a commit says of people that are kept.
+const SMALL: usize = 1 << 10;
+/// The most bytes of names that one change may have had a hand in: tens of thousands of people.
+const NAMED: usize = 1 << 20;
+/// The most strangers that are each told of.
+const STRANGERS: usize = 100;
 /// The most ranges whose landed parts are kept.
 const WITHIN: usize = 1_024;
 /// The most heads that landed before which a range is told apart from.
@@ -118,7 +124,7 @@ pub(crate) fn of(desk: &Desk<'_>, oid: &Oid) -> Result<Rc<CommitHands>, GatherEr
     let read = Rc::new(CommitHands::read(desk, oid)?);
     let mut hands = desk.hands.borrow_mut();
     // Bounded: a range longer than this is read again rather than kept.
-    if hands.len() < 100_000 {
+    if hands.len() < 100_000 && read.said.who.bytes() <= SMALL {
         hands.insert(*oid, Rc::clone(&read));
     }
     Ok(read)
@@ -128,6 +134,8 @@ pub(crate) fn of(desk: &Desk<'_>, oid: &Oid) -> Result<Rc<CommitHands>, GatherEr
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Hands {
     by: BTreeMap<(Option<PersonName>, Option<String>), BTreeSet<Role>>,
+    /// Of the names of those nobody knows.
+    bytes: usize,
     /// Commits of ranges that nothing proves.
     pub(crate) unproven: Vec<Oid>,
 }
@@ -159,6 +167,15 @@ impl Hands {
         if !hands.proven(desk) {
             self.unproven.push(*oid);
         }
+        self.within()
+    }
+
+    /// Fails for more people than anybody means: each of them stands in what is decided.
+    fn within(&self) -> Result<(), GatherError> {
+        if self.bytes > NAMED {
+            let (what, limit) = ("bytes of people named in one change", NAMED as u64);
+            return Err(GitError::Budget { what, limit }.into());
+        }
         Ok(())
     }
 
@@ -174,7 +191,7 @@ impl Hands {
             self.person(&signer.person, Role::Lander);
         }
         self.pusher(desk, Role::Lander);
-        Ok(())
+        self.within()
     }
 
     /// Adds whoever is at the door.
@@ -193,8 +210,13 @@ impl Hands {
         match desk.rules.people.person_by_email(email) {
             Some(person) => self.person(&person.name.clone(), role),
             None => {
-                let key = (None, Some(email.to_str_lossy().into_owned()));
-                self.by.entry(key).or_default().insert(role);
+                let email = email.to_str_lossy().into_owned();
+                let bytes = email.len().saturating_add(size_of::<Contributor>());
+                let roles = self.by.entry((None, Some(email))).or_default();
+                if roles.is_empty() {
+                    self.bytes = self.bytes.saturating_add(bytes);
+                }
+                roles.insert(role);
             }
         }
     }
@@ -410,13 +432,17 @@ pub(crate) fn fault_notice(fault: &SignatureFault, oid: &Oid) -> Notice {
     notice(code, [oid.to_string(), about])
 }
 
-/// Returns one notice for each author or co-author nobody knows.
+/// Returns one notice for each author or co-author nobody knows; of many, how many more there are.
 pub(crate) fn strangers(contributors: &[Contributor]) -> Vec<Notice> {
     let made = |role: &Role| matches!(role, Role::Author | Role::CoAuthor);
-    contributors
+    let unknown: Vec<String> = contributors
         .iter()
         .filter(|someone| someone.person.is_none() && someone.roles.iter().any(made))
         .filter_map(|someone| someone.email.clone())
-        .map(|email| notice(Code::UnknownContributor, [email]))
+        .collect();
+    let more = unknown.len().saturating_sub(STRANGERS);
+    let more = (more > 0).then(|| format!("and {more} more"));
+    let told = unknown.into_iter().take(STRANGERS).chain(more);
+    told.map(|email| notice(Code::UnknownContributor, [email]))
         .collect()
 }

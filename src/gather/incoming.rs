@@ -22,7 +22,7 @@ use crate::wire::review::{ReviewMessage, ReviewVerb};
 use crate::wire::tag::Tag;
 
 use super::candidates::{key_state, message_of};
-use super::commits::strict;
+use super::commits::trees_of;
 use super::hands::fault_notice;
 use super::{Desk, GatherError, Gathered, Proposed, notice};
 
@@ -357,6 +357,6 @@ pub(crate) fn proposal(
         .collect();
     let commits = walk::new_commits(desk.repo, &new, &tips, desk.limits.objects())?;
     facts.commits = commits.len();
-    facts.notices.extend(strict(desk, &commits)?);
+    facts.notices.extend(trees_of(desk, &commits)?);
     Ok(facts)
 }

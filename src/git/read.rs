@@ -329,7 +329,9 @@ impl Repo {
             // Trees are kept parsed.
             if kind != ObjectKind::Tree && buffer.len() <= SMALL {
                 let raw = Arc::new((kind, Box::from(buffer.as_slice())));
-                self.raws.borrow_mut().put(*oid, raw, buffer.len());
+                self.raws
+                    .borrow_mut()
+                    .put(*oid, raw, buffer.len().saturating_add(128));
             }
             take(&buffer)
         });

@@ -162,7 +162,7 @@ impl Enrolment<'_> {
         }
         // Of what is enrolled the hooks are put back first, whatever is wrong with its record.
         if is_new && Record::exists(&server.record) {
-            record::open(server)?;
+            record::open(server)?.is_claimed(git_dir)?;
         }
         Ok(())
     }

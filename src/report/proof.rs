@@ -181,7 +181,7 @@ pub fn unlike(proven: &Proven, wanted: &Wanted<'_>) -> Option<String> {
     let of = proven.of.as_ref().map(RepositoryName::as_str);
     let landing = wanted.commit.is_some() || wanted.onto.is_some();
     match (wanted.of, of) {
-        (None, Some(of)) if landing => {
+        (None, Some(of)) if landing || wanted.repository.is_some() => {
             return entry(format!(
                 "is of {of}, one repository of many in this log, {OF}"
             ));

@@ -199,7 +199,8 @@ fn holds_a_clone_against_the_log() {
     alice.fetch();
     look(&[]).exits(0);
     let since = |kept: &mut serde_json::Value| {
-        kept["unrecorded"][MAIN][1] = "2020-01-01T00:00:00Z".into();
+        let waiting = &mut kept["repositories"][""]["unrecorded"][MAIN];
+        waiting[0]["since"] = "2020-01-01T00:00:00Z".into();
     };
     long_ago(&server, since);
     for _ in 0..2 {
@@ -207,6 +208,17 @@ fn holds_a_clone_against_the_log() {
     }
     look(&["--remote", "nowhere"]).exits(0);
     look(&["--grace", "1w"]).exits(0);
+    // Another false tip each time does not begin anew: the one before is told of, once.
+    long_ago(&server, since);
+    let other = alice.change("stray.txt", "nor this\n");
+    alice.git(&["update-ref", "refs/remotes/origin/main", &other]);
+    look(&[]).exits(1).says("[unrecorded-tip]").says(&stray);
+    look(&[]).exits(0);
+    alice.fetch();
+    look(&[]).exits(0);
+    // A clone that is not there hides nothing of the log.
+    let away = ["--repo", "/nonexistent"];
+    monitor(&server, log.to_str().unwrap(), &away).exits(3);
     server
         .cli(&["log", "adopt", MAIN, "--reason", "a test"])
         .accepted();

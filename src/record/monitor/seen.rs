@@ -19,8 +19,8 @@ use crate::wire::note::NoteKey;
 use crate::wire::oid::Oid;
 
 /// The most bytes of the file.
-const MAX_FILE: u64 = 64 << 20;
-/// The most refs whose tips are kept, of all repositories together.
+const MAX_FILE: u64 = 256 << 20;
+/// The most refs of one repository whose tips are kept.
 const MOST_REFS: usize = 10_000;
 /// The most tips that are kept of one.
 const MOST_TIPS: usize = 64;
@@ -46,8 +46,6 @@ struct Kept {
     moved: Option<Timestamp>,
     /// What was recorded of each repository, by its name in a log of many; that of one has none.
     repositories: BTreeMap<String, Past>,
-    /// Tips of a clone that are not on record, and since when.
-    unrecorded: BTreeMap<RefName, (Oid, Timestamp)>,
 }
 
 /// What was recorded of one repository.
@@ -60,6 +58,21 @@ struct Past {
     founded: bool,
     /// Recorded tips, the newest first.
     tips: BTreeMap<RefName, Vec<Option<Oid>>>,
+    /// Whether there were more refs than are followed.
+    unfollowed: bool,
+    /// Tips that a clone was given and that are not on record yet, the oldest first.
+    unrecorded: BTreeMap<RefName, Vec<Unrecorded>>,
+}
+
+/// A tip that a clone was given.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Unrecorded {
+    oid: Oid,
+    /// When it was first seen there.
+    since: Timestamp,
+    /// Whether that it is not on record was told.
+    told: bool,
 }
 
 /// How a repository is called in the file.
@@ -152,20 +165,49 @@ impl Seen {
         Some(!name.is_empty())
     }
 
-    /// Notes that a clone has these tips, which are not on record; returns since when it has each.
+    /// Notes that a clone of a repository has these tips, which are not on record; returns which tips
+    /// it was given for `grace` that are not on record yet.
+    ///
+    /// A server with two faces may show another tip each time: each is told of once, and the one that
+    /// the clone has again and again.
     pub fn unrecorded(
         &mut self,
-        found: BTreeMap<RefName, Oid>,
+        of: Option<&RepositoryName>,
+        found: &BTreeMap<RefName, Oid>,
         now: Timestamp,
-    ) -> BTreeMap<RefName, (Oid, Timestamp)> {
-        let known = std::mem::take(&mut self.kept.unrecorded);
-        let since = |(name, oid): (RefName, Oid)| {
-            let before = known.get(&name).filter(|(other, _)| *other == oid);
-            let since = before.map_or(now, |(_, since)| *since);
-            (name, (oid, since))
-        };
-        self.kept.unrecorded = found.into_iter().map(since).collect();
-        self.kept.unrecorded.clone()
+        grace: SignedDuration,
+    ) -> Vec<(RefName, Oid)> {
+        let past = self.past(of);
+        for (name, oid) in found {
+            let waiting = past.unrecorded.entry(name.clone()).or_default();
+            let is_known = waiting.iter().any(|other| other.oid == *oid);
+            if !is_known && waiting.len() < MOST_TIPS {
+                let (oid, since, told) = (*oid, now, false);
+                waiting.push(Unrecorded { oid, since, told });
+            }
+        }
+        let mut overdue = Vec::new();
+        for (name, waiting) in &mut past.unrecorded {
+            let tips = past.tips.get(name).map_or(&[][..], Vec::as_slice);
+            waiting.retain_mut(|one| {
+                let is_recorded = tips.contains(&Some(one.oid));
+                let is_there = found.get(name) == Some(&one.oid);
+                let is_over = now.duration_since(one.since) >= grace;
+                if !is_recorded && is_over && (is_there || !one.told) {
+                    overdue.push((name.clone(), one.oid));
+                    one.told = true;
+                }
+                !is_recorded && (is_there || !one.told)
+            });
+        }
+        past.unrecorded.retain(|_, waiting| !waiting.is_empty());
+        overdue
+    }
+
+    /// Returns whether a repository has more refs than are followed.
+    pub fn is_unfollowed(&self, of: Option<&RepositoryName>) -> bool {
+        let past = self.kept.repositories.get(key(of));
+        past.is_some_and(|past| past.unfollowed)
     }
 
     pub(super) fn edge(&self) -> &Frontier {
@@ -231,18 +273,19 @@ impl Seen {
     }
 
     fn tip(&mut self, of: Option<&RepositoryName>, name: &RefName, oid: Option<Oid>) -> bool {
-        if !self.past(of).tips.contains_key(name) && self.refs() >= MOST_REFS {
+        let past = self.past(of);
+        if !past.tips.contains_key(name) && past.tips.len() >= MOST_REFS {
+            // What is gone makes room.
+            past.tips.retain(|_, tips| tips.first() != Some(&None));
+        }
+        if !past.tips.contains_key(name) && past.tips.len() >= MOST_REFS {
+            past.unfollowed = true;
             return false;
         }
-        let tips = self.past(of).tips.entry(name.clone()).or_default();
+        let tips = past.tips.entry(name.clone()).or_default();
         tips.truncate(MOST_TIPS.saturating_sub(1));
         tips.insert(0, oid);
         true
-    }
-
-    fn refs(&self) -> usize {
-        let pasts = self.kept.repositories.values();
-        pasts.map(|past| past.tips.len()).sum()
     }
 }
 

@@ -13,6 +13,7 @@ fn expected() -> Expected {
         threshold: 1,
         commit: "1".repeat(40),
         resource: resource("git.example.com/payments"),
+        of: None,
         onto: Some("refs/heads/main".to_owned()),
         verifier: None,
         levels: Vec::new(),

@@ -116,6 +116,43 @@ fn dos_02_long_names() {
     hook_within(&server, 512, &head).refused(&["over-budget"]);
 }
 
+/// DOS-02: co-authors without end, in one commit or in many: each would be told of, several times over.
+#[test]
+fn dos_02_co_authors() {
+    let (server, alice, _) = two_people();
+    let (base, trail) = (server.main(), server.record("audit.jsonl"));
+    let mut pushes = 0;
+    for (commits, each) in [(1, 2_000), (150, 600)] {
+        let mut stream = String::new();
+        for commit in 0..commits {
+            let mut message = "x\n\n".to_owned();
+            for n in 0..each {
+                writeln!(message, "Co-authored-by: a <{commit}-{n}@e.x>").unwrap();
+            }
+            let from = match commit {
+                0 => format!("from {base}\n"),
+                _ => String::new(),
+            };
+            writeln!(
+                stream,
+                "commit refs/heads/many\ncommitter alice <alice@example.com> 1700000000 +0000\ndata {}\n\
+                 {message}\n{from}M 100644 inline a.txt\ndata <<E\n{commit}\nE\n",
+                message.len()
+            )
+            .unwrap();
+        }
+        import(&alice, &stream);
+        let head = alice.git(&["rev-parse", "refs/heads/many"]);
+        alice.share(&head);
+        let outcome = alice.land(&head).refused(&["over-budget"]);
+        outcome.says("people named in one c");
+        hook_within(&server, 512, &head).refused(&["over-budget"]);
+        pushes += 2;
+    }
+    let len = std::fs::metadata(trail).unwrap().len();
+    assert!(len < pushes * 10_000, "{len} bytes about {pushes} pushes");
+}
+
 /// DOS-03: two hundred MiB in a few hundred KiB are told by their size and never inflated.
 #[test]
 fn dos_03_blob_bomb() {

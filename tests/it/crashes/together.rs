@@ -115,17 +115,24 @@ fn one_record_for_two_repositories() {
     carol.land(&head).refused(&["missing-approvals"]);
 }
 
-/// A repository in the log of many that stands in `dir`; all have the same policy, name and tips.
-fn sharing(dir: &Path) -> Server {
+/// A repository for a log of many; all have the same policy, name and tips.
+fn to_share() -> Server {
     let server = Server::bare(Format::Sha1);
     server.seed(&[
         (".countersign/policy.toml", &policy(PLAIN_RULE)),
         (".countersign/people.toml", &People::new().text()),
     ]);
-    let dir = dir.to_str().unwrap();
     server
-        .enroll(&["--record", dir, "--shared", "example.com/log"])
-        .either();
+}
+
+/// A repository in the log of many that stands in `dir`, by that name.
+fn sharing(dir: &Path, name: &str) -> Server {
+    let server = to_share();
+    let dir = dir.to_str().unwrap();
+    let log = ["--record", dir, "--shared", "example.com/log"];
+    server
+        .enroll(&[&log[..], &["--shared-as", name]].concat())
+        .accepted();
     server
 }
 
@@ -134,22 +141,23 @@ fn sharing(dir: &Path) -> Server {
 fn one_log_by_another_name() {
     let folder = tempfile::tempdir().unwrap();
     let log = folder.path().join("log");
-    let (first, second) = (sharing(&log), sharing(&log));
-    second.cli(&["enroll", ".", "--remove"]).exits(0);
-    fs::remove_dir_all(second.record("")).unwrap();
+    let (first, second) = (sharing(&log, "payments"), to_share());
     let dir = log.to_str().unwrap();
     let named = |name| ["--record", dir, "--shared", name];
-    for more in [&["--dry-run"][..], &[]] {
-        let wrong = [&named("example.com/other")[..], more].concat();
-        second.enroll(&wrong).exits(2).says("example.com/log");
-        assert!(!second.record("server.toml").exists());
+    // Another log's name; and its folder's name, which the other has.
+    for name in ["example.com/other", "example.com/log"] {
+        for more in [&["--dry-run"][..], &[]] {
+            let wrong = [&named(name)[..], more].concat();
+            second.enroll(&wrong).exits(2).says("log");
+            assert!(!second.record("server.toml").exists());
+            assert!(!second.repo().join("hooks/pre-receive").exists());
+        }
     }
-    // Its folder has the other's name, so that its own has to be given.
-    second.enroll(&named("example.com/log")).exits(2);
-    rename(&second, "second");
-    let shown = second.enroll(&["--dry-run"]).exits(0);
+    let own = [&named("example.com/log")[..], &["--shared-as", "second"]].concat();
+    let shown = second.enroll(&[&own[..], &["--dry-run"]].concat()).exits(0);
     shown.says("record: there already");
-    second.enroll(&[]).accepted();
+    second.enroll(&own).accepted();
+    second.enroll(&[]).accepted().says("nothing to do");
     first.cli(&["log", "verify"]).exits(0);
 }
 
@@ -172,16 +180,10 @@ fn rename(server: &Server, name: &str) {
 fn one_log_for_two_repositories() {
     let folder = tempfile::tempdir().unwrap();
     let log = folder.path().join("log");
-    let first = sharing(&log);
-    let second = sharing(&log);
+    let first = sharing(&log, "payments");
+    let second = sharing(&log, "second");
     assert_eq!(first.main(), second.main());
-    // Both folders are called `payments.git`, and the first was first.
-    second.enroll(&[]).refused(&[]).says("a record of its own");
     let alice = second.checkout("alice");
-    let change = alice.change("x.txt", "x\n");
-    alice.land(&change).refused(&[]).says("the record of");
-    rename(&second, "second");
-    second.enroll(&[]).accepted().says("begins with");
     second.enroll(&[]).accepted().says("nothing to do");
 
     let (there, bob) = (first.checkout("alice"), first.checkout("bob"));
@@ -233,9 +235,7 @@ fn one_log_for_two_repositories() {
 fn one_log_goes_over_to_another_key() {
     let folder = tempfile::tempdir().unwrap();
     let log = folder.path().join("log");
-    let (first, second) = (sharing(&log), sharing(&log));
-    rename(&second, "second");
-    second.enroll(&[]).accepted();
+    let (first, second) = (sharing(&log, "payments"), sharing(&log, "second"));
     let old = fs::read_to_string(log.join("log/vkey")).unwrap();
     first.cli(&["log", "rotate"]).accepted();
     assert_ne!(fs::read_to_string(log.join("log/vkey")).unwrap(), old);
@@ -255,9 +255,7 @@ fn one_log_goes_over_to_another_key() {
 fn one_log_attests_for_each_alone() {
     let folder = tempfile::tempdir().unwrap();
     let log = folder.path().join("log");
-    let (first, second) = (sharing(&log), sharing(&log));
-    rename(&second, "second");
-    second.enroll(&[]).accepted();
+    let (first, second) = (sharing(&log, "payments"), sharing(&log, "second"));
     let (alice, bob) = (second.checkout("alice"), second.checkout("bob"));
     let head = approved_topic(&alice, &bob, "a.txt");
     alice.land(&head).accepted();
@@ -266,18 +264,20 @@ fn one_log_attests_for_each_alone() {
     let attest = ["attest", &head, "-o", file, "--tlog-proof", proof];
     second.cli(&attest).accepted();
     let vkey = log.join("log/vkey");
-    let verify = |server: &Server| {
+    let verify = |server: &Server, of: &str| {
         let key = folder.path().join("a.pem");
         let pem = server.cli(&["attest", "--public-key"]).accepted();
         fs::write(&key, pem.stdout).unwrap();
         let about = ["--commit", &head, "--repository", REPOSITORY];
         let by = ["--key", key.to_str().unwrap(), "--tlog-proof", proof];
-        let log = ["--log-key", vkey.to_str().unwrap()];
+        let log = ["--log-key", vkey.to_str().unwrap(), "--of", of];
         let verify = ["verify", "attestation", file];
         server.cli(&[&verify[..], &about, &by, &log].concat())
     };
-    verify(&second).accepted();
-    verify(&first).refused(&[]).says("signed by 0");
+    verify(&second, "second").accepted();
+    verify(&first, "second").refused(&[]).says("signed by 0");
+    // Whoever has a key for both must still say which one is meant.
+    verify(&second, "payments").refused(&[]).says("--of");
     let text = fs::read_to_string(proof).unwrap();
     let extra = text.lines().find_map(|line| line.strip_prefix("extra "));
     let bytes = STANDARD.decode(extra.unwrap()).unwrap();
@@ -297,8 +297,7 @@ fn one_log_attests_for_each_alone() {
 fn one_log_from_afar() {
     let folder = tempfile::tempdir().unwrap();
     let log = folder.path().join("log");
-    let _first = sharing(&log);
-    let second = sharing(&log);
+    let _first = sharing(&log, "payments");
     let look = |more: &[&str]| {
         let (place, key) = (log.join("log"), log.join("log/vkey"));
         let mut command = scrubbed(env!("CARGO_BIN_EXE_countersign"), folder.path());
@@ -307,8 +306,7 @@ fn one_log_from_afar() {
         Outcome::of(&mut command, b"")
     };
     look(&[]).exits(0);
-    rename(&second, "second");
-    second.enroll(&[]).accepted();
+    let second = sharing(&log, "second");
     look(&[]).exits(1).says("[baseline] entry 1 of second:");
     let (alice, bob) = (second.checkout("alice"), second.checkout("bob"));
     let head = approved_topic(&alice, &bob, "a.txt");
@@ -324,7 +322,8 @@ fn one_log_from_afar() {
     beside(&["--of", "payments"]).exits(0);
     let state = folder.path().join("state.json");
     let mut kept: serde_json::Value = serde_json::from_slice(&fs::read(&state).unwrap()).unwrap();
-    kept["unrecorded"][MAIN][1] = "2026-01-01T00:00:00Z".into();
+    kept["repositories"]["payments"]["unrecorded"][MAIN][0]["since"] =
+        "2026-01-01T00:00:00Z".into();
     fs::write(&state, kept.to_string()).unwrap();
     let other = beside(&["--of", "payments"]).exits(1);
     other.says("[unrecorded-tip]").says(&head);
@@ -353,6 +352,7 @@ fn one_log_from_afar() {
     let commit = ["--commit", &head];
     verify(&[]).exits(0);
     verify(&commit).exits(1).says("--of");
+    verify(&["--repository", REPOSITORY]).exits(1).says("--of");
     for (of, repository, exit) in [
         ("second", REPOSITORY, 0),
         ("payments", REPOSITORY, 1),
@@ -378,12 +378,9 @@ fn one_log_from_afar() {
 fn one_log_at_once() {
     let folder = tempfile::tempdir().unwrap();
     let log = folder.path().join("log");
-    let servers = [sharing(&log), sharing(&log), sharing(&log)];
+    let servers = ["one", "two", "three"].map(|name| sharing(&log, name));
     let mut pushes = Vec::new();
-    for (number, server) in servers.iter().enumerate() {
-        rename(server, &format!("number-{number}"));
-        // The first has the name of its folder already, and is given another: it begins anew.
-        server.enroll(&[]).accepted();
+    for server in &servers {
         let (alice, bob) = (server.checkout("alice"), server.checkout("bob"));
         let head = approved_topic(&alice, &bob, "a.txt");
         pushes.push((alice, head));
