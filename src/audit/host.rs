@@ -8,7 +8,7 @@ use std::path::Path;
 use jiff::Timestamp;
 
 use crate::host::config as git_config;
-use crate::host::hooks::{Hook, Hooks, is_executable, quote};
+use crate::host::hooks::{Hook, Hooks, STRANGERS, is_executable, quote};
 use crate::host::ownership::{OwnershipError, check_ownership_by};
 use crate::host::state::{self, StateError, digest};
 use crate::host::user::user_of;
@@ -29,6 +29,10 @@ pub(super) fn check(git_dir: &Path, known: Option<&OnRecord<HostState>>, audited
             Ok(found) => audited.findings.extend(found),
             Err(error) => audited.unread(Family::Host, error.to_string()),
         }
+    }
+    match strangers(git_dir, &hooks, known) {
+        Ok(found) => audited.findings.extend(found),
+        Err(error) => audited.unread(Family::Host, error.to_string()),
     }
     if hooks.hands_over() {
         let path = git_dir.join("hooks/proc-receive");
@@ -101,15 +105,40 @@ fn others(
     hook: Hook,
     known: Option<&OnRecord<HostState>>,
 ) -> Result<Vec<Finding>, StateError> {
-    let Some(known) = known else {
-        return Ok(Vec::new());
-    };
     let folder = format!("{}.d/", hook.name());
+    let is = state::others(hooks, hook)?;
+    Ok(otherwise(git_dir, known, &is, |name| {
+        name.starts_with(&folder)
+    }))
+}
+
+/// The same of the hooks of git's that are none of ours.
+fn strangers(
+    git_dir: &Path,
+    hooks: &Hooks,
+    known: Option<&OnRecord<HostState>>,
+) -> Result<Vec<Finding>, StateError> {
+    let is = state::strangers(hooks)?;
+    Ok(otherwise(git_dir, known, &is, |name| {
+        STRANGERS.contains(&name)
+    }))
+}
+
+/// Holds hooks that are not ours against those on record that belong to them.
+fn otherwise(
+    git_dir: &Path,
+    known: Option<&OnRecord<HostState>>,
+    is: &BTreeMap<String, String>,
+    belongs: impl Fn(&str) -> bool,
+) -> Vec<Finding> {
+    let Some(known) = known else {
+        return Vec::new();
+    };
     let recorded = known.what.hooks.iter();
-    let recorded = recorded.filter(|(name, _)| name.starts_with(&folder));
-    let recorded = recorded.map(|(name, digest)| (name.clone(), digest.clone()));
-    let (want, is) = (recorded.collect(), state::others(hooks, hook)?);
-    let differing = differing(&want, &is).map(|name| {
+    let recorded = recorded.filter(|(name, _)| belongs(name));
+    let want = recorded.map(|(name, digest)| (name.clone(), digest.clone()));
+    let want = want.collect();
+    let differing = differing(&want, is).map(|name| {
         let path = git_dir.join("hooks").join(name);
         Finding::new(
             Code::OtherHook,
@@ -120,7 +149,7 @@ fn others(
         .since(Some((known.index, known.at)))
         .of_file(&path)
     });
-    Ok(differing.collect())
+    differing.collect()
 }
 
 /// Returns the names whose digests are not the same.

@@ -169,6 +169,9 @@ impl Hook {
     }
 }
 
+/// Hooks that receive-pack and gc run beside ours (githooks(5)); `proc-receive` is a finding of its own.
+pub const STRANGERS: [&str; 4] = ["update", "post-update", "push-to-checkout", "pre-auto-gc"];
+
 /// The hooks directory of one repository.
 #[derive(Clone, Debug)]
 pub struct Hooks {
@@ -300,6 +303,15 @@ impl Hooks {
         }
         paths.sort();
         Ok(paths)
+    }
+
+    /// Returns those hooks of git's that are none of ours and run as refs are written: they can write
+    /// others by the way.
+    pub fn strangers(&self) -> impl Iterator<Item = (&'static str, PathBuf)> {
+        let hooks = STRANGERS.into_iter();
+        hooks
+            .map(|name| (name, self.dir.join(name)))
+            .filter(|(_, path)| is_executable(path))
     }
 
     /// Returns whether git may hand pushed refs to a `proc-receive` hook (githooks(5)), which can

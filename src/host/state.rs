@@ -74,6 +74,7 @@ pub fn state(
         }
         digests.extend(others(&hooks, hook)?);
     }
+    digests.extend(strangers(&hooks)?);
     Ok(HostState {
         by: by.to_owned(),
         binary: binary.display().to_string(),
@@ -98,6 +99,14 @@ pub fn others(hooks: &Hooks, hook: Hook) -> Result<BTreeMap<String, String>, Sta
         found = BTreeMap::from([(format!("{}.d/*", hook.name()), digest)]);
     }
     Ok(found)
+}
+
+/// Returns the hooks of git's that are none of ours, with digests.
+pub fn strangers(hooks: &Hooks) -> Result<BTreeMap<String, String>, StateError> {
+    let found = hooks.strangers();
+    found
+        .map(|(name, path)| Ok((name.to_owned(), digest_of(&path)?)))
+        .collect()
 }
 
 /// Returns the digest of a file of any size; of one that may be run and not read, that it is so.

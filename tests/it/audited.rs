@@ -189,6 +189,17 @@ fn hooks_beside_ours() {
     assert_eq!(codes(&server), Vec::<String>::new());
     beside(&format!("39-{}", "x".repeat(200)), "#!/bin/sh\nexit 1\n");
     assert_eq!(codes(&server), ["other-hook"]);
+    enrol();
+    // Hooks of git's own that are none of ours: they may write refs past the gates.
+    let stranger = "hooks/post-update";
+    write(&server, stranger, "#!/bin/sh\ngit update-server-info\n");
+    assert_eq!(codes(&server), Vec::<String>::new(), "it does not run");
+    chmod(&server.repo().join(stranger), 0o755);
+    assert_eq!(codes(&server), ["other-hook"]);
+    enrol();
+    assert_eq!(codes(&server), Vec::<String>::new());
+    chmod(&server.repo().join(stranger), 0o644);
+    assert_eq!(codes(&server), ["other-hook"]);
 }
 
 /// An audit between accept and landing does not have the push judged again, nor undo it.
