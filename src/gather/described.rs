@@ -16,10 +16,14 @@ use super::{Desk, GatherError};
 /// The most paths of a residual that are shown.
 const RESIDUAL_PATHS: usize = 100;
 
+/// Of how many approvals that something ended, the newest, is asked whether they would have covered a
+/// step: the answer costs a walk over what landed since.
+const ENDED: usize = 32;
+
 /// Describes every candidate that deserves a word, and points the sequences at them.
 ///
 /// Approvals that something ended are left out unless they concern this step: their head is new in
-/// it, or they would have covered it.
+/// it, or they are among the newest and would have covered it.
 pub(crate) fn describe(
     desk: &Desk<'_>,
     context: &Context<'_>,
@@ -46,6 +50,11 @@ pub(crate) fn describe(
         _ => Vec::new(),
     };
     let used = used(steps);
+    // In log order.
+    let ended = context.candidates.all.iter().enumerate().rev();
+    let mut ended = ended.filter(|(_, candidate)| candidate.state != ReviewState::Live);
+    let oldest = ended.nth(ENDED.saturating_sub(1));
+    let oldest = oldest.map_or(0, |(position, _)| position);
     let mut reviews = Vec::new();
     let mut moved = HashMap::new();
     for (position, candidate) in context.candidates.all.iter().enumerate() {
@@ -57,7 +66,10 @@ pub(crate) fn describe(
                 state: ReviewState::Live,
                 ..candidate.facts(*coverage, Vec::new())
             }),
-            (_, None) => unused(&landings, candidate, covered, &changed)?,
+            (_, None) => {
+                let is_done = covered || position < oldest;
+                unused(&landings, candidate, is_done, &changed)?
+            }
         };
         if let Some(described) = described {
             moved.insert(position, reviews.len());
@@ -118,11 +130,11 @@ fn could_fit(landings: &Landings<'_>, candidate: &Candidate, changed: &[Change])
 
 /// Says why an approval covers nothing here; nothing if it is not about this step at all.
 ///
-/// `changed` is what the step changes.
+/// `changed` is what the step changes; where `is_done`, one that something ended is not asked.
 fn unused(
     landings: &Landings<'_>,
     candidate: &Candidate,
-    covered: bool,
+    is_done: bool,
     changed: &[Change],
 ) -> Result<Option<ReviewFacts>, GatherError> {
     let step = landings.step;
@@ -135,7 +147,7 @@ fn unused(
     };
     let ended = candidate.state != ReviewState::Live;
     let brought = step.new.contains(&candidate.review.head);
-    if ended && !brought && (covered || !could_fit(landings, candidate, changed)) {
+    if ended && !brought && (is_done || !could_fit(landings, candidate, changed)) {
         return Ok(None);
     }
     let coverage = match landings.land(candidate, ours, &[])? {
