@@ -199,11 +199,7 @@ impl Ground {
 
     /// Returns the error of asking about reviews for a ref that wants none.
     pub(super) fn unprotected(&self, target: &RefName) -> CliError {
-        let message = format!(
-            "the policy on {} does not protect {target}",
-            self.policy_ref
-        );
-        CliError::words(Kind::Usage, message)
+        repository::unprotected(&self.policy_ref, target)
     }
 
     /// Returns the question that pushing `new` to `name` would be.

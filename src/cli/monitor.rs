@@ -120,11 +120,16 @@ impl Monitor {
         self.tell(key, &seen, &round, session)?;
         // What was told need not be told again; what was not is.
         seen.save(&file).map_err(state)?;
-        beside?;
-        Ok(match round.alarms.is_empty() {
-            true => Exit::Fine,
-            false => Exit::Refused,
-        })
+        match (beside, round.alarms.is_empty()) {
+            (Ok(()), true) => Ok(Exit::Fine),
+            (Err(error), true) => Err(error),
+            (beside, false) => {
+                if let Err(error) = beside {
+                    error.print(session);
+                }
+                Ok(Exit::Refused)
+            }
+        }
     }
 
     /// Holds the clone against what is on record.

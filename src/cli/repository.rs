@@ -94,6 +94,12 @@ pub(super) fn branch(name: &str) -> Result<RefName, String> {
     }
 }
 
+/// Returns the error of a review for a ref that wants none.
+pub(super) fn unprotected(policy_ref: &RefName, target: &RefName) -> CliError {
+    let message = format!("the policy on {policy_ref} does not protect {target}");
+    CliError::words(Kind::Usage, message)
+}
+
 /// Short ref names mean branches, and nothing else.
 pub(super) fn full_name(name: &str) -> RefName {
     match name.starts_with("refs/") {

@@ -128,8 +128,7 @@ impl Sign {
         if let Some(rules) = &rules
             && rules.policy.protection(&target, &policy_ref).is_none()
         {
-            let message = format!("the policy on {policy_ref} does not protect {target}");
-            return Err(CliError::words(Kind::Usage, message));
+            return Err(repository::unprotected(&policy_ref, &target));
         }
         let commits = |texts: &[String]| -> Result<Vec<Oid>, CliError> {
             let mut all = Vec::new();

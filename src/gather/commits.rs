@@ -99,7 +99,12 @@ impl Who {
             .iter()
             .chain([&self.author, &self.committer]);
         let bytes = names.map(|name| name.len().saturating_add(size_of::<BString>()));
-        bytes.fold(size_of::<Self>(), usize::saturating_add)
+        let fault = self.signature.as_ref().and_then(|it| it.as_ref().err());
+        let fault = fault.map_or(0, |fault| fault.to_string().len());
+        bytes.fold(
+            size_of::<Self>().saturating_add(fault),
+            usize::saturating_add,
+        )
     }
 }
 
@@ -169,18 +174,21 @@ struct All {
 }
 
 impl All {
+    /// Keeps what a commit says, while there is room.
     fn add(&mut self, (oid, mut said): (Oid, Said)) {
-        match self.who.get(&said.who) {
+        let known = self.who.get(&said.who);
+        let new = known.map_or_else(|| said.who.bytes(), |_| 0);
+        let bytes = new.saturating_add(size_of::<(Oid, Said)>());
+        let bytes = self.bytes.saturating_add(bytes);
+        if bytes > KEPT {
+            return;
+        }
+        self.bytes = bytes;
+        match known {
             Some(known) => said.who = Arc::clone(known),
-            None => {
-                self.bytes = self.bytes.saturating_add(said.who.bytes());
-                self.who.insert(Arc::clone(&said.who));
-            }
+            None => drop(self.who.insert(Arc::clone(&said.who))),
         }
-        self.bytes = self.bytes.saturating_add(size_of::<(Oid, Said)>());
-        if self.bytes <= KEPT {
-            self.said.insert(oid, said);
-        }
+        self.said.insert(oid, said);
     }
 }
 
@@ -233,4 +241,44 @@ fn tree_faults(desk: &Desk<'_>, tree: &Oid) -> Result<Vec<Notice>, GatherError> 
         at: None,
     });
     Ok(notices.collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::wire::oid::ObjectFormat;
+
+    /// What commits say that each name others takes no more than there is room for; what all name alike is
+    /// kept once.
+    #[test]
+    fn keeps_within_bounds() {
+        let oid = |n: usize| {
+            let mut id = [0; 20];
+            id[..8].copy_from_slice(&n.to_be_bytes());
+            Oid::from_bytes(&id).unwrap()
+        };
+        assert_eq!(oid(1).format(), ObjectFormat::Sha1);
+        for (count, differ) in [(4_000, true), (1_000, false)] {
+            let mut all = All::default();
+            for n in 0..count {
+                let number = if differ { n } else { 0 };
+                let who = Who {
+                    author: BString::from(format!("{number}-{}", "x".repeat(15 << 10))),
+                    committer: BString::default(),
+                    co_authors: Vec::new(),
+                    signature: None,
+                };
+                let (who, seconds) = (Arc::new(who), [0; 2]);
+                all.add((oid(n), Said { who, seconds }));
+            }
+            let named: usize = all.who.iter().map(|who| who.bytes()).sum();
+            let said = all.said.len() * size_of::<(Oid, Said)>();
+            assert!(named + said <= KEPT && said > 0, "{named}, {said}");
+            let (kept, who) = (all.said.len(), all.who.len());
+            match differ {
+                true => assert!(kept < count && who == kept, "{kept}, {who}"),
+                false => assert_eq!((kept, who), (count, 1)),
+            }
+        }
+    }
 }

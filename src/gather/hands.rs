@@ -167,16 +167,7 @@ impl Hands {
         if !hands.proven(desk) {
             self.unproven.push(*oid);
         }
-        self.within()
-    }
-
-    /// Fails for more people than anybody means: each of them stands in what is decided.
-    fn within(&self) -> Result<(), GatherError> {
-        if self.bytes > NAMED {
-            let (what, limit) = ("bytes of people named in one change", NAMED as u64);
-            return Err(GitError::Budget { what, limit }.into());
-        }
-        Ok(())
+        within(self.bytes)
     }
 
     /// Adds a landing commit: who made it is recorded, not excluded.
@@ -191,7 +182,7 @@ impl Hands {
             self.person(&signer.person, Role::Lander);
         }
         self.pusher(desk, Role::Lander);
-        self.within()
+        within(self.bytes)
     }
 
     /// Adds whoever is at the door.
@@ -232,6 +223,15 @@ impl Hands {
             })
             .collect()
     }
+}
+
+/// Fails for more names than anybody means: each of them stands in what is decided.
+fn within(bytes: usize) -> Result<(), GatherError> {
+    if bytes > NAMED {
+        let (what, limit) = ("bytes of people named in one change", NAMED as u64);
+        return Err(GitError::Budget { what, limit }.into());
+    }
+    Ok(())
 }
 
 /// Returns the commits of a head's range: reachable from it and from nothing `hidden` (the tip the
@@ -349,6 +349,7 @@ pub(crate) fn inspect(
 ) -> Result<Vec<Notice>, GatherError> {
     let mut notices = Vec::new();
     let mut disagreements: BTreeMap<Disagreement, Vec<String>> = BTreeMap::new();
+    let mut named = 0usize;
     for (seen, oid) in commits.iter().enumerate() {
         if seen.is_multiple_of(256) {
             desk.check_time()?;
@@ -367,6 +368,10 @@ pub(crate) fn inspect(
             Some(Err(fault)) => notices.push(fault_notice(fault, oid)),
         }
         if let Some(disagreement) = disagreement(desk, &hands) {
+            if !disagreements.contains_key(&disagreement) {
+                named = named.saturating_add(disagreement.1.len());
+                within(named)?;
+            }
             let commits = disagreements.entry(disagreement).or_default();
             commits.push(oid.to_string());
         }

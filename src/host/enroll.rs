@@ -228,12 +228,13 @@ impl Enrolment<'_> {
         let commit = founding.commit(repo, policy_ref, parent, self.now)?;
         // Read before the ref moves: nothing unusable gets there.
         let rulebook = Rulebook::at(repo, &commit)?;
-        repo.set_reference(policy_ref, &commit, parent)?;
-        done.push(Done::PolicyWritten(policy_ref.clone(), Some(commit)));
+        // HEAD before the branch: once that is there, nobody founds it again.
         if names_nothing {
             config::set_head(repo.git_dir(), policy_ref)?;
-            done.extend(head_set);
         }
+        repo.set_reference(policy_ref, &commit, parent)?;
+        done.push(Done::PolicyWritten(policy_ref.clone(), Some(commit)));
+        done.extend(head_set);
         done.push(read(&rulebook));
         Ok(Some(rulebook))
     }

@@ -80,8 +80,8 @@ impl People {
     ) -> Result<Signer, SignatureFault> {
         if signature.namespace != NAMESPACE {
             return Err(SignatureFault::Bad(format!(
-                "made in ssh namespace `{}`, not `git`",
-                String::from_utf8_lossy(&signature.namespace).escape_default()
+                "made in ssh namespace {}, not `git`",
+                shown(&signature.namespace)
             )));
         }
         if is_certificate(&signature.public_key) {
@@ -273,12 +273,15 @@ impl Signer {
 
 /// Lists whom a certificate is for, shortened.
 fn principals(certificate: &SshCertificate) -> String {
-    let names = certificate.principals.iter().take(3).map(|name| {
-        let name = String::from_utf8_lossy(name);
-        let shown: String = name.escape_default().take(60).collect();
-        format!("`{shown}`")
-    });
-    names.collect::<Vec<_>>().join(", ")
+    let names = certificate.principals.iter().take(3);
+    names.map(|name| shown(name)).collect::<Vec<_>>().join(", ")
+}
+
+/// Returns the beginning of what a signature calls something, whatever that is.
+fn shown(name: &[u8]) -> String {
+    let name = String::from_utf8_lossy(name);
+    let shown: String = name.escape_default().take(60).collect();
+    format!("`{shown}`")
 }
 
 /// Says what is to be said of a key that nobody lists, listed or not.

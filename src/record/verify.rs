@@ -67,9 +67,9 @@ impl Record {
     /// Checks everything: the checkpoint's signature, how the log came to its key, every tile, the root, every entry's
     /// encoding and time, and the evidence beside them.
     ///
-    /// Takes the checkpoint on disk. Memory does not grow with the size of entries: two bundles
-    /// at a time are held, and a time for each entry. An error is returned only where checking
-    /// cannot go on.
+    /// Takes the checkpoint on disk. Memory does not grow with the size of entries: one bundle more
+    /// than there are readers is held at a time, at most five, and a time for each entry. An error is
+    /// returned only where checking cannot go on.
     pub fn verify(&self) -> Result<Report, RecordError> {
         let origin = self.checkpoint().origin;
         self.verify_from(&Checkpoint::empty(&origin))

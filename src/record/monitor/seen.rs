@@ -177,7 +177,10 @@ impl Seen {
         now: Timestamp,
         grace: SignedDuration,
     ) -> Vec<(RefName, Oid)> {
-        let past = self.past(of);
+        // What the log has no entry of has no past: its first entry says which kind of log it is.
+        let Some(past) = self.kept.repositories.get_mut(key(of)) else {
+            return Vec::new();
+        };
         for (name, oid) in found {
             let waiting = past.unrecorded.entry(name.clone()).or_default();
             let is_known = waiting.iter().any(|other| other.oid == *oid);

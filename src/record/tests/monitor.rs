@@ -276,3 +276,13 @@ fn does_not_forget() {
         assert!(Seen::load(&file, key.public()).is_err(), "{bad}");
     }
 }
+
+/// Of a log without entries nobody knows whether it will be that of one repository or of many, and a
+/// clone beside it does not say so.
+#[test]
+fn a_clone_says_nothing_of_the_log() {
+    let mut seen = Seen::default();
+    let found = BTreeMap::from([(RefName::from(MAIN), oid(1))]);
+    let overdue = seen.unrecorded(None, &found, time(1), jiff::SignedDuration::ZERO);
+    assert_eq!((overdue, seen.is_shared()), (Vec::new(), None));
+}
