@@ -88,10 +88,13 @@ pub(super) fn begun(
     now: Timestamp,
 ) -> Result<Option<Genesis>, AdmitError> {
     let old = view.tip(policy_ref)?.and_then(|tip| tip.oid);
-    let (Some(Ok(before)), Some(Ok(after))) = (
-        old.map(|commit| Rulebook::at(repo, &commit)),
-        new.map(|commit| Rulebook::at(repo, commit)),
-    ) else {
+    let (Some(old), Some(new)) = (old, new) else {
+        return Ok(None);
+    };
+    if Rulebook::is_same(repo, &old, new) {
+        return Ok(None);
+    }
+    let (Ok(before), Ok(after)) = (Rulebook::at(repo, &old), Rulebook::at(repo, new)) else {
         return Ok(None);
     };
     let mut genesis = baseline(repo, &after, policy_ref, mode, now)?;

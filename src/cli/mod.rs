@@ -136,9 +136,30 @@ pub fn main() -> ExitCode {
     run(std::env::args_os(), &mut session).into()
 }
 
+/// What git runs.
+#[derive(Parser)]
+struct HookLine {
+    #[command(flatten)]
+    hook: hook::Hook,
+}
+
+/// Parses the line that a hook consists of, if it is one: git waits, and to build all other commands
+/// first takes longer than many an answer.
+fn hook_line(args: &[OsString]) -> Option<Cli> {
+    let (_, line) = args.split_first()?;
+    let is_hook = line.first().is_some_and(|word| word == "hook");
+    let HookLine { hook } = HookLine::try_parse_from(is_hook.then_some(line)?).ok()?;
+    Some(Cli {
+        dir: Vec::new(),
+        json: false,
+        command: Command::Hook(hook),
+    })
+}
+
 /// Runs one command line; every way out is one of the four exit codes.
 pub fn run(args: impl IntoIterator<Item = OsString>, session: &mut Session<'_>) -> Exit {
-    let cli = match Cli::try_parse_from(args) {
+    let args: Vec<OsString> = args.into_iter().collect();
+    let cli = match hook_line(&args).map_or_else(|| Cli::try_parse_from(&args), Ok) {
         Ok(cli) => cli,
         Err(error) => return error::usage(&error, session),
     };
@@ -163,7 +184,6 @@ mod tests {
         Cli::command().debug_assert();
     }
 
-    /// A wrong word on the command line is exit 2 and explains itself on stderr only.
     #[test]
     fn usage() {
         let (mut out, mut err) = (Vec::new(), Vec::new());

@@ -1,5 +1,6 @@
 //! The doors: bytes from git, one decision, an exit code.
 
+mod guarded;
 pub mod push;
 pub(crate) mod received;
 pub mod refs;

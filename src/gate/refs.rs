@@ -1,7 +1,7 @@
 //! The ref gate: `reference-transaction` decides about ref writes that are no push.
 //!
 //! 1. what really moves: each line of git's is held against the ref as it is;
-//! 2. what nothing guards goes on, and what an intent of this very git process covers, once;
+//! 2. what an intent of this very git process covers goes on, once, and what nothing guards;
 //! 3. what is open is settled; a protected ref that is set back to its recorded tip goes on;
 //! 4. the rest is judged as a push would be, and recorded as one.
 //!
@@ -43,6 +43,7 @@ use crate::wire::oid::Oid;
 use crate::wire::refname;
 use crate::wire::transaction::{RefTarget, RefWrite, TransactionError, writes};
 
+use super::guarded::Guards;
 use super::push::{Door, answer};
 use super::{Answer, Call, GateError, MOST_INPUT, Site, git_dir};
 
@@ -60,18 +61,15 @@ pub fn is_asked(
     env: &dyn Fn(&str) -> Option<OsString>,
     args: &[OsString],
 ) -> Result<bool, GateError> {
-    Ok(is_prepared(args)
-        || !hooks_at(dir, env)?
-            .previous(Hook::ReferenceTransaction)?
-            .is_empty())
+    if is_prepared(args) {
+        return Ok(true);
+    }
+    let hooks = Hooks::of(&directory_at(&git_dir(dir, env))?);
+    Ok(!hooks.previous(Hook::ReferenceTransaction)?.is_empty())
 }
 
 fn is_prepared(args: &[OsString]) -> bool {
     args.first().is_some_and(|state| state == "prepared")
-}
-
-fn hooks_at(dir: &Path, env: &dyn Fn(&str) -> Option<OsString>) -> Result<Hooks, GateError> {
-    Ok(Hooks::of(&directory_at(&git_dir(dir, env))?))
 }
 
 /// Decides a transaction.
@@ -80,7 +78,9 @@ fn hooks_at(dir: &Path, env: &dyn Fn(&str) -> Option<OsString>) -> Result<Hooks,
 /// must end in a non-zero exit.
 pub fn reference_transaction(call: &mut Call<'_>) -> Result<Answer, GateError> {
     let started = Instant::now();
-    let hooks = hooks_at(&call.dir, call.env)?.previous(Hook::ReferenceTransaction)?;
+    let git_dir = git_dir(&call.dir, call.env);
+    let common = directory_at(&git_dir)?;
+    let hooks = Hooks::of(&common).previous(Hook::ReferenceTransaction)?;
     run_previous(&hooks, &call.args, &call.input)?;
     if !is_prepared(&call.args) {
         return Ok(Answer::Accepted);
@@ -89,7 +89,11 @@ pub fn reference_transaction(call: &mut Call<'_>) -> Result<Answer, GateError> {
         let limit = MOST_INPUT;
         return Err(GateError::Input { limit });
     }
-    let repo = Repo::open(&git_dir(&call.dir, call.env), None)?;
+    let guards = Guards::of(&common);
+    if guards.let_pass(&call.input) {
+        return Ok(Answer::Accepted);
+    }
+    let repo = Repo::open(&git_dir, None)?;
     let moves = match Disk::of(&repo).moves(&call.input) {
         Ok(moves) => moves,
         Err(error) => {
@@ -110,6 +114,7 @@ pub fn reference_transaction(call: &mut Call<'_>) -> Result<Answer, GateError> {
     }
     let gate = Gate {
         site: &Site::of(repo)?,
+        guards,
         env: call.env,
         started,
     };
@@ -230,6 +235,7 @@ fn with_lock(path: PathBuf) -> PathBuf {
 /// One transaction at the door.
 struct Gate<'a> {
     site: &'a Site,
+    guards: Guards<'a>,
     env: &'a dyn Fn(&str) -> Option<OsString>,
     started: Instant,
 }
@@ -241,11 +247,17 @@ impl Gate<'_> {
             record,
             server,
         } = self.site;
+        let (process, is_push) = Process::git()?;
+        // What a push landed needs no rules: they were asked when its intent was written.
+        self.spend(&mut moves, process)?;
+        if moves.is_empty() {
+            return Ok((Answer::Accepted, String::new()));
+        }
         let view = record.view()?;
         let rules =
             admit::rules(repo, &view, &server.policy_ref).map_err(admit::AdmitError::from)?;
-        let (process, is_push) = Process::git()?;
         if let Ok(rules) = &rules {
+            self.guards.keep(self.site, &view, rules);
             moves.retain(|one| !self.is_free(rules, one, is_push));
         }
         // What goes into the record. Without a policy nobody can tell: everything is judged, and so
@@ -257,7 +269,6 @@ impl Gate<'_> {
             Err(_) => true,
         });
         if recorded {
-            self.spend(&mut moves, process)?;
             Disk::of(repo).sort_out(&mut moves);
             self.set_back(&mut moves)?;
         }

@@ -78,6 +78,12 @@ impl Rulebook {
         Reader::new(repo, commit)?.read()
     }
 
+    /// Returns whether two commits are known to have the same files, whatever these say.
+    pub fn is_same(repo: &Repo, one: &Oid, other: &Oid) -> bool {
+        let source = |commit| Reader::new(repo, commit)?.source();
+        matches!((source(one), source(other)), (Ok(one), Ok(other)) if one == other)
+    }
+
     /// Reads the rulebook of another commit, which mostly is the same one.
     pub fn beside(&self, repo: &Repo, commit: &Oid) -> Result<Self, RulebookError> {
         let reader = Reader::new(repo, commit)?;

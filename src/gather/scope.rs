@@ -6,6 +6,7 @@ use crate::git::RefValue;
 use crate::judge::facts::{Notice, Scope};
 use crate::judge::verdict::Code;
 use crate::policy::{Pattern, Policy};
+use crate::record::{RecordError, View};
 use crate::wire::name::RefName;
 use crate::wire::refname;
 
@@ -124,7 +125,7 @@ fn imitated(desk: &Desk<'_>, name: &RefName) -> Result<Option<RefName>, GatherEr
     let real = match desk.real.get() {
         Some(real) => real,
         None => {
-            let found = real(desk)?;
+            let found = real(desk.view, &desk.rules.policy, desk.policy_ref)?;
             desk.real.get_or_init(|| found)
         }
     };
@@ -134,10 +135,30 @@ fn imitated(desk: &Desk<'_>, name: &RefName) -> Result<Option<RefName>, GatherEr
         .cloned())
 }
 
-fn real(desk: &Desk<'_>) -> Result<BTreeSet<RefName>, GatherError> {
-    let mut real: BTreeSet<RefName> = desk.view.tips()?.into_keys().collect();
-    real.insert(desk.policy_ref.clone());
-    let literal = desk.rules.policy.protected_patterns();
+/// Returns the names that others must not be taken for.
+pub(crate) fn real(
+    view: &View,
+    policy: &Policy,
+    policy_ref: &RefName,
+) -> Result<BTreeSet<RefName>, RecordError> {
+    let mut real: BTreeSet<RefName> = view.tips()?.into_keys().collect();
+    real.insert(policy_ref.clone());
+    let literal = policy.protected_patterns();
     real.extend(literal.filter_map(Pattern::literal).map(RefName::new));
     Ok(real)
+}
+
+/// Returns whether there is nothing to be said of a name, whatever is done to it, by the patterns that
+/// protect refs and the `real` names: [`of`] then finds [`Scope::Free`] and no notice.
+pub(crate) fn is_free(patterns: &[Pattern], real: &BTreeSet<RefName>, name: &RefName) -> bool {
+    let plain = refname::plain(name);
+    let guarded = |name: &RefName| {
+        real.contains(name) || patterns.iter().any(|it| it.is_match(name.as_bstr()))
+    };
+    refname::check(name).is_ok()
+        && own_folder(&plain).is_none()
+        && !nested(name.as_bstr())
+        && !guarded(name)
+        && !guarded(&plain)
+        && !real.iter().any(|real| refname::imitates(name, real))
 }

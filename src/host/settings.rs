@@ -191,8 +191,8 @@ fn branch(field: &Field<'_>) -> Result<RefName, ConfigError> {
 }
 
 fn pusher(field: &Field<'_>) -> Result<PusherSource, ConfigError> {
-    if let Ok(text) = field.text() {
-        return PusherSource::preset(text.text).map_err(|message| field.invalid(message));
+    if let Some(text) = field.as_str() {
+        return PusherSource::preset(text).map_err(|message| field.invalid(message));
     }
     let table = field
         .table()

@@ -13,8 +13,8 @@ const MAX_VALUE: usize = 2048;
 
 /// Reads where a key is kept.
 pub(super) fn store(field: &Field<'_>) -> Result<KeyStore, ConfigError> {
-    if let Ok(text) = field.text() {
-        return match text.text {
+    if let Some(text) = field.as_str() {
+        return match text {
             "file" => Ok(KeyStore::File),
             _ => Err(field.invalid(EXPECTED)),
         };

@@ -298,6 +298,14 @@ impl<'d> Field<'d> {
         }
     }
 
+    /// Returns the string, if it is one.
+    pub fn as_str(&self) -> Option<&'d str> {
+        match self.value.get_ref() {
+            DeValue::String(text) => Some(text),
+            _ => None,
+        }
+    }
+
     /// Returns a string.
     pub fn text(&self) -> Result<Text<'d>, ConfigError> {
         match self.value.get_ref() {

@@ -34,8 +34,8 @@ use crate::wire::review::ReviewVerb;
 /// The file of an index of one's own.
 const PASSING: &str = "index.db";
 
-/// The most bytes of a WAL that whoever opens the index leaves as it is.
-const WAL_LIMIT: u64 = 4 << 20;
+/// The most bytes of a WAL that whoever opens the index leaves as it is: every process reads all of it.
+const WAL_LIMIT: u64 = 256 << 10;
 
 /// Changes whenever the tables, or what is put in them, do.
 const VERSION: i64 = 2;

@@ -48,6 +48,12 @@ impl Record {
         self.storage.replace(&path, &serde_jcs::to_vec(intent)?)
     }
 
+    /// Returns whether there are intents that were not removed, whatever they say.
+    pub fn has_intents(&self) -> Result<bool, RecordError> {
+        let names = self.storage.list(&self.own_dir().join("intents"))?;
+        Ok(names.iter().any(|name| name.ends_with(".json")))
+    }
+
     /// Returns the intents that were not removed, oldest first.
     ///
     /// One that cannot be read is an error: what it accepted would be forgotten.

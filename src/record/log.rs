@@ -15,7 +15,7 @@
 
 use std::cell::OnceCell;
 use std::ops::Range;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -29,6 +29,7 @@ use super::rotation::Rotation;
 use super::shared::{self, RepositoryName};
 use super::storage::{self, Storage};
 use super::tiles::{self, Grown, TILE_WIDTH, Tiles, width_at};
+use super::view::View;
 use super::{Checkpoint, CheckpointError, Record, RecordError, key};
 use crate::wire::note::{Note, NoteKey, NoteSignature};
 
@@ -125,17 +126,16 @@ impl Record {
         host: Disk,
         dir: &Path,
     ) -> Result<Self, RecordError> {
-        let Current {
-            key, checkpoint, ..
-        } = current(&*storage, dir, key::public(&*storage, dir)?)?;
+        let now = current(&*storage, dir, key::public(&*storage, dir)?, None)?;
         Ok(Self {
             dir: dir.to_owned(),
             of: None,
             storage,
             host,
-            key: key.into(),
+            key: now.key.clone().into(),
             keys: KeyStores::default(),
-            checkpoint: checkpoint.into(),
+            checkpoint: now.checkpoint.clone().into(),
+            verified: now.into(),
             index: Default::default(),
             passing: OnceCell::new(),
             recent: Default::default(),
@@ -217,7 +217,7 @@ impl Record {
         let text = new.text();
         let signatures = sign(&text)?;
         let note = Note { text, signatures }.to_string();
-        let path = self.dir.join(CHECKPOINT);
+        let path = self.checkpoint_file();
         let storage = &self.storage;
         if !storage.swap(&*lock.held, &path, &now.bytes, note.as_bytes())? {
             return Err(moved(self.disk_checkpoint()?.size));
@@ -289,9 +289,24 @@ impl Record {
 
     /// Reads the checkpoint on disk, and goes over to the key that the log has gone over to.
     pub(super) fn current(&self) -> Result<Current, RecordError> {
-        let now = current(&*self.storage, &self.dir, self.key())?;
+        let last = self.verified.borrow().clone();
+        let now = current(&*self.storage, &self.dir, self.key(), Some(&last))?;
         self.key.replace(now.key.clone());
+        self.verified.replace(now.clone());
         Ok(now)
+    }
+
+    /// Returns where the checkpoint is.
+    pub fn checkpoint_file(&self) -> PathBuf {
+        self.dir.join(CHECKPOINT)
+    }
+
+    /// Returns the signed checkpoint that a view is of, byte for byte; nothing where the one on disk is
+    /// another by now.
+    pub fn note_of(&self, view: &View) -> Option<Vec<u8>> {
+        let now = self.current().ok()?;
+        let is_of = now.checkpoint.size == view.size() && now.checkpoint == self.checkpoint();
+        is_of.then_some(now.bytes)
     }
 
     /// Returns the checkpoint as signed.
@@ -474,7 +489,8 @@ fn read_note(storage: &dyn Storage, dir: &Path) -> Result<Vec<u8>, RecordError> 
         .ok_or_else(|| RecordError::Missing(dir.to_owned()))
 }
 
-/// The checkpoint on disk.
+/// The checkpoint on disk, its signature verified.
+#[derive(Clone, Debug)]
 pub(super) struct Current {
     key: NoteKey,
     pub(super) checkpoint: Checkpoint,
@@ -484,10 +500,18 @@ pub(super) struct Current {
 }
 
 /// Reads the checkpoint with the key that signs it: the known one, or the one the log has gone over
-/// to since that was read.
-fn current(storage: &dyn Storage, dir: &Path, known: NoteKey) -> Result<Current, RecordError> {
+/// to since that was read. What is the `last` one byte for byte is not verified again.
+fn current(
+    storage: &dyn Storage,
+    dir: &Path,
+    known: NoteKey,
+    last: Option<&Current>,
+) -> Result<Current, RecordError> {
     let open = |key: NoteKey| {
         let bytes = read_note(storage, dir)?;
+        if let Some(last) = last.filter(|last| last.bytes == bytes && last.key == key) {
+            return Ok(last.clone());
+        }
         let open = |bytes: &[u8]| {
             let note = Note::parse(bytes)?;
             Ok((Checkpoint::of_note(&note, &key)?, note))

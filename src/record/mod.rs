@@ -104,6 +104,8 @@ pub struct Record {
     key: RefCell<NoteKey>,
     keys: KeyStores,
     checkpoint: RefCell<Checkpoint>,
+    /// The checkpoint that was read from disk last.
+    verified: RefCell<log::Current>,
     index: OnceCell<Rc<Connection>>,
     /// Where an index of one's own stands.
     passing: OnceCell<tempfile::TempDir>,

@@ -27,6 +27,7 @@ mod enroll_all;
 mod evasions;
 mod every_commit;
 mod generate;
+mod guarded;
 mod hosts;
 mod house;
 mod init;

@@ -57,7 +57,8 @@ impl Backup {
             server,
             &format!(
                 "cd {live} && flock countersign/lock tar -cf {tar} \
-                 --exclude='countersign/index.db*' --exclude='countersign/lock' \
+                 --exclude='countersign/index.db*' --exclude='countersign/guarded' \
+                 --exclude='countersign/lock' \
                  --exclude='countersign/key*' HEAD config hooks countersign || [ $? -eq 1 ]"
             ),
         );
