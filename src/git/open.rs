@@ -19,6 +19,8 @@ use crate::wire::tree::TreeEntry;
 
 /// Bytes of parsed commits that are kept.
 const COMMIT_CACHE: usize = 8 << 20;
+/// The packs there is room for, at least.
+const PACKS: usize = 256;
 /// Bytes of parsed trees that are kept.
 const TREE_CACHE: usize = 24 << 20;
 /// Bytes of small objects that are kept as they are: one judgement wants some of them twice.
@@ -343,6 +345,12 @@ fn check_format(config: &HashMap<String, String>) -> Result<ObjectFormat, GitErr
 
 fn store_at(dir: &Path, format: ObjectFormat) -> Result<gix::odb::Handle, GitError> {
     let options = gix::odb::store::init::Options {
+        // Others' pushes bring packs while a long one is read, and gc does: gix has room for those it
+        // found, and a tenth more.
+        slots: gix::odb::store::init::Slots::AsNeededByDiskState {
+            multiplier: 2.0,
+            minimum: PACKS,
+        },
         // Checked by gix before it inflates anything; what is smaller is checked in `read`.
         alloc_limit_bytes: usize::try_from(BLOB_LIMIT).ok(),
         ..Default::default()
@@ -414,6 +422,26 @@ mod tests {
             assert_eq!(shared.git_dir(), scratch.dir.canonicalize().unwrap());
             let name = crate::wire::name::RefName::from("refs/heads/main");
             assert!(shared.reference(&name).unwrap().is_some());
+        }
+    }
+
+    /// Packs that come while a repository is open are found, more of them than it had.
+    #[test]
+    fn packs_that_come_later() {
+        let scratch = Scratch::new(ObjectFormat::Sha1);
+        let repo = Repo::open(&scratch.dir, None).unwrap();
+        let mut commits: Vec<Oid> = Vec::new();
+        for second in 1..=40 {
+            let tree = scratch.tree(&[("100644", "a", &second.to_string())]);
+            let commit = scratch.commit(tree, &Vec::from_iter(commits.last().copied()), second);
+            scratch.git(&["update-ref", "refs/heads/main", &commit.to_string()]);
+            scratch.git(&["repack", "-q", "-d"]);
+            commits.push(commit);
+        }
+        let packs = std::fs::read_dir(scratch.dir.join("objects/pack")).unwrap();
+        assert!(packs.count() >= 80);
+        for commit in &commits {
+            assert!(repo.commit(commit).is_ok(), "{commit}");
         }
     }
 
