@@ -1,6 +1,5 @@
 //! Refs as they are, against the record and against names that mislead.
 
-use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
@@ -8,10 +7,9 @@ use jiff::Timestamp;
 use crate::admit::RefState;
 use crate::admit::history::{Drift, unexplained};
 use crate::admit::unknown::Telling;
-use crate::gather::scope::stands_for;
+use crate::gather::scope::{Real, stands_for};
 use crate::gather::{Bringers, Limits};
 use crate::git::RefValue;
-use crate::policy::Pattern;
 use crate::record::TipKind;
 use crate::wire::name::RefName;
 use crate::wire::refname;
@@ -86,10 +84,12 @@ impl Look<'_> {
             Ok(refs) => refs,
             Err(error) => return audited.unread(Family::Refs, error.to_string()),
         };
-        let real = match self.real() {
-            Ok(real) => real,
+        let recorded = match self.ground.view.names(usize::MAX) {
+            Ok(names) => names,
             Err(error) => return audited.unread(Family::Refs, error.to_string()),
         };
+        let policy = self.ground.rules.as_ref().map(|rules| &*rules.policy);
+        let real = Real::of(recorded, policy, &self.ground.policy_ref);
         for (name, value) in refs {
             if let Some(finding) = self.stray(&real, &name, &value) {
                 let file = file_of(self.ground.repo.git_dir(), &name);
@@ -121,19 +121,8 @@ impl Look<'_> {
             .map(Box::new);
     }
 
-    /// Names that no other may imitate: recorded, or spelt out by the policy.
-    fn real(&self) -> Result<BTreeSet<RefName>, crate::record::RecordError> {
-        let mut real: BTreeSet<RefName> = self.ground.view.tips()?.into_keys().collect();
-        real.insert(self.ground.policy_ref.clone());
-        if let Some(rules) = &self.ground.rules {
-            let literal = rules.policy.protected_patterns();
-            real.extend(literal.filter_map(Pattern::literal).map(RefName::new));
-        }
-        Ok(real)
-    }
-
     /// Finds what is wrong with a ref that is not the record's own business.
-    fn stray(&self, real: &BTreeSet<RefName>, name: &RefName, value: &RefValue) -> Option<Finding> {
+    fn stray(&self, real: &Real, name: &RefName, value: &RefValue) -> Option<Finding> {
         let held = match value {
             RefValue::Oid(oid) => oid.to_string(),
             RefValue::Symbolic(to) => format!("symbolic ref to {to}"),

@@ -14,7 +14,7 @@ use jiff::Timestamp;
 
 use crate::git::{GitError, Quarantine, RefValue, Repo};
 use crate::host::Server;
-use crate::host::server::{SYSTEM_FILE, ServerError};
+use crate::host::server::{SYSTEM_FILE, ServerError, Written};
 use crate::record::{Record, RecordError};
 use crate::wire::name::RefName;
 
@@ -98,6 +98,8 @@ pub struct Site {
     pub repo: Repo,
     /// The host's settings.
     pub server: Server,
+    /// What they were read from.
+    pub written: Written,
     /// Its record.
     pub record: Record,
 }
@@ -118,7 +120,9 @@ impl Site {
 
     /// Finds what belongs to an opened repository.
     pub fn of(repo: Repo) -> Result<Self, GateError> {
-        let server = Server::load(repo.git_dir(), Path::new(SYSTEM_FILE))?;
+        let system = Path::new(SYSTEM_FILE);
+        let written = Written::read(repo.git_dir(), system)?;
+        let server = Server::of(repo.git_dir(), &written, system)?;
         if !Record::exists(&server.record) {
             return Err(GateError::NoRecord(server.record));
         }
@@ -127,6 +131,7 @@ impl Site {
         Ok(Self {
             repo,
             server,
+            written,
             record,
         })
     }

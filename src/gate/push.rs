@@ -23,7 +23,7 @@ use jiff::Timestamp;
 use crate::admit::settle::{Outcome, Settling};
 use crate::admit::{Admission, AdmitError, Asked, Landing, admit, rehearse};
 use crate::gather::Proposed;
-use crate::git::{RefValue, directory_at};
+use crate::git::RefValue;
 use crate::host::PusherSource;
 use crate::host::certificate::{self, Certificate, CertificateFault};
 use crate::host::clock;
@@ -40,9 +40,8 @@ use crate::wire::name::RefName;
 use crate::wire::oid::Oid;
 use crate::wire::push::{Push, PushError, RefUpdate};
 
-use super::guarded::Guards;
 use super::received::{Noted, arriving};
-use super::{Answer, Call, GateError, Site, git_dir, reply};
+use super::{Answer, Call, GateError, Site, guarded, reply};
 
 /// Decides a push.
 ///
@@ -195,6 +194,7 @@ impl Door<'_> {
             repo,
             record,
             server,
+            ..
         } = self.site;
         let seconds = server.limits.seconds;
         Ok(decide(Asked {
@@ -366,6 +366,7 @@ pub(super) fn settle(site: &Site, lock: &Lock, now: Timestamp) -> Result<(), Gat
         repo,
         record,
         server,
+        ..
     } = site;
     Settling {
         repo,
@@ -395,12 +396,10 @@ fn proposed(update: &RefUpdate, current: Option<RefValue>) -> Proposed {
 ///
 /// git ignores how this ends; whatever is left open is closed by the next hook.
 pub fn post_receive(call: &mut Call<'_>) -> Result<Answer, GateError> {
-    let git_dir = directory_at(&git_dir(&call.dir, call.env))?;
-    let guards = Guards::of(&git_dir);
     let site = Site::of_hook(&call.dir, call.env)?;
     if site.record.has_intents()? {
         record_landings(&site, call)?;
-        guards.renew(&site);
+        guarded::renew(&site);
     }
     let hooks = Hooks::of(site.repo.git_dir()).previous(Hook::PostReceive)?;
     run_previous(&hooks, &call.args, &call.input)?;

@@ -43,9 +43,8 @@ use crate::wire::oid::Oid;
 use crate::wire::refname;
 use crate::wire::transaction::{RefTarget, RefWrite, TransactionError, writes};
 
-use super::guarded::Guards;
 use super::push::{Door, answer};
-use super::{Answer, Call, GateError, MOST_INPUT, Site, git_dir};
+use super::{Answer, Call, GateError, MOST_INPUT, Site, git_dir, guarded};
 
 /// The most refs that one transaction may really move.
 const MOVES: usize = 1_000_000;
@@ -89,8 +88,7 @@ pub fn reference_transaction(call: &mut Call<'_>) -> Result<Answer, GateError> {
         let limit = MOST_INPUT;
         return Err(GateError::Input { limit });
     }
-    let guards = Guards::of(&common);
-    if guards.let_pass(&call.input) {
+    if guarded::are_free(&common, &call.input) {
         return Ok(Answer::Accepted);
     }
     let repo = Repo::open(&git_dir, None)?;
@@ -114,7 +112,6 @@ pub fn reference_transaction(call: &mut Call<'_>) -> Result<Answer, GateError> {
     }
     let gate = Gate {
         site: &Site::of(repo)?,
-        guards,
         env: call.env,
         started,
     };
@@ -235,7 +232,6 @@ fn with_lock(path: PathBuf) -> PathBuf {
 /// One transaction at the door.
 struct Gate<'a> {
     site: &'a Site,
-    guards: Guards<'a>,
     env: &'a dyn Fn(&str) -> Option<OsString>,
     started: Instant,
 }
@@ -246,10 +242,11 @@ impl Gate<'_> {
             repo,
             record,
             server,
+            ..
         } = self.site;
         let (process, is_push) = Process::git()?;
         // What a push landed needs no rules: they were asked when its intent was written.
-        self.spend(&mut moves, process)?;
+        let spent = self.spend(&mut moves, process);
         if moves.is_empty() {
             return Ok((Answer::Accepted, String::new()));
         }
@@ -257,7 +254,7 @@ impl Gate<'_> {
         let rules =
             admit::rules(repo, &view, &server.policy_ref).map_err(admit::AdmitError::from)?;
         if let Ok(rules) = &rules {
-            self.guards.keep(self.site, &view, rules);
+            guarded::keep(self.site, &view, rules);
             moves.retain(|one| !self.is_free(rules, one, is_push));
         }
         // What goes into the record. Without a policy nobody can tell: everything is judged, and so
@@ -269,6 +266,8 @@ impl Gate<'_> {
             Err(_) => true,
         });
         if recorded {
+            // An intent that cannot be read is of no concern to what nobody guards.
+            spent?;
             Disk::of(repo).sort_out(&mut moves);
             self.set_back(&mut moves)?;
         }
@@ -324,7 +323,8 @@ impl Gate<'_> {
         }
     }
 
-    /// Takes out what an open intent of this process covers and is still to be done.
+    /// Takes out what an open intent of this process covers and is still to be done; nothing where that
+    /// cannot be told of all.
     ///
     /// A deletion of a packed ref is asked about twice.
     fn spend(&self, moves: &mut Vec<Move>, process: Process) -> Result<(), GateError> {
@@ -332,7 +332,7 @@ impl Gate<'_> {
         let mut intents = record.open_intents()?;
         intents.retain(|intent| intent.process == process);
         let mut left = Vec::new();
-        for one in moves.drain(..) {
+        for one in moves.iter() {
             let mut passes = false;
             for intent in &intents {
                 let covers = intent.landed.iter().find(|landed| {
@@ -352,7 +352,7 @@ impl Gate<'_> {
                 }
             }
             if !passes {
-                left.push(one);
+                left.push(one.clone());
             }
         }
         *moves = left;

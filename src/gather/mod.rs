@@ -33,7 +33,7 @@ pub use limits::Limits;
 pub use rulebook::{Rulebook, RulebookError};
 
 use std::cell::{Cell, OnceCell, RefCell};
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, HashMap};
 use std::rc::Rc;
 
 use jiff::Timestamp;
@@ -140,7 +140,7 @@ pub struct Desk<'a> {
     /// What of a range landed before, by ref, head and what hides.
     pub(crate) within: RefCell<HashMap<hands::Range, Rc<hands::Within>>>,
     /// Refs that no other may imitate, once somebody asked.
-    pub(crate) real: OnceCell<BTreeSet<RefName>>,
+    pub(crate) real: OnceCell<scope::Real>,
     /// Bytes of paths that were given classes.
     classed: Cell<u64>,
 }

@@ -1,12 +1,11 @@
 //! What kind of ref is written, and whether a push may write such a ref at all.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::git::RefValue;
 use crate::judge::facts::{Notice, Scope};
 use crate::judge::verdict::Code;
 use crate::policy::{Pattern, Policy};
-use crate::record::{RecordError, View};
 use crate::wire::name::RefName;
 use crate::wire::refname;
 
@@ -69,15 +68,14 @@ pub(crate) fn of(
 pub(crate) fn stands_for(
     policy: &Policy,
     policy_ref: &RefName,
-    real: &BTreeSet<RefName>,
+    real: &Real,
     name: &RefName,
 ) -> Option<RefName> {
     let plain = refname::plain(name);
     if nested(name.as_bstr()) || policy.protection(&plain, policy_ref).is_some() {
         return Some(plain);
     }
-    let mut real = real.iter();
-    real.find(|real| refname::imitates(name, real)).cloned()
+    real.imitated_by(name).cloned()
 }
 
 /// Folders of refs that are not the policy's to give.
@@ -119,46 +117,84 @@ fn countersign(name: &RefName) -> (Scope, Vec<Notice>) {
     )
 }
 
-/// Finds the protected ref that `name` imitates: one that is recorded, the policy ref, or one that
-/// the policy names in full.
+/// Finds the protected ref that `name` imitates.
 fn imitated(desk: &Desk<'_>, name: &RefName) -> Result<Option<RefName>, GatherError> {
     let real = match desk.real.get() {
         Some(real) => real,
         None => {
-            let found = real(desk.view, &desk.rules.policy, desk.policy_ref)?;
+            let recorded = desk.view.names(usize::MAX)?;
+            let found = Real::of(recorded, Some(&desk.rules.policy), desk.policy_ref);
             desk.real.get_or_init(|| found)
         }
     };
-    Ok(real
-        .iter()
-        .find(|protected| refname::imitates(name, protected))
-        .cloned())
+    Ok(real.imitated_by(name).cloned())
 }
 
-/// Returns the names that others must not be taken for.
-pub(crate) fn real(
-    view: &View,
-    policy: &Policy,
-    policy_ref: &RefName,
-) -> Result<BTreeSet<RefName>, RecordError> {
-    let mut real: BTreeSet<RefName> = view.tips()?.into_keys().collect();
-    real.insert(policy_ref.clone());
-    let literal = policy.protected_patterns();
-    real.extend(literal.filter_map(Pattern::literal).map(RefName::new));
-    Ok(real)
+/// The names that others must not be taken for: those on record, the policy ref, and those that the
+/// policy has in full.
+#[derive(Debug, Default)]
+pub(crate) struct Real {
+    names: BTreeSet<RefName>,
+    /// By every form in which one is written.
+    forms: BTreeMap<String, Vec<RefName>>,
+}
+
+impl Real {
+    /// Adds to the names on record those that the policy has; without one, the policy ref alone.
+    pub(crate) fn of(
+        recorded: BTreeSet<RefName>,
+        policy: Option<&Policy>,
+        policy_ref: &RefName,
+    ) -> Self {
+        let mut names = recorded;
+        names.insert(policy_ref.clone());
+        let patterns = policy.into_iter().flat_map(Policy::protected_patterns);
+        names.extend(patterns.filter_map(Pattern::literal).map(RefName::new));
+        let mut forms: BTreeMap<_, Vec<_>> = BTreeMap::new();
+        for name in &names {
+            for form in refname::forms(name) {
+                forms.entry(form).or_default().push(name.clone());
+            }
+        }
+        Self { names, forms }
+    }
+
+    /// Returns whether it is one of them.
+    pub(crate) fn contains(&self, name: &RefName) -> bool {
+        self.names.contains(name)
+    }
+
+    /// Returns one of them that this name could be taken for ([`refname::imitates`]).
+    pub(crate) fn imitated_by(&self, name: &RefName) -> Option<&RefName> {
+        let readings = refname::readings(name);
+        let imitated = readings
+            .iter()
+            .filter_map(|reading| self.forms.get(reading));
+        imitated.flatten().filter(|real| *real != name).min()
+    }
+
+    /// Returns every form in which one of them is written, in order.
+    pub(crate) fn forms(&self) -> impl Iterator<Item = &str> {
+        self.forms.keys().map(String::as_str)
+    }
 }
 
 /// Returns whether there is nothing to be said of a name, whatever is done to it, by the patterns that
-/// protect refs and the `real` names: [`of`] then finds [`Scope::Free`] and no notice.
-pub(crate) fn is_free(patterns: &[Pattern], real: &BTreeSet<RefName>, name: &RefName) -> bool {
+/// protect refs and the forms in which [`Real`] names are written: [`of`] then finds [`Scope::Free`]
+/// and no notice.
+pub(crate) fn is_free(
+    patterns: &[Pattern],
+    is_form: &dyn Fn(&str) -> bool,
+    name: &RefName,
+) -> bool {
     let plain = refname::plain(name);
-    let guarded = |name: &RefName| {
-        real.contains(name) || patterns.iter().any(|it| it.is_match(name.as_bstr()))
-    };
+    let guarded = |name: &RefName| patterns.iter().any(|it| it.is_match(name.as_bstr()));
     refname::check(name).is_ok()
         && own_folder(&plain).is_none()
         && !nested(name.as_bstr())
         && !guarded(name)
         && !guarded(&plain)
-        && !real.iter().any(|real| refname::imitates(name, real))
+        && !refname::readings(name)
+            .iter()
+            .any(|reading| is_form(reading))
 }

@@ -47,6 +47,26 @@ pub struct Server {
     pub witnesses: BTreeMap<String, String>,
 }
 
+/// The two files of settings as they are, each read once.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Written {
+    /// The repository's.
+    pub own: Vec<u8>,
+    /// The system-wide one, where there is one.
+    pub system: Option<Vec<u8>>,
+}
+
+impl Written {
+    /// Reads them.
+    pub fn read(git_dir: &Path, system: &Path) -> Result<Self, ServerError> {
+        let path = Server::path(git_dir);
+        Ok(Self {
+            own: read(&path)?.ok_or(ServerError::NotEnrolled(path))?,
+            system: read(system)?,
+        })
+    }
+}
+
 /// A log of many repositories, and which of them this is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SharedLog {
@@ -116,22 +136,24 @@ impl Server {
 
     /// Reads the repository's file over the system-wide one at `system`, which need not exist.
     pub fn load(git_dir: &Path, system: &Path) -> Result<Self, ServerError> {
-        let path = Self::path(git_dir);
-        let own = read(&path)?.ok_or_else(|| ServerError::NotEnrolled(path.clone()))?;
-        Self::of(git_dir, &own, system)
+        Self::of(git_dir, &Written::read(git_dir, system)?, system)
     }
 
     /// Returns what the settings will be once `initial` is written.
     pub fn planned(git_dir: &Path, initial: &Initial, system: &Path) -> Result<Self, ServerError> {
         let path = Self::path(git_dir);
-        let own = initial.over(&path, read(&path)?.as_deref())?;
-        Self::of(git_dir, &own, system)
+        let written = Written {
+            own: initial.over(&path, read(&path)?.as_deref())?,
+            system: read(system)?,
+        };
+        Self::of(git_dir, &written, system)
     }
 
-    fn of(git_dir: &Path, own: &[u8], system: &Path) -> Result<Self, ServerError> {
+    /// Reads what is written in both files.
+    pub fn of(git_dir: &Path, written: &Written, system: &Path) -> Result<Self, ServerError> {
         let path = Self::path(git_dir);
-        let own = Settings::parse(&path, own)?;
-        let defaults = system_settings(system)?;
+        let own = Settings::parse(&path, &written.own)?;
+        let defaults = system_settings(system, written.system.as_deref())?;
         let (record, shared) = place_of(&path, git_dir, &own.record, &defaults.record)?;
         let all = own.over(defaults);
         Ok(Self {
@@ -157,12 +179,14 @@ impl Server {
 
     /// Returns the log that the system-wide file has new repositories share.
     pub fn system_log(system: &Path) -> Result<Option<String>, ServerError> {
-        Ok(system_settings(system)?.record.shared)
+        Ok(system_settings(system, read(system)?.as_deref())?
+            .record
+            .shared)
     }
 
     /// Returns the policy ref of repositories whose own file names none.
     pub fn system_policy_ref(system: &Path) -> Result<RefName, ServerError> {
-        let own = system_settings(system)?.policy_ref;
+        let own = system_settings(system, read(system)?.as_deref())?.policy_ref;
         Ok(own.unwrap_or_else(default_policy_ref))
     }
 
@@ -324,9 +348,9 @@ fn place_of(
     Ok((dir.clone(), shared))
 }
 
-fn system_settings(system: &Path) -> Result<Settings, ServerError> {
-    Ok(match read(system)? {
-        Some(text) => Settings::parse_system(system, &text)?,
+fn system_settings(system: &Path, written: Option<&[u8]>) -> Result<Settings, ServerError> {
+    Ok(match written {
+        Some(text) => Settings::parse_system(system, text)?,
         None => Settings::default(),
     })
 }

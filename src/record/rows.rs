@@ -75,19 +75,25 @@ impl Rows {
         }
     }
 
-    /// Returns every ref that ever had a tip, below any size.
-    pub(super) fn names(&self) -> Result<Vec<RefName>, RecordError> {
+    /// Returns the refs that have a tip, in order; at most `limit`.
+    pub(super) fn names(&self, end: u64, limit: usize) -> Result<Vec<RefName>, RecordError> {
         let db = match self {
-            Self::Memory(tables) => return Ok(tables.names().collect()),
+            Self::Memory(tables) => {
+                let names = tables
+                    .names()
+                    .filter(|name| tables.tip(name, end).is_some());
+                return Ok(names.take(limit).collect());
+            }
             Self::File(db) => db,
         };
         let mut names = Vec::new();
         // One look for each name: the table has a row for every landing.
         let mut after = String::new();
-        let mut next =
-            db.prepare_cached("SELECT ref FROM tip WHERE ref > ?1 ORDER BY ref LIMIT 1")?;
-        loop {
-            let mut rows = next.query([&after])?;
+        let mut next = db.prepare_cached(
+            "SELECT ref FROM tip WHERE ref > ?1 AND idx < ?2 ORDER BY ref LIMIT 1",
+        )?;
+        while names.len() < limit {
+            let mut rows = next.query((&after, int(end)))?;
             let Some(row) = rows.next()? else { break };
             after = row.get(0)?;
             names.push(RefName::from(after.as_str()));

@@ -240,14 +240,21 @@ impl View {
     /// Returns where every recorded ref stands.
     pub fn tips(&self) -> Result<BTreeMap<RefName, Tip>, RecordError> {
         let mut tips = BTreeMap::new();
-        for layer in &self.layers {
-            for name in layer.rows.names()? {
-                if let Some(tip) = self.tip(&name)? {
-                    tips.insert(name, tip);
-                }
+        for name in self.names(usize::MAX)? {
+            if let Some(tip) = self.tip(&name)? {
+                tips.insert(name, tip);
             }
         }
         Ok(tips)
+    }
+
+    /// Returns the recorded refs; of more than `limit` at least that many.
+    pub fn names(&self, limit: usize) -> Result<BTreeSet<RefName>, RecordError> {
+        let mut names = BTreeSet::new();
+        for layer in &self.layers {
+            names.extend(layer.rows.names(layer.end, limit)?);
+        }
+        Ok(names)
     }
 
     /// Returns whether the commit was ever the recorded tip of the ref, however it came there.

@@ -20,9 +20,17 @@ pub(super) fn skeleton(name: &RefName) -> String {
 
 /// Returns the name without case, marks, invisible and look-alike characters.
 pub(super) fn plain_text(name: &RefName) -> String {
-    let mut text = name
+    let text = name
         .as_str()
         .map_or_else(|| name.to_string(), str::to_owned);
+    // Most names: nothing else than their case can change.
+    if text.is_ascii() && text.bytes().all(|byte| byte.is_ascii_graphic()) {
+        return text.to_ascii_lowercase();
+    }
+    plain_letters(text)
+}
+
+fn plain_letters(mut text: String) -> String {
     // Capitals that look like nothing may have small letters that do, and so on.
     for _ in 0..4 {
         let next = plain_once(&text);
@@ -84,5 +92,20 @@ const fn look_alike(c: char) -> char {
         '\u{2010}'..='\u{2015}' | '\u{2212}' | '\u{2043}' => '-',
         '\u{2044}' | '\u{2215}' | '\u{29f8}' => '/',
         c => c,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        /// The short way for plain ASCII gives what the long one does.
+        #[test]
+        fn ascii(text in "[!-~]{0,40}") {
+            prop_assert_eq!(plain_text(&RefName::from(text.as_str())), plain_letters(text));
+        }
     }
 }

@@ -2,6 +2,8 @@
 //!
 //! Sources: git-check-ref-format(1); gitrevisions(7) for what short names mean.
 
+use std::collections::BTreeSet;
+
 use unicode_normalization::UnicodeNormalization;
 
 use super::look_alike::{is_invisible, plain_text, skeleton};
@@ -97,21 +99,38 @@ pub fn is_valid(name: &[u8]) -> bool {
 /// called origin, what hides its remote-tracking branch. By file systems and readers: the same
 /// name but for case, normal form, invisible or look-alike characters. Never the ref itself.
 pub fn imitates(name: &RefName, protected: &RefName) -> bool {
-    if name == protected {
-        return false;
-    }
-    let (name, protected) = (skeleton(name), skeleton(protected));
-    let forms = short_forms(&protected);
-    let mut name = name.as_str();
+    let forms = forms(protected);
+    name != protected && readings(name).iter().any(|reading| forms.contains(reading))
+}
+
+/// Returns every form in which people and scripts write a name, the full one included, in its plainest
+/// letters: whoever has one of these among their [`readings`] imitates it.
+pub fn forms(name: &RefName) -> BTreeSet<String> {
+    let full = skeleton(name);
+    let short = ["refs/", "refs/heads/", "refs/tags/", "refs/remotes/"]
+        .into_iter()
+        .filter_map(|prefix| full.strip_prefix(prefix))
+        .filter(|short| !short.is_empty());
+    let short: Vec<String> = short.map(str::to_owned).collect();
+    short.into_iter().chain([full]).collect()
+}
+
+/// Returns what must be written, in its plainest letters, for git or a reader to take it for this name.
+pub fn readings(name: &RefName) -> BTreeSet<String> {
+    let skeleton = skeleton(name);
+    let mut readings = BTreeSet::new();
+    let mut name = skeleton.as_str();
     loop {
-        if name == protected || forms.iter().any(|form| resolves(form, name)) {
-            return true;
-        }
-        // `refs/tags/refs/…`: judged again by what stands inside.
+        let places = PLACES.iter().filter_map(|(prefix, suffix)| {
+            let rest = name.strip_prefix(prefix)?;
+            rest.strip_suffix(suffix)
+        });
+        readings.extend(places.map(str::to_owned));
+        // `refs/tags/refs/…`: read again by what stands inside.
         let inner = NESTING.iter().find_map(|prefix| name.strip_prefix(prefix));
         match inner.filter(|inner| inner.starts_with("refs/")) {
             Some(inner) => name = inner,
-            None => return false,
+            None => return readings,
         }
     }
 }
@@ -179,15 +198,6 @@ fn is_id(short: &str) -> bool {
     matches!(short.len(), 40 | 64) && short.bytes().all(|byte| byte.is_ascii_hexdigit())
 }
 
-/// Returns every form in which people and scripts write this ref, the full one included.
-fn short_forms(full: &str) -> Vec<&str> {
-    let mut forms = vec![full];
-    for prefix in ["refs/", "refs/heads/", "refs/tags/", "refs/remotes/"] {
-        forms.extend(full.strip_prefix(prefix).filter(|short| !short.is_empty()));
-    }
-    forms
-}
-
 /// Where git looks for a short name (gitrevisions(7)), then where it finds `origin/<form>` in a
 /// clone before the remote-tracking branch.
 const PLACES: [(&str, &str); 10] = [
@@ -204,16 +214,6 @@ const PLACES: [(&str, &str); 10] = [
 ];
 
 const NESTING: [&str; 4] = ["refs/heads/", "refs/tags/", "refs/remotes/", "refs/"];
-
-/// Returns whether git may take `form` for `name`, in this repository or in a clone of it.
-fn resolves(form: &str, name: &str) -> bool {
-    PLACES.iter().any(|(prefix, suffix)| {
-        let inner = name
-            .strip_prefix(prefix)
-            .and_then(|rest| rest.strip_suffix(suffix));
-        inner == Some(form)
-    })
-}
 
 #[cfg(test)]
 mod tests {

@@ -169,6 +169,34 @@ fn of_one_repository() {
     assert_ne!(known(&copied), moved);
 }
 
+/// What is no file is not waited for, and an intent that cannot be read concerns no free ref.
+#[test]
+fn in_its_way() {
+    let (server, _, _) = two_people();
+    let good = known(&server);
+    fs::remove_file(file(&server)).unwrap();
+    let pipe = std::process::Command::new("mkfifo")
+        .arg(file(&server))
+        .status();
+    assert!(pipe.unwrap().success());
+    asked(&server, &["refs/heads/x"]).accepted();
+    assert_eq!(fs::read(file(&server)).unwrap(), good);
+    let body = String::from_utf8(good.clone()).unwrap();
+    let pipe = server.folder().join("pipe");
+    let made = std::process::Command::new("mkfifo").arg(&pipe).status();
+    assert!(made.unwrap().success());
+    let checkpoint = server.record("log/checkpoint").canonicalize().unwrap();
+    let elsewhere = body.replace(checkpoint.to_str().unwrap(), pipe.to_str().unwrap());
+    assert_ne!(elsewhere, body);
+    fs::write(file(&server), elsewhere).unwrap();
+    asked(&server, &["refs/heads/x"]).accepted();
+    fs::remove_file(file(&server)).unwrap();
+    let intent = server.record(&format!("intents/{}.json", "0".repeat(32)));
+    fs::write(&intent, "garbage").unwrap();
+    asked(&server, &["refs/heads/x"]).accepted();
+    asked(&server, &["refs/heads/x", "refs/heads/release/1"]).exits(3);
+}
+
 /// A push and what lands leave the file as it must be for the next write.
 #[test]
 fn kept_by_landings() {
