@@ -21,6 +21,7 @@ use crate::people::{PersonKind, PersonName};
 use crate::policy::Mode;
 use crate::record::RecordError;
 use crate::record::shared::RepositoryName;
+use crate::report::plain::counted;
 use crate::wire::name::RefName;
 
 /// Put a bare repository behind the gate: hooks, settings, record; run it again to renew them
@@ -325,7 +326,11 @@ fn words(step: &Done) -> String {
             commit,
             people,
             rules,
-        } => format!("policy: {people} people, {rules} rules, read at {commit}"),
+        } => {
+            let people = counted(*people, "person");
+            let rules = counted(*rules, "rule");
+            format!("policy: {people}, {rules}, read at {commit}")
+        }
         Done::PolicyWritten(name, Some(commit)) => {
             format!("policy: first commit {commit} on {name}")
         }

@@ -22,7 +22,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::json;
 
 use self::history::History;
-use self::people::{Candidate, Proposal, counted};
+use self::people::{Candidate, Proposal};
 use self::policy::Site;
 use self::starter::Starter;
 use super::enroll::called;
@@ -35,7 +35,7 @@ use crate::people::{ConfigError, People};
 use crate::policy::Policy;
 use crate::policy::roster::{Remark, may_sign};
 use crate::report;
-use crate::report::plain::plain;
+use crate::report::plain::{counted, plain};
 use crate::wire::name::RefName;
 
 /// The folder of both files.

@@ -18,6 +18,7 @@ use crate::policy::parse::FILE as POLICY;
 use crate::policy::roster::Remark;
 use crate::record::entry::PolicyId;
 use crate::report;
+use crate::report::plain::counted;
 
 /// The policy: refs, rules, classes
 #[derive(Debug, Subcommand)]
@@ -32,36 +33,53 @@ pub(super) enum Policy {
 }
 
 /// Policy and people, and the commit they stand in; none where they are only files.
-struct Found {
+pub(super) struct Found {
     id: Option<PolicyId>,
-    people: Arc<People>,
-    policy: Arc<Parsed>,
+    pub(super) people: Arc<People>,
+    pub(super) policy: Arc<Parsed>,
 }
 
 impl Policy {
     pub(super) fn run(&self, session: &mut Session<'_>) -> Result<Exit, CliError> {
         let Self::Check { name } = self;
         let repo = repository::discover(session)?;
-        let changed = match name {
-            None => changed(&repo, session)?,
-            Some(_) => None,
-        };
-        let found = match changed {
-            Some(root) => Found::files(&root)?,
-            None => {
-                let rulebook = repository::rulebook(&repo, name.as_deref())?;
-                Found {
-                    id: Some(rulebook.id),
-                    people: rulebook.people,
-                    policy: rulebook.policy,
-                }
-            }
-        };
-        found.tell(session)
+        Found::at(&repo, session, name.as_deref())?.tell(session)
     }
 }
 
 impl Found {
+    /// Reads the tip of `name`; without one the files here where they were changed, else the policy
+    /// ref.
+    pub(super) fn at(
+        repo: &crate::git::Repo,
+        session: &Session<'_>,
+        name: Option<&str>,
+    ) -> Result<Self, CliError> {
+        let changed = match name {
+            None => changed(repo, session)?,
+            Some(_) => None,
+        };
+        match changed {
+            Some(root) => Self::files(&root),
+            None => {
+                let rulebook = repository::rulebook(repo, name)?;
+                Ok(Self {
+                    id: Some(rulebook.id),
+                    people: rulebook.people,
+                    policy: rulebook.policy,
+                })
+            }
+        }
+    }
+
+    /// Says where they were read.
+    pub(super) fn place(&self) -> String {
+        match &self.id {
+            Some(id) => format!("read at {}", id.commit),
+            None => "read from the working tree, which is not committed".to_owned(),
+        }
+    }
+
     /// Reads the files of a working tree.
     fn files(root: &Path) -> Result<Self, CliError> {
         let wrong =
@@ -92,14 +110,11 @@ impl Found {
             let found = report::policy::json(policy, id.as_ref(), &remarks);
             session.print(&format!("{found}\n"))?;
         } else {
-            let place = match id {
-                Some(id) => format!("read at {}", id.commit),
-                None => "read from the working tree, which is not committed".to_owned(),
-            };
             session.print(&format!(
-                "{}: {} people, {place}\n\n{}",
+                "{}: {}, {}\n\n{}",
                 policy.repository,
-                people.persons.len(),
+                counted(people.persons.len(), "person"),
+                self.place(),
                 report::policy::tables(policy),
             ))?;
             for remark in &remarks {

@@ -18,9 +18,9 @@ use super::fetched::Fetched;
 use super::ground::Where;
 use super::{CliError, Exit, Kind, Session, git, repository};
 use crate::git::{RefValue, Repo, walk};
-use crate::host::hooks::quote;
+use crate::host::hooks::{self, quote};
 use crate::people::People;
-use crate::report::plain::plain;
+use crate::report::plain::{counted, plain};
 use crate::wire::name::RefName;
 use crate::wire::oid::Oid;
 use crate::wire::review::{ReviewMessage, ReviewVerb};
@@ -87,11 +87,12 @@ impl Sign {
         if verb == ReviewVerb::Approve {
             show(&review, session, &repo)?;
         }
-        if review.brings > 0 {
+        if review.brings > 0 && !review.is_proposed(session) {
             session.say(&format!(
-                "warning: {} unsigned commits are on no fetched branch of {}; pushing this review \
-                 may bring them, and who first brings a commit cannot approve it",
-                review.brings, review.remote
+                "warning: on no fetched branch of {}: {} of the change; pushing this review may bring \
+                 what is missing there, and who first brings a commit cannot approve it",
+                plain(&review.remote),
+                counted(review.brings, "unsigned commit"),
             ));
         }
         let tag = review.sign(session, &repo)?;
@@ -140,7 +141,8 @@ impl Sign {
             Ok(all)
         };
         let tip = fetched.tips.get(&target).copied();
-        let head = git::revision(session, repo, &self.commit)?;
+        let head = git::revision(session, repo, &self.commit)
+            .map_err(|error| error.hint([fetch_hint(&self.place.remote)]))?;
         let message = ReviewMessage {
             verb,
             target,
@@ -203,6 +205,14 @@ impl Sign {
     }
 }
 
+fn fetch_hint(remote: &str) -> String {
+    let word = hooks::word(remote.as_ref());
+    format!(
+        "what is shared for review and on no branch: \
+         git fetch {word} 'refs/countersign/proposals/*:refs/countersign/proposals/*'"
+    )
+}
+
 /// Counts the unsigned commits that no fetched branch has; what cannot be read is not counted.
 fn brings(repo: &Repo, fetched: &Fetched, head: &Oid) -> usize {
     let new = walk::new_commits(repo, head, &fetched.branches(), WALK).unwrap_or_default();
@@ -258,6 +268,18 @@ impl Review {
     fn review_ref(&self, tag: &Oid) -> String {
         let id: String = tag.to_string().chars().take(8).collect();
         format!("refs/countersign/reviews/{}/{}-{id}", self.head, self.leaf)
+    }
+
+    /// Returns whether the remote says that its head is a proposal there, and so all that leads to it.
+    fn is_proposed(&self, session: &Session<'_>) -> bool {
+        let ask = || {
+            let mut command = git::own(session)?;
+            let proposals = "refs/countersign/proposals/*";
+            command.args(["ls-remote", "--refs", "--", &self.remote, proposals]);
+            git::line_of(command)
+        };
+        let head = self.head.to_string();
+        ask().is_ok_and(|refs: String| refs.lines().any(|line| line.starts_with(&head)))
     }
 
     fn push(&self, refspec: &str) -> Vec<String> {

@@ -5,6 +5,7 @@
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
+use super::hooks::word;
 use crate::wire::name::RefName;
 
 /// Why the git command gave no answer.
@@ -75,6 +76,19 @@ pub fn settings(git_dir: &Path, pattern: &str) -> Result<Vec<Setting>, ConfigFai
         });
     }
     Ok(settings)
+}
+
+/// Returns the command that takes a key out of the file it stands in, by its [`Setting::origin`]; for one
+/// that comes from the environment, that shows which variables give it.
+pub fn unset(git_dir: &Path, origin: &str, key: &str) -> String {
+    match origin.strip_prefix("file:") {
+        Some(file) => {
+            let file = git_dir.join(file);
+            let (file, key) = (word(file.as_os_str()), word(key.as_ref()));
+            format!("git config --file {file} --unset-all {key}")
+        }
+        None => "env | grep ^GIT_CONFIG".to_owned(),
+    }
 }
 
 /// Returns the last value of one key.

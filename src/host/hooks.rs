@@ -1,5 +1,6 @@
 //! The hooks on disk: one `exec` line each, and whatever stood there before.
 
+use std::collections::BTreeSet;
 use std::ffi::OsStr;
 use std::fs;
 use std::io::{self, Read as _};
@@ -76,18 +77,9 @@ pub enum HooksError {
 impl HooksError {
     /// Returns what to do about it, as commands where there are any.
     pub fn hints(&self, git_dir: &Path) -> Vec<String> {
-        let repo = quote(git_dir.as_os_str());
         match self {
-            Self::HooksPath(_) => vec![
-                format!("git -C {repo} config --show-origin --get-all core.hooksPath"),
-                "remove it there (git config --local|--global|--system --unset-all \
-                 core.hooksPath), then enrol again"
-                    .to_owned(),
-            ],
-            Self::HookConfig(key) => vec![
-                format!("git -C {repo} config --show-origin --get-all {key}"),
-                format!("remove it there (git config … --unset-all {key}), then enrol again"),
-            ],
+            Self::HooksPath(_) => unset_everywhere(git_dir, "core.hooksPath"),
+            Self::HookConfig(key) => unset_everywhere(git_dir, key),
             Self::Occupied { hook, previous } => vec![format!(
                 "keep one of the two: remove {}, or move {} into {} under another name",
                 quote(previous.as_os_str()),
@@ -369,6 +361,25 @@ pub fn check_config(git_dir: &Path) -> Result<(), HooksError> {
         return Err(HooksError::HookConfig("receive.procReceiveRefs".to_owned()));
     }
     Ok(())
+}
+
+/// Returns the commands that take a key out of every file it stands in, then enrolment.
+fn unset_everywhere(git_dir: &Path, key: &str) -> Vec<String> {
+    let pattern = format!("^{}$", key.to_lowercase().replace('.', "\\."));
+    let settings = config::settings(git_dir, &pattern).unwrap_or_default();
+    let files: BTreeSet<String> = settings.into_iter().map(|it| it.origin).collect();
+    let commands = files.iter().map(|file| config::unset(git_dir, file, key));
+    let again = format!("countersign enroll {}", word(git_dir.as_os_str()));
+    commands.chain([again]).collect()
+}
+
+/// Returns a word for a POSIX shell, quoted where it must be.
+pub fn word(text: &OsStr) -> String {
+    let plain = |byte: &u8| byte.is_ascii_alphanumeric() || b"-_./:@+=,".contains(byte);
+    match text.to_str() {
+        Some(text) if !text.is_empty() && text.bytes().all(|byte| plain(&byte)) => text.to_owned(),
+        _ => quote(text),
+    }
 }
 
 /// Quotes one word for a POSIX shell.

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use crate::audit::{Code, Detail, Finding};
-use crate::host::hooks::quote;
+use crate::host::{config, hooks};
 
 use super::log::ways_out_commands;
 
@@ -277,24 +277,13 @@ fn hints(finding: &Finding) -> Vec<String> {
 
 /// Takes a key out of the file it stands in.
 fn unset(finding: &Finding, git_dir: &Path) -> Vec<String> {
-    let Detail::Setting(_, origin) = &finding.detail else {
-        return Vec::new();
-    };
-    match origin.strip_prefix("file:") {
-        Some(file) => {
-            let file = word(&git_dir.join(file).display().to_string());
-            let key = word(&finding.about);
-            vec![format!("git config --file {file} --unset-all {key}")]
-        }
-        None => vec!["env | grep ^GIT_CONFIG".to_owned()],
+    match &finding.detail {
+        Detail::Setting(_, origin) => vec![config::unset(git_dir, origin, &finding.about)],
+        _ => Vec::new(),
     }
 }
 
 /// Returns a word of a shell command, quoted where it must be.
 pub(super) fn word(text: &str) -> String {
-    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_./:@+=,".contains(&byte);
-    match !text.is_empty() && text.bytes().all(plain) {
-        true => text.to_owned(),
-        false => quote(text.as_ref()),
-    }
+    hooks::word(text.as_ref())
 }

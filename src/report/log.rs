@@ -21,7 +21,7 @@ use crate::wire::review::ReviewMessage;
 use crate::wire::tag::Tag;
 
 use super::command::Command;
-use super::plain::plain;
+use super::plain::{counted, plain};
 
 /// One entry to show.
 #[derive(Clone, Debug)]
@@ -392,8 +392,7 @@ pub fn history(found: &History) -> String {
     }
     text += &match found.problems.len() {
         0 => "everything comes out as recorded\n".to_owned(),
-        1 => "1 problem\n".to_owned(),
-        count => format!("{count} problems\n"),
+        count => counted(count, "problem") + "\n",
     };
     text
 }

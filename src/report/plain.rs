@@ -29,6 +29,15 @@ fn harmless(letter: char) -> bool {
             | '\u{e0000}'..='\u{e0fff}')
 }
 
+/// Returns a number with what it counts: `1 rule`, `2 rules`, `2 people`.
+pub fn counted(count: usize, one: &str) -> String {
+    match (count, one) {
+        (1, _) => format!("1 {one}"),
+        (_, "person") => format!("{count} people"),
+        (_, _) => format!("{count} {one}s"),
+    }
+}
+
 /// Returns how many columns a text takes at most: two for whatever may be wide.
 pub fn width(text: &str) -> usize {
     text.chars().map(columns).sum()

@@ -1,7 +1,7 @@
 //! The answer to a pushed review: what it did, and what is still missing.
 
 use crate::admit::rehearse::Rehearsal;
-use crate::judge::verdict::{Code, Decision, UpdateVerdict};
+use crate::judge::verdict::{Code, Decision, Finding, UpdateVerdict};
 use crate::wire::name::RefName;
 use crate::wire::oid::Oid;
 
@@ -130,23 +130,36 @@ pub(super) fn standing(
     let mut lines = vec!["  still missing before it can land:".to_owned()];
     // One line is kept to say what does not fit.
     let room = LINES.saturating_sub(4);
+    let whole = now.findings.iter().flat_map(|finding| {
+        let (what, could) = still_missing(now, finding);
+        let could = could.map(|line| wrap(&line, "      ")).unwrap_or_default();
+        [wrap(&what, "    "), could].concat()
+    });
+    let whole: Vec<_> = whole.collect();
+    if whole.len() <= room {
+        lines.extend(whole);
+        return lines;
+    }
     for finding in now.findings.iter().take(room) {
-        let detail = match finding.code {
-            Code::MissingApprovals => words::missing(finding),
-            _ => words::detail(now, finding),
-        };
-        let line = format!("  [{}] {detail}", finding.code.as_str());
-        lines.push(clip(&line, COLUMNS));
-        if finding.code == Code::MissingApprovals && now.findings.len() <= room / 2 {
-            lines.push(clip(
-                &format!("    {}", plain(&words::could(finding))),
-                COLUMNS,
-            ));
-        }
+        let (what, could) = still_missing(now, finding);
+        let could = could.filter(|_| now.findings.len() <= room / 2);
+        let both = [what].into_iter().chain(could);
+        lines.extend(both.map(|line| clip(&line, COLUMNS)));
     }
     let more = now.findings.len().saturating_sub(room);
     if more > 0 {
         lines.push(format!("  ... and {more} more: countersign reviews --json"));
     }
     lines
+}
+
+/// Says what a finding wants and, where it is people, who could give it.
+fn still_missing(now: &UpdateVerdict, finding: &Finding) -> (String, Option<String>) {
+    let is_missing = finding.code == Code::MissingApprovals;
+    let detail = match is_missing {
+        true => words::missing(finding),
+        false => words::detail(now, finding),
+    };
+    let could = is_missing.then(|| format!("    {}", plain(&words::could(finding))));
+    (format!("  [{}] {detail}", finding.code.as_str()), could)
 }

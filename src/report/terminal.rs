@@ -597,7 +597,8 @@ mod tests {
         insta::assert_snapshot!(review_reply(&[missing, done], &context()), @r#"
         countersign: bob approves 000000000000 for refs/heads/main
           still missing before it can land:
-          [missing-approvals] pipelines wants 2 of @maintainers, 1 of @securi...
+          [missing-approvals] pipelines wants 2 of @maintainers, 1 of @security;
+            has bob
             can approve: carol, dana, erin
         countersign: bob approves 000000000000 for refs/heads/main
           nothing is missing; whoever may push can land it:

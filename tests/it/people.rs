@@ -476,6 +476,22 @@ fn checks_people() {
     server
         .cli(&["people", "check", "--within", "soon"])
         .exits(2);
+    // What stands in a working tree is read where it was changed, as `policy check` does.
+    let alice = server.checkout("alice");
+    let (before, after) = (
+        text_of(&alice),
+        text_of(&alice).replace("until = ", "from = "),
+    );
+    let check = || alice.countersign(&["people", "check"]);
+    assert!(check().stdout.contains("read at"), "{}", check());
+    std::fs::write(alice.dir().join(".countersign/people.toml"), after).unwrap();
+    let changed = check();
+    assert!(changed.stdout.contains("working tree"), "{changed}");
+    let found = alice.countersign(&["people", "check", "--json"]).json();
+    assert_eq!(found["findings"][1]["person"], "alice", "{found}");
+    assert!(changed.stderr.contains("alice"), "{changed}");
+    std::fs::write(alice.dir().join(".countersign/people.toml"), before).unwrap();
+    assert!(check().stdout.contains("read at"), "{}", check());
 }
 
 /// A committer who did not sign is seen: worth a warning where it is somebody known, a note else;

@@ -368,6 +368,61 @@ fn revisions() {
         .exits(2);
 }
 
+/// Whoever reviews a proposal brings none of its commits, and is not warned; whoever has a commit from
+/// elsewhere is.
+#[test]
+fn commits_that_a_review_brings() {
+    let (server, alice, bob) = two_people();
+    let approve = |bob: &Checkout, head: &str| {
+        bob.countersign(&["approve", head, "--onto", "main"])
+            .accepted()
+            .stderr
+    };
+    for (file, proposed) in [("a.txt", true), ("b.txt", false)] {
+        alice.onto("origin/main");
+        let head = alice.commit(NewCommit {
+            files: &[(file, Some("new\n"))],
+            unsigned: true,
+            ..NewCommit::default()
+        });
+        let name = "refs/countersign/proposals/alice/change";
+        if proposed {
+            alice.push(&[&format!("{head}:{name}")]).accepted();
+            bob.git(&["fetch", "-q", "origin", name]);
+        } else {
+            let elsewhere = alice.dir().to_str().unwrap();
+            bob.git(&["fetch", "-q", elsewhere, &head]);
+        }
+        let said = approve(&bob, &head);
+        assert_eq!(said.contains("1 unsigned commit"), !proposed, "{said}");
+    }
+    server.log_is_good();
+    let absent = "1".repeat(40);
+    bob.countersign(&["approve", &absent, "--onto", "main"])
+        .exits(2)
+        .says("refs/countersign/proposals/*");
+}
+
+/// Where there is room, what is missing is said whole.
+#[test]
+fn long_rules_are_wrapped() {
+    let places = "[\"2 of @maintainers\", \"1 of @security|carol|dana|alice|bob\"]";
+    let rule = crate::support::rule(
+        "pipelines and what they run",
+        &format!("require = {places}"),
+    );
+    let (server, alice, _) = two_people_under(&rule);
+    let head = alice.change("a.txt", "new\n");
+    alice.share(&head);
+    let told = server.cli(&["reviews", &head, "--onto", "main"]).accepted();
+    assert!(!told.stdout.contains("..."), "{told}");
+    assert!(
+        told.stdout.contains("@security|carol|dana|alice|bob"),
+        "{told}"
+    );
+    fits_a_terminal(&server, &alice, &head);
+}
+
 /// Where nothing of the remote is fetched, there is nothing to judge by.
 #[test]
 fn a_clone_that_has_fetched_nothing() {

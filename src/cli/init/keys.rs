@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use super::people::{Proposal, counted};
+use super::people::Proposal;
 use crate::cli::enroll::own_key;
 use crate::cli::people::import::{listed, not_imported, read, rings};
 use crate::cli::{CliError, Kind, Session};
@@ -12,6 +12,7 @@ use crate::host::config;
 use crate::people::import::{Change, Import, ImportError};
 use crate::people::keyring::{self, Certificate};
 use crate::people::{People, PersonName};
+use crate::report::plain::counted;
 use crate::wire::allowed_signers::{self, KeyLine, SignerLine};
 use crate::wire::keybox;
 

@@ -11,7 +11,7 @@ use super::history::{History, is_forge};
 use crate::host::founding::{self, Founder};
 use crate::people::import::named;
 use crate::people::{PersonKind, PersonName};
-use crate::report::plain::plain;
+use crate::report::plain::{counted, plain};
 use crate::wire::allowed_signers::KeyText;
 
 /// Who made no commit for that many seconds before the newest one is left out.
@@ -377,9 +377,4 @@ pub(super) fn remark(text: &str) -> String {
         !repeated
     };
     plain(text).chars().filter(|c| once(c)).collect()
-}
-
-pub(super) fn counted(count: usize, what: &str) -> String {
-    let s = if count == 1 { "" } else { "s" };
-    format!("{count} {what}{s}")
 }

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use clap::Args;
 use jiff::SignedDuration;
 
+use crate::cli::policy::Found;
 use crate::cli::{CliError, Exit, Kind, Session, repository};
 use crate::git::{GitError, Repo};
 use crate::host::clock;
@@ -12,6 +13,7 @@ use crate::people::People;
 use crate::policy::parse::duration_of;
 use crate::policy::roster::Remark;
 use crate::report::people;
+use crate::report::plain::counted;
 use crate::wire::oid::Oid;
 
 /// The commits that are asked for addresses nobody has.
@@ -25,7 +27,8 @@ pub(in crate::cli) struct Check {
     /// Name keys that end within this time
     #[arg(long, value_name = "time", default_value = "30d", value_parser = within)]
     within: SignedDuration,
-    /// The branch to read them from (default: the policy ref)
+    /// The branch to read them from (default: the files here where they were changed, else the policy
+    /// ref)
     #[arg(value_name = "ref")]
     name: Option<String>,
 }
@@ -33,17 +36,22 @@ pub(in crate::cli) struct Check {
 impl Check {
     pub(super) fn run(&self, session: &mut Session<'_>) -> Result<Exit, CliError> {
         let repo = repository::discover(session)?;
-        let rulebook = repository::rulebook(&repo, self.name.as_deref())?;
+        let found = Found::at(&repo, session, self.name.as_deref())?;
         let now = clock();
-        let people = &rulebook.people;
-        let mut remarks = rulebook.policy.roster(people, now, self.within);
-        let strangers = strangers(&repo, &rulebook.id.commit, people);
-        remarks.extend(strangers.map_err(|error| CliError::new(Kind::Undecided, error))?);
+        let people = &*found.people;
+        let mut remarks = found.policy.roster(people, now, self.within);
+        // Files that are not committed yet may be the first there are.
+        if let Ok(tip) = repository::tip(&repo, self.name.as_deref()) {
+            let strangers = strangers(&repo, &tip, people);
+            remarks.extend(strangers.map_err(|error| CliError::new(Kind::Undecided, error))?);
+        }
         if session.json() {
-            let found = people::json(people, &remarks, now);
-            session.print(&format!("{found}\n"))?;
+            let told = people::json(people, &remarks, now);
+            session.print(&format!("{told}\n"))?;
         } else {
-            session.print(&people::table(people, now))?;
+            let all = counted(people.persons.len(), "person");
+            let table = people::table(people, now);
+            session.print(&format!("{all}, {}\n\n{table}", found.place()))?;
             for remark in &remarks {
                 let weight = if remark.needs_action() {
                     "warning"

@@ -110,7 +110,12 @@ fn hook_02_missing_empty_or_dangling() {
 fn hook_03_hooks_path() {
     let (server, alice, _) = two_people();
     server.git(&["config", "core.hooksPath", "/nonexistent"]);
-    server.enroll(&[]).refused(&[]).says("core.hooksPath");
+    let refused = server.enroll(&[]).refused(&[]).says("core.hooksPath");
+    let command = format!(
+        "git config --file {}/config --unset-all core.hooksPath",
+        server.repo().canonicalize().unwrap().display()
+    );
+    assert!(refused.stderr.contains(&command), "{refused}");
     detected(&server, &alice, || {
         server.git(&["config", "--unset", "core.hooksPath"]);
     });
