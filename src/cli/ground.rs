@@ -292,7 +292,7 @@ impl Ground {
     }
 }
 
-fn no_site(error: GateError) -> CliError {
+pub(super) fn no_site(error: GateError) -> CliError {
     let kind = match error {
         GateError::Server(_) | GateError::NoRecord(_) => Kind::Usage,
         _ => Kind::Undecided,
@@ -300,6 +300,6 @@ fn no_site(error: GateError) -> CliError {
     CliError::new(kind, error)
 }
 
-fn undecided(error: impl Into<anyhow::Error>) -> CliError {
+pub(super) fn undecided(error: impl Into<anyhow::Error>) -> CliError {
     CliError::new(Kind::Undecided, error)
 }

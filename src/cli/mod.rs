@@ -12,6 +12,7 @@ mod diff;
 mod doctor;
 mod enroll;
 mod error;
+mod explain;
 mod fetched;
 mod generate;
 mod git;
@@ -76,6 +77,7 @@ enum Command {
     Withdraw(sign::Sign),
     Reviews(reviews::Reviews),
     Diff(diff::Diff),
+    Explain(explain::Explain),
     Enroll(enroll::Enroll),
     Hook(hook::Hook),
     #[command(subcommand)]
@@ -105,6 +107,7 @@ impl Command {
             Self::Withdraw(command) => command.run(ReviewVerb::Withdraw, session),
             Self::Reviews(command) => command.run(session),
             Self::Diff(command) => command.run(session),
+            Self::Explain(command) => command.run(session),
             Self::Enroll(command) => command.run(session),
             Self::Hook(command) => command.run(session),
             Self::Policy(command) => command.run(session),
@@ -184,6 +187,7 @@ mod tests {
         Cli::command().debug_assert();
     }
 
+    /// A wrong word on the command line is exit 2 and explains itself on stderr only.
     #[test]
     fn usage() {
         let (mut out, mut err) = (Vec::new(), Vec::new());

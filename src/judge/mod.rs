@@ -8,6 +8,7 @@
 //! 3. [`rules::missing`], [`rules::rejects`], [`rules::unproven`], [`rules::approvals`] say what
 //!    came of it; the strongest finding is the decision.
 
+pub mod explain;
 pub mod facts;
 pub(crate) mod law;
 #[cfg(test)]

@@ -11,6 +11,7 @@ pub mod command;
 pub mod diff;
 pub mod doctor;
 mod entry;
+pub mod explain;
 #[cfg(test)]
 mod fits;
 pub mod json;

@@ -76,7 +76,7 @@ fn wrapped(header: &[&str]) -> comfy_table::Table {
     table
 }
 
-fn held_to(protection: &Protection) -> String {
+pub(super) fn held_to(protection: &Protection) -> String {
     let mode = match protection.mode {
         Mode::Enforce => "enforce",
         Mode::DryRun => "dry run: says what it would refuse",
@@ -129,7 +129,7 @@ fn place(rule: &Rule) -> String {
     }
 }
 
-fn joined(all: &[impl ToString], between: &str) -> String {
+pub(super) fn joined(all: &[impl ToString], between: &str) -> String {
     let all: Vec<_> = all.iter().map(ToString::to_string).collect();
     all.join(between)
 }

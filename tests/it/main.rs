@@ -26,6 +26,7 @@ mod doctor;
 mod enroll_all;
 mod evasions;
 mod every_commit;
+mod explain;
 mod generate;
 mod guarded;
 mod hosts;
