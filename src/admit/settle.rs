@@ -206,9 +206,7 @@ impl Settling<'_> {
         }
         let mut since = Vec::new();
         for (person, heads) in approved {
-            let newest_first = view.reviews_by(&landed.name, person, REVIEWS)?;
-            let reviewed = newest_first.into_iter().map(|(_, review)| review.head);
-            let reviewed: Vec<Oid> = reviewed.collect();
+            let reviewed = view.reviewed_heads(&landed.name, person, REVIEWS)?;
             let oldest = reviewed.iter().rposition(|head| heads.contains(head));
             since.extend(reviewed.into_iter().take(oldest.unwrap_or_default()));
         }

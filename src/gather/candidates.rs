@@ -20,6 +20,7 @@ use crate::wire::oid::{ObjectFormat, Oid};
 use crate::wire::review::{ReviewMessage, ReviewVerb};
 use crate::wire::tag::Tag;
 
+use super::described::ENDED;
 use super::rulebook::Rulebook;
 use super::{Desk, GatherError};
 
@@ -142,13 +143,15 @@ pub(crate) fn gather(
     Ok(Candidates { all })
 }
 
-/// Returns a person's newest reviews, newest first.
+/// Returns a person's newest reviews, newest first, but for old ones that have nothing to say: what
+/// landed is described for its newest alone.
 fn reviews_of(
     desk: &Desk<'_>,
     name: &RefName,
     person: &PersonName,
 ) -> Result<Vec<Candidate>, GatherError> {
-    open_all(desk, person, desk.view.reviews_by(name, person, REVIEWS)?)
+    let reviews = desk.view.reviews_open(name, person, REVIEWS, ENDED)?;
+    open_all(desk, person, reviews)
 }
 
 /// Where the reviewed heads stand beside the ref's history.
@@ -351,10 +354,11 @@ fn settle(
     later: &[Candidate],
 ) -> Result<(), GatherError> {
     let head = candidate.review.head;
-    candidate.state = if let Some(state) = key_state(&desk.rules.people, &candidate.review) {
-        state
-    } else if history.spent(desk, candidate) {
+    // Most have landed: their signatures need not be verified once more to say so.
+    candidate.state = if history.spent(desk, candidate) {
         ReviewState::Spent
+    } else if let Some(state) = key_state(&desk.rules.people, &candidate.review) {
+        state
     } else if let Some(last) = later.iter().find(|other| other.review.head == head) {
         // The newest comes first. The same approval once more takes the older one's place.
         match last.message.verb {

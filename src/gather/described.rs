@@ -18,7 +18,7 @@ const RESIDUAL_PATHS: usize = 100;
 
 /// Of how many approvals that something ended, the newest, is asked whether they would have covered a
 /// step: the answer costs a walk over what landed since.
-const ENDED: usize = 32;
+pub(super) const ENDED: usize = 32;
 
 /// Describes every candidate that deserves a word, and points the sequences at them.
 ///

@@ -19,12 +19,24 @@ use crate::people::PersonName;
 use crate::policy::Mode;
 use crate::wire::name::RefName;
 use crate::wire::oid::Oid;
+use crate::wire::review::ReviewVerb;
 
 /// What answers.
 #[derive(Clone, Debug)]
 pub(super) enum Rows {
     File(Rc<Connection>),
     Memory(Arc<Tables>),
+}
+
+/// A review, without its entry.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Reviewed {
+    pub(super) index: u64,
+    pub(super) head: Oid,
+    /// Whether it is an approval.
+    pub(super) approves: bool,
+    /// Whether a landing on its target has spent its head.
+    pub(super) spent: bool,
 }
 
 impl Rows {
@@ -248,6 +260,55 @@ impl Rows {
                 read_index,
             ),
         }
+    }
+
+    /// Returns the same with what the index says of each; nothing where all of them are in memory.
+    pub(super) fn reviewed(
+        &self,
+        target: &RefName,
+        person: &PersonName,
+        end: u64,
+        limit: usize,
+    ) -> Result<Option<Vec<Reviewed>>, RecordError> {
+        let Self::File(db) = self else {
+            return Ok(None);
+        };
+        let read = |row: &Row<'_>| {
+            let head: String = row.get(1)?;
+            Ok((
+                read_index(row)?,
+                head,
+                row.get::<_, String>(2)?,
+                row.get(3)?,
+            ))
+        };
+        let found = ask(
+            db,
+            "SELECT idx, head, verb, EXISTS (SELECT 1 FROM spent
+                 WHERE spent.ref = ?1 AND spent.oid = review.head AND spent.idx < ?3)
+             FROM review WHERE target = ?1 AND person = ?2 AND idx < ?3
+             ORDER BY idx DESC LIMIT ?4",
+            &[
+                &target.to_string(),
+                &person.as_str(),
+                &int(end),
+                &signed(limit),
+            ],
+            read,
+        )?;
+        let reviewed = |(index, head, verb, spent): (u64, String, String, bool)| {
+            Ok(Reviewed {
+                index,
+                head: parse(&head)?,
+                approves: verb == ReviewVerb::Approve.as_str(),
+                spent,
+            })
+        };
+        found
+            .into_iter()
+            .map(reviewed)
+            .collect::<Result<_, _>>()
+            .map(Some)
     }
 
     /// Returns the counted heads of landings on a ref in a range, in sequence.

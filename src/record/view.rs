@@ -13,7 +13,7 @@ use super::entry::{Entry, Genesis, Landed, Review};
 use super::index::Own;
 use super::ingest::{self, Ingest};
 use super::proof::Hash;
-use super::rows::Rows;
+use super::rows::{Reviewed, Rows};
 use super::shared::RepositoryName;
 use super::storage::Storage;
 use super::tables::Filling;
@@ -23,6 +23,7 @@ use crate::people::PersonName;
 use crate::policy::Mode;
 use crate::wire::name::RefName;
 use crate::wire::oid::Oid;
+use crate::wire::review::ReviewVerb;
 
 /// The most reviews of one head for one ref that are read.
 const MOST_OF_HEAD: usize = 10_000;
@@ -278,6 +279,57 @@ impl View {
         for layer in self.layers.iter().rev() {
             let left = limit.saturating_sub(found.len());
             found.extend(layer.newest(target, person, left)?);
+        }
+        Ok(found)
+    }
+
+    /// Returns a person's reviews as [`View::reviews_by`] does, but for those at the end of which nothing
+    /// depends: behind the last one whose head no landing has spent, as many are left as hold `ended`
+    /// approvals.
+    pub(crate) fn reviews_open(
+        &self,
+        target: &RefName,
+        person: &PersonName,
+        limit: usize,
+        ended: usize,
+    ) -> Result<Vec<(u64, Rc<Logged>)>, RecordError> {
+        let rows = self.reviewed(target, person, limit)?;
+        let (mut wanted, mut spent) = (0, 0);
+        for (position, (_, row)) in rows.iter().enumerate() {
+            let counts = row.spent && row.approves && spent < ended;
+            spent += usize::from(counts);
+            if counts || !row.spent {
+                wanted = position.saturating_add(1);
+            }
+        }
+        let rows = rows.into_iter().take(wanted);
+        rows.map(|(layer, row)| Ok((row.index, layer.review(row.index)?)))
+            .collect()
+    }
+
+    /// Returns the heads of a person's reviews for the target, the newest review's first, at most
+    /// `limit`.
+    pub(crate) fn reviewed_heads(
+        &self,
+        target: &RefName,
+        person: &PersonName,
+        limit: usize,
+    ) -> Result<Vec<Oid>, RecordError> {
+        let rows = self.reviewed(target, person, limit)?;
+        Ok(rows.into_iter().map(|(_, row)| row.head).collect())
+    }
+
+    fn reviewed(
+        &self,
+        target: &RefName,
+        person: &PersonName,
+        limit: usize,
+    ) -> Result<Vec<(&Layer, Reviewed)>, RecordError> {
+        let mut found = Vec::new();
+        for layer in self.layers.iter().rev() {
+            let left = limit.saturating_sub(found.len());
+            let rows = layer.reviewed(target, person, left)?;
+            found.extend(rows.into_iter().map(|row| (layer, row)));
         }
         Ok(found)
     }
@@ -583,6 +635,29 @@ impl Layer {
         let found = self.rows.spent(&review.target, &review.head, self.end)?;
         review.spent.set(found);
         Ok(found)
+    }
+
+    /// The same without entries, where an index has what they say.
+    fn reviewed(
+        &self,
+        target: &RefName,
+        person: &PersonName,
+        limit: usize,
+    ) -> Result<Vec<Reviewed>, RecordError> {
+        if let Some(rows) = self.rows.reviewed(target, person, self.end, limit)? {
+            return Ok(rows);
+        }
+        let reviews = self.newest(target, person, limit)?.into_iter();
+        let row = |(index, review): (u64, Rc<Logged>)| {
+            let message = review.message(review.head.format());
+            Ok(Reviewed {
+                index,
+                head: review.head,
+                approves: message.is_some_and(|message| message.verb == ReviewVerb::Approve),
+                spent: self.spent(&review)?.is_some(),
+            })
+        };
+        reviews.map(row).collect()
     }
 
     /// A person's newest reviews below this layer's end, newest first.

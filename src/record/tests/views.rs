@@ -1,7 +1,10 @@
 //! What views answer, the same from disk, from memory and from any mixture.
 
+use std::rc::Rc;
+
 use super::*;
-use crate::record::{Checkpoint, RecordError, Tip, TipKind, View};
+use crate::record::{Checkpoint, Logged, RecordError, Tip, TipKind, View};
+use crate::wire::review::ReviewVerb;
 
 fn main() -> RefName {
     RefName::from(MAIN)
@@ -211,10 +214,45 @@ fn accepts_only_enforced_acceptance() {
     }
 }
 
+/// What is left of a person's reviews where of those that landed so many are wanted: none is left out
+/// from between, nor one that has not landed, nor more than must be.
+fn open(
+    view: &View,
+    name: &RefName,
+    who: &str,
+    (limit, ended): (usize, usize),
+    all: &[(u64, Rc<Logged>)],
+) -> String {
+    let left = view.reviews_open(name, &person(who), limit, ended).unwrap();
+    let (kept, out) = all.split_at(left.len());
+    assert_eq!(left, kept);
+    let spent = |(_, review): &&(u64, Rc<Logged>)| view.is_spent(review).unwrap();
+    let approves = |(_, review): &&(u64, Rc<Logged>)| {
+        let message = review.message(review.head.format());
+        message.unwrap().verb == ReviewVerb::Approve
+    };
+    assert!(out.iter().all(|one| spent(&one)));
+    let ends = |all: &[(u64, Rc<Logged>)]| all.iter().filter(spent).filter(approves).count();
+    assert!(ends(kept) >= ended.min(ends(all)));
+    if let Some(last) = kept.last() {
+        assert!(!spent(&last) || ends(kept) == ended.min(ends(all)));
+    }
+    said(&left)
+}
+
+/// Reviews without what was found out of them on the way.
+fn said<'a>(reviews: impl IntoIterator<Item = &'a (u64, Rc<Logged>)>) -> String {
+    let all = reviews
+        .into_iter()
+        .map(|(index, review)| (index, &***review));
+    format!("{:?}", all.collect::<Vec<_>>())
+}
+
 /// Everything that can be asked about what the sample names.
 fn answers(view: &View) -> Vec<String> {
     let mut all = vec![
         format!("{:?}", view.tips().unwrap()),
+        format!("{:?}", view.names(1).unwrap()),
         format!("{:?}", view.genesis().unwrap()),
         format!("{:?}", view.incidents().unwrap()),
         format!("{:?}", view.host().unwrap()),
@@ -234,11 +272,17 @@ fn answers(view: &View) -> Vec<String> {
         }
         for (who, limit) in [("bob", 9), ("bob", 1), ("carol", 9), ("dave", 9)] {
             let reviews = view.reviews_by(&name, &person(who), limit).unwrap();
-            all.push(format!("{reviews:?}"));
+            for ended in [0, 1, 9] {
+                all.push(open(view, &name, who, (limit, ended), &reviews));
+            }
+            let heads = view.reviewed_heads(&name, &person(who), limit).unwrap();
+            let expected: Vec<Oid> = reviews.iter().map(|(_, review)| review.head).collect();
+            assert_eq!(heads, expected);
+            all.push(said(&reviews));
         }
         for number in [1, 2, 7, 8, 10, 11, 20, 30, 40, 99, 500_020] {
             let of_head = view.reviews_of_head(&name, &oid(number)).unwrap();
-            all.push(format!("{of_head:?}"));
+            all.push(said(&of_head));
             all.push(format!("{:?}", view.spent(&name, &oid(number)).unwrap()));
             all.push(format!("{:?}", view.was_tip(&name, &oid(number)).unwrap()));
             all.push(format!("{:?}", view.tips_at(&oid(number)).unwrap()));
@@ -251,7 +295,7 @@ fn answers(view: &View) -> Vec<String> {
         Entry::Review(review) => Some(review.tag),
         _ => None,
     });
-    all.extend(tags.map(|tag| format!("{:?}", view.review_tag(&tag).unwrap())));
+    all.extend(tags.map(|tag| said(&view.review_tag(&tag).unwrap())));
     all
 }
 
