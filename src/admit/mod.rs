@@ -462,7 +462,7 @@ fn counted_head(
     let mut hidden = vec![base];
     for tip in update.to.iter().chain(&update.from) {
         // A tag object has no history of its own.
-        hidden.extend(standing::commit_of(repo, tip)?);
+        hidden.extend(repo.commit_of(tip)?);
     }
     let spent = crate::git::walk::new_commits(repo, &head.head, &hidden, SPENT_LIMIT)?;
     Ok(CountedHead {

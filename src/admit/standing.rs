@@ -7,7 +7,6 @@ use crate::people::PersonName;
 use crate::record::entry::{CountedHead, Decided, Entry, Landed};
 use crate::record::{Record, View};
 use crate::wire::name::RefName;
-use crate::wire::object::ObjectKind;
 use crate::wire::oid::Oid;
 
 use super::AdmitError;
@@ -144,7 +143,7 @@ impl Question<'_> {
     /// The state of a tip at which a ref was made without anybody being asked: what its commit was
     /// recorded as before that, on whatever ref.
     fn elsewhere(&self, before: u64) -> Result<Option<Standing>, AdmitError> {
-        let Some(commit) = commit_of(self.repo, self.oid)? else {
+        let Some(commit) = self.repo.commit_of(self.oid)? else {
             return Ok(None);
         };
         let there = Question {
@@ -213,7 +212,7 @@ impl Question<'_> {
 
     /// The state by the first recorded tip from which the commit is reached.
     fn below_a_tip(&self) -> Result<Option<Standing>, AdmitError> {
-        if commit_of(self.repo, self.oid)? != Some(*self.oid) {
+        if self.repo.commit_of(self.oid)? != Some(*self.oid) {
             return Ok(None);
         }
         let mut seen = HashSet::new();
@@ -272,7 +271,7 @@ impl Question<'_> {
 
     /// Walks what was not seen before; what is no longer there reaches nothing.
     fn reaches(&self, tip: &Oid, seen: &mut HashSet<Oid>) -> Result<bool, AdmitError> {
-        let mut stack: Vec<Oid> = commit_of(self.repo, tip)?.into_iter().collect();
+        let mut stack: Vec<Oid> = self.repo.commit_of(tip)?.into_iter().collect();
         while let Some(oid) = stack.pop() {
             if oid == *self.oid {
                 return Ok(true);
@@ -339,21 +338,4 @@ fn tips(entry: &Entry) -> Vec<(&RefName, Oid)> {
         }
         Entry::Review(_) | Entry::Incident(_) | Entry::Admin(_) => Vec::new(),
     }
-}
-
-/// Follows at most one tag object to a commit; nothing where there is none.
-pub(crate) fn commit_of(repo: &Repo, oid: &Oid) -> Result<Option<Oid>, GitError> {
-    if oid.format() != repo.format() || !repo.exists(oid) {
-        return Ok(None);
-    }
-    Ok(match repo.kind_and_size(oid)?.0 {
-        ObjectKind::Commit => Some(*oid),
-        ObjectKind::Tag => {
-            let target = repo.tag(oid)?.target;
-            let is_commit =
-                repo.exists(&target) && repo.kind_and_size(&target)?.0 == ObjectKind::Commit;
-            is_commit.then_some(target)
-        }
-        ObjectKind::Tree | ObjectKind::Blob => None,
-    })
 }

@@ -18,7 +18,6 @@ use crate::record::View;
 use crate::wire::name::{RefName, RepoPath};
 use crate::wire::oid::Oid;
 
-use super::standing::commit_of;
 use super::{AdmitError, Asked, admit};
 
 /// The most commits that are counted.
@@ -84,7 +83,7 @@ impl Telling<'_> {
         from: Option<Oid>,
         to: Option<Oid>,
     ) -> Result<UnknownStep, AdmitError> {
-        let commit = |oid: Option<Oid>| oid.map(|oid| commit_of(self.repo, &oid)).transpose();
+        let commit = |oid: Option<Oid>| oid.map(|oid| self.repo.commit_of(&oid)).transpose();
         let (old, new) = (commit(from)?.flatten(), commit(to)?.flatten());
         let base = match old {
             Some(old) => Some(old),
@@ -119,7 +118,7 @@ impl Telling<'_> {
     fn unreviewed(&self, new: &Oid) -> Result<Option<usize>, AdmitError> {
         let mut known = Vec::new();
         for tip in self.view.tips()?.into_values().filter_map(|tip| tip.oid) {
-            known.extend(commit_of(self.repo, &tip)?);
+            known.extend(self.repo.commit_of(&tip)?);
         }
         let commits = walk::new_commits(self.repo, new, &known, COUNTED);
         Ok(commits.ok().map(|commits| commits.len()))

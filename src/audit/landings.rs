@@ -4,7 +4,6 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::admit::AdmitError;
 use crate::admit::replay::passed;
-use crate::admit::standing::commit_of;
 use crate::gather::Limits;
 use crate::git::walk::Outside;
 use crate::git::{RefValue, Repo};
@@ -140,7 +139,7 @@ impl Reading<'_> {
         }
         let mut commits = Vec::new();
         for tip in &tips {
-            commits.extend(commit_of(repo, tip)?);
+            commits.extend(repo.commit_of(tip)?);
         }
         let (here, gone): (Vec<_>, Vec<_>) = self
             .needed

@@ -349,12 +349,10 @@ pub(crate) fn proposal(
     let Some(new) = proposed.new else {
         return Ok(facts);
     };
-    let tips: Vec<Oid> = desk
-        .view
-        .tips()?
-        .into_values()
-        .filter_map(|tip| tip.oid)
-        .collect();
+    let mut tips = Vec::new();
+    for tip in desk.view.tips()?.into_values().filter_map(|tip| tip.oid) {
+        tips.extend(desk.repo.commit_of(&tip)?);
+    }
     let commits = walk::new_commits(desk.repo, &new, &tips, desk.limits.objects())?;
     facts.commits = commits.len();
     facts.notices.extend(trees_of(desk, &commits)?);

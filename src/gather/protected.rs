@@ -421,7 +421,9 @@ fn trusted_tips(desk: &Desk<'_>, protection: &Protection) -> Result<Vec<Oid>, Ga
     let mut tips = Vec::new();
     for name in &protection.trusts {
         let tip = desk.view.tip(name)?.filter(|tip| tip.accepted);
-        tips.extend(tip.and_then(|tip| tip.oid));
+        if let Some(oid) = tip.and_then(|tip| tip.oid) {
+            tips.extend(desk.repo.commit_of(&oid)?);
+        }
     }
     Ok(tips)
 }

@@ -155,6 +155,23 @@ impl Repo {
         })
     }
 
+    /// Follows at most one tag object to a commit; nothing where there is none.
+    pub fn commit_of(&self, oid: &Oid) -> Result<Option<Oid>, GitError> {
+        if oid.format() != self.format || !self.exists(oid) {
+            return Ok(None);
+        }
+        Ok(match self.kind_and_size(oid)?.0 {
+            ObjectKind::Commit => Some(*oid),
+            ObjectKind::Tag => {
+                let target = self.tag(oid)?.target;
+                let is_commit =
+                    self.exists(&target) && self.kind_and_size(&target)?.0 == ObjectKind::Commit;
+                is_commit.then_some(target)
+            }
+            ObjectKind::Tree | ObjectKind::Blob => None,
+        })
+    }
+
     /// Returns where a commit leads, as git reads it: the `parent` lines right below `tree`.
     ///
     /// The rest of the commit is not judged, so that a walk passes old history that the strict
