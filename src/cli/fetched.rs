@@ -258,7 +258,7 @@ impl Taking<'_> {
             mode: Mode::Enforce,
             now: self.now,
             pusher: &|_| Pusher::Nobody,
-            bringers: &Bringing::default(),
+            bringers: &Nobody,
             expired: &|| false,
             updates: &updates,
         })
@@ -280,33 +280,63 @@ fn said(verdict: &Verdict) -> Vec<String> {
 }
 
 /// Whoever pushes brings what no remote-tracking branch has; of the rest nobody knows.
-#[derive(Default)]
-pub(super) struct Bringing(BTreeSet<Oid>);
+pub(super) struct Bringing<'a> {
+    repo: &'a Repo,
+    new: BTreeSet<Oid>,
+    /// What has landed, as fetched: whoever brought what it has, the server let it in.
+    landed: &'a [Oid],
+    limit: usize,
+}
 
-impl Bringing {
+impl<'a> Bringing<'a> {
     /// Finds what pushing `new` to the remote would bring.
     pub(super) fn of(
-        repo: &Repo,
+        repo: &'a Repo,
         fetched: &Fetched,
         new: &Oid,
+        landed: &'a [Oid],
         limits: &Limits,
     ) -> Result<Self, CliError> {
-        match walk::new_commits(repo, new, &fetched.branches(), limits.objects()) {
-            Ok(new) => Ok(Self(new.into_iter().collect())),
+        let limit = limits.objects();
+        let new = match walk::new_commits(repo, new, &fetched.branches(), limit) {
+            Ok(new) => new.into_iter().collect(),
             // Judging says what is missing.
-            Err(GitError::Missing(_)) => Ok(Self::default()),
-            Err(error) => Err(undecided(error)),
-        }
+            Err(GitError::Missing(_)) => BTreeSet::new(),
+            Err(error) => return Err(undecided(error)),
+        };
+        Ok(Self {
+            repo,
+            new,
+            landed,
+            limit,
+        })
     }
 }
 
-impl Bringers for Bringing {
+impl Bringers for Bringing<'_> {
     fn bringer(&self, _commit: &Oid) -> Result<Option<Bringer>, RecordError> {
         Ok(None)
     }
 
     fn arrives(&self, commit: &Oid) -> bool {
-        self.0.contains(commit)
+        self.new.contains(commit)
+    }
+
+    fn vouches(&self, commit: &Oid) -> bool {
+        let mut landed = self.landed.iter();
+        landed.any(|tip| {
+            let is_in = walk::is_ancestor(self.repo, commit, tip, self.limit);
+            commit == tip || is_in.unwrap_or(false)
+        })
+    }
+}
+
+/// Nobody brings anything.
+pub(super) struct Nobody;
+
+impl Bringers for Nobody {
+    fn bringer(&self, _commit: &Oid) -> Result<Option<Bringer>, RecordError> {
+        Ok(None)
     }
 }
 

@@ -3,7 +3,7 @@
 use clap::Args;
 use jiff::Timestamp;
 
-use super::fetched::{Bringing, Fetched};
+use super::fetched::{Bringing, Fetched, Nobody};
 use super::{CliError, Kind, Session, git, repository};
 use crate::admit::residual::Past;
 use crate::admit::{AdmitError, Asked};
@@ -64,7 +64,12 @@ pub(super) struct Ground {
 
 enum Place {
     Server(Box<Site>),
-    Clone { repo: Box<Repo>, fetched: Fetched },
+    Clone {
+        repo: Box<Repo>,
+        fetched: Fetched,
+        /// Tips of the target and of the policy ref.
+        landed: Vec<Oid>,
+    },
 }
 
 impl Ground {
@@ -145,10 +150,12 @@ impl Ground {
         }
         let reviews = "refs/countersign/reviews/*:refs/countersign/reviews/*";
         session.say(&format!("hint: git fetch {remote} '{reviews}'"));
+        let landed = [&target, &policy_ref].map(|name| fetched.tips.get(name).copied());
         Ok(Self {
             place: Place::Clone {
                 repo: Box::new(repo),
                 fetched,
+                landed: landed.into_iter().flatten().collect(),
             },
             policy_ref,
             limits,
@@ -236,7 +243,7 @@ impl Ground {
             mode: self.mode,
             now: self.now,
             pusher,
-            bringers: &Bringing::default(),
+            bringers: &Nobody,
             expired: &|| false,
             updates,
         };
@@ -246,8 +253,12 @@ impl Ground {
                 let bringers = &Noted { repo, record };
                 decide(Asked { bringers, ..asked })
             }
-            Place::Clone { repo, fetched } => {
-                let bringers = &Bringing::of(repo, fetched, new, &self.limits)?;
+            Place::Clone {
+                repo,
+                fetched,
+                landed,
+            } => {
+                let bringers = &Bringing::of(repo, fetched, new, landed, &self.limits)?;
                 decide(Asked { bringers, ..asked })
             }
         }

@@ -78,6 +78,11 @@ pub trait Bringers {
     fn arrives(&self, _commit: &Oid) -> bool {
         false
     }
+
+    /// Returns whether `commit` is taken for proven although nothing here proves it.
+    fn vouches(&self, _commit: &Oid) -> bool {
+        false
+    }
 }
 
 /// What could not be gathered.
