@@ -311,7 +311,9 @@ impl Door<'_> {
     }
 
     pub(super) fn refused(&self, admission: Admission) -> Result<(Admission, String), GateError> {
-        let context = self.context(&admission);
+        // Where the refs cannot be listed, sharing once more does no harm.
+        let refs = self.site.repo.references().unwrap_or_default();
+        let context = self.context(&admission).among(&admission.verdict, &refs);
         let event = serde_json::json!({
             "at": clock().to_string(),
             "event": "refused",

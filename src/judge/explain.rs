@@ -3,8 +3,8 @@
 use jiff::Timestamp;
 
 use crate::people::{People, Person, PersonName};
-use crate::policy::roster::may_sign;
-use crate::policy::{Class, EvidenceWanted, Place, Policy, Rule, places};
+use crate::policy::roster::may_approve;
+use crate::policy::{Class, Place, Policy, Rule, places};
 use crate::wire::name::{RefName, RepoPath};
 
 use super::facts::PathFacts;
@@ -77,10 +77,7 @@ pub fn explain(
 }
 
 fn asks_of(people: &People, rule: &Rule, now: Timestamp) -> RuleAsks {
-    let ready = |person: &Person| {
-        let by_forge = rule.evidence == EvidenceWanted::Forge && !person.accounts.is_empty();
-        by_forge || may_sign(people, person, now)
-    };
+    let ready = |person: &Person| may_approve(people, person, rule, now);
     let asks = |place: &Place| {
         let named = people.persons.values();
         let named = named.filter(|person| place.admits(person, people));

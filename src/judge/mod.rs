@@ -133,7 +133,7 @@ fn judge_update(
     });
     let chosen = chosen.collect();
     let (approvals, notes) = rules::approvals::weigh(law, update, &landings);
-    findings.extend(rules::missing::findings(law, &landings));
+    findings.extend(rules::missing::findings(law, &landings, facts.now));
     findings.extend(rules::unproven::finding(&landings));
     findings.extend(rejects);
     findings.extend(notes);

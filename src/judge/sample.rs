@@ -1,6 +1,10 @@
 //! Facts for tests: one push of one commit by alice, changed piece by piece.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use ed25519_dalek::SigningKey;
 use jiff::Timestamp;
+use sha2::{Digest as _, Sha256};
 
 use crate::people::{People, PersonKind, PersonName};
 use crate::policy::{Mode, Policy, Protection};
@@ -41,8 +45,26 @@ pub(crate) fn name(text: &str) -> PersonName {
     PersonName::new(text).unwrap()
 }
 
+/// Everybody, each with a key of their own.
 pub(crate) fn people() -> People {
-    People::parse(PEOPLE.as_bytes(), &|_| None).unwrap()
+    let lines = PEOPLE.lines().map(|line| {
+        let person = line
+            .strip_prefix("[people.")
+            .map(|rest| rest.trim_end_matches(']'));
+        let key = person.map(|name| format!("keys = [{{ ssh = \"{}\" }}]", public_key(name)));
+        format!("{line}\n{}\n", key.unwrap_or_default())
+    });
+    People::parse(lines.collect::<String>().as_bytes(), &|_| None).unwrap()
+}
+
+fn public_key(name: &str) -> String {
+    let key = SigningKey::from_bytes(&Sha256::digest(name).into());
+    let mut blob = Vec::new();
+    for field in [&b"ssh-ed25519"[..], key.verifying_key().as_bytes()] {
+        blob.extend(u32::try_from(field.len()).unwrap().to_be_bytes());
+        blob.extend_from_slice(field);
+    }
+    format!("ssh-ed25519 {}", STANDARD.encode(blob))
 }
 
 /// A policy of these `[[rule]]` tables.

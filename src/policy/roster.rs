@@ -115,8 +115,7 @@ impl Policy {
 
 /// Asks of a rule whether it can be satisfied, and still can where one person is missing.
 fn of_rule(rule: &Rule, people: &People, now: Timestamp) -> Option<Remark> {
-    let ready =
-        |person: &Person| rule.evidence == EvidenceWanted::Forge || may_sign(people, person, now);
+    let ready = |person: &Person| may_approve(people, person, rule, now);
     let without = |missing: Option<&PersonName>| {
         let there = |person: &Person| Some(&person.name) != missing && ready(person);
         places::satisfiable(&rule.require, people, &there)
@@ -168,6 +167,13 @@ fn of_person(
     if person.kind == PersonKind::Human && person.emails.is_empty() {
         remarks.push(Remark::NoEmail(name()));
     }
+}
+
+/// Returns whether an approval by a person could count for a rule at `at`: by a key of theirs, or by a
+/// forge's word where the rule takes it and they have an account.
+pub fn may_approve(people: &People, person: &Person, rule: &Rule, at: Timestamp) -> bool {
+    let by_forge = rule.evidence == EvidenceWanted::Forge && !person.accounts.is_empty();
+    by_forge || may_sign(people, person, at)
 }
 
 /// Returns whether a person has a key that counts at `at`, or a CA that may certify one.
@@ -281,9 +287,18 @@ mod tests {
             .replace("keys", "logins")
             .replace("{ ssh = \"KEY0\" }", "\"a\"");
         let keyless = keyless.replace("{ ssh = \"KEY1\" }", "\"b\"");
+        // A forge's word is of an account.
+        let accounts = |people: &str| {
+            let alice = people.replace(
+                "[people.alice]",
+                "[people.alice]\naccounts = { github = 1 }",
+            );
+            alice.replace("[people.bob]", "[people.bob]\naccounts = { github = 2 }")
+        };
+        let [two, ended, keyless] = [TWO, &ended, &keyless].map(accounts);
         let at = ".countersign/policy.toml:3".to_owned();
         let pair = Remark::Unsatisfiable("pair".to_owned(), at);
-        for (people, expected) in [(TWO, false), (&ended, true), (&keyless, true)] {
+        for (people, expected) in [(&two, false), (&ended, true), (&keyless, true)] {
             let found = remarks(people, &format!("{rule}{forge}"));
             let of_rules = found
                 .iter()

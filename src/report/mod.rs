@@ -29,11 +29,13 @@ pub mod sealed;
 pub mod terminal;
 pub mod words;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::admit::Admission;
+use crate::git::RefValue;
 use crate::judge::facts::Pusher;
-use crate::judge::verdict::UpdateVerdict;
+use crate::judge::verdict::{UpdateVerdict, Verdict};
+use crate::wire::name::RefName;
 use crate::wire::oid::Oid;
 
 /// What the words need beyond the verdict.
@@ -47,6 +49,8 @@ pub struct Context {
     pub remote: String,
     /// The commits of tag objects that are pushed: what is shared and reviewed in their stead.
     pub commits: BTreeMap<Oid, Oid>,
+    /// Refs of the server by the commits that they hold already.
+    pub shared: BTreeMap<Oid, RefName>,
 }
 
 impl Context {
@@ -65,6 +69,28 @@ impl Context {
         }
     }
 
+    /// Takes from the server's refs where commits that were refused can be fetched already.
+    #[must_use]
+    pub fn among(self, verdict: &Verdict, refs: &[(RefName, RefValue)]) -> Self {
+        let commits: BTreeSet<Oid> = verdict.updates.iter().map(|it| self.commit(it)).collect();
+        let mut shared = BTreeMap::new();
+        // The last of several counts: the more a ref is meant for this, the later it comes.
+        for folder in ["refs/heads/", "refs/countersign/proposals/"] {
+            for (name, value) in refs {
+                let plain = |byte: &u8| byte.is_ascii_alphanumeric() || b"-_./".contains(byte);
+                let is_meant = name.as_bstr().starts_with(folder.as_bytes());
+                if let RefValue::Oid(oid) = value
+                    && is_meant
+                    && name.as_bstr().iter().all(plain)
+                    && commits.contains(oid)
+                {
+                    shared.insert(*oid, name.clone());
+                }
+            }
+        }
+        Self { shared, ..self }
+    }
+
     /// Returns the commit that a reviewer of the update looks at.
     fn commit(&self, update: &UpdateVerdict) -> Oid {
         *self.commits.get(&update.new).unwrap_or(&update.new)
@@ -78,6 +104,7 @@ impl Default for Context {
             pusher: None,
             remote: "origin".to_owned(),
             commits: BTreeMap::new(),
+            shared: BTreeMap::new(),
         }
     }
 }

@@ -311,6 +311,9 @@ fn help(context: &Context, code: Code) -> Option<Vec<String>> {
 }
 
 fn share(update: &UpdateVerdict, context: &Context) -> Vec<String> {
+    if let Some(name) = context.shared.get(&context.commit(update)) {
+        return wrap(&format!("it is shared already, as {name}"), "  ");
+    }
     let Some(command) = words::share(update, context) else {
         return Vec::new();
     };
@@ -340,7 +343,11 @@ fn review(
         lines = vec!["then, to approve it (others end in their own name):".to_owned()];
     }
     lines.extend(commands.iter().flat_map(Command::lines));
-    lines.push("and then push again".to_owned());
+    let again = match finding.about.len() {
+        0 | 1 => "and then push again",
+        _ => "and, once nothing is missing, push again",
+    };
+    lines.push(again.to_owned());
     lines
 }
 
@@ -396,7 +403,7 @@ mod tests {
           git push origin refs/tags/countersign/ok:refs/countersign/reviews/\
         0000000000000000000000020000000000000002/carol
           git tag -d countersign/ok
-        and then push again
+        and, once nothing is missing, push again
         note [self-approval] alice's approval of 000000000000 is of their own
           work
         help: https://git.example.com/help/review
@@ -499,7 +506,7 @@ mod tests {
           |
         4 | requires = []
           | ^^^^^^^^
-          mend the file: countersign policy check
+          mend the file until `countersign policy check` finds nothing
         help: https://git.example.com/help/review
         "#);
     }
@@ -571,7 +578,7 @@ mod tests {
           git push origin refs/tags/countersign/ok:refs/countersign/reviews/\
         0000000000000000000000020000000000000002/bob
           git tag -d countersign/ok
-        and then push again
+        and, once nothing is missing, push again
         warning [submodule-change] a submodule changes; what it points at is...
         note [unreviewed-residual] carol has not seen evil/file; approved 000...
           countersign diff 0000000000000000000000080000000000000008 \

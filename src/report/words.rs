@@ -63,7 +63,7 @@ pub(super) fn missing(finding: &Finding) -> String {
 /// Says who could still approve.
 pub(super) fn could(finding: &Finding) -> String {
     if finding.about.is_empty() {
-        "nobody else may: contributors do not count".to_owned()
+        "nobody else may now: contributors do not count, nor who has no valid key".to_owned()
     } else {
         format!("can approve: {}", list(&finding.about))
     }
@@ -287,10 +287,20 @@ pub fn remedy(
             let say = |text: &str| Remedy::Say(text.to_owned());
             vec![say(host), say(plain)]
         }
+        Code::MovedTag if update.name.as_bstr().starts_with(b"refs/countersign/") => {
+            let say = "that ref is taken: end yours in another name, such as <you>-2";
+            vec![Remedy::Say(say.to_owned())]
+        }
         code => {
             let shown = residual(update, finding).map(Remedy::Run);
-            let text = next(code).map(str::to_owned);
-            shown.into_iter().chain(text.map(Remedy::Say)).collect()
+            let text = next(code).map(str::to_owned).map(Remedy::Say);
+            let signs = matches!(code, Code::UnsignedCommit | Code::BadSignature);
+            let sign = signs.then(|| sign_all(update, context)).flatten();
+            shown
+                .into_iter()
+                .chain(text)
+                .chain(sign.map(Remedy::Run))
+                .collect()
         }
     }
 }
@@ -308,6 +318,14 @@ pub(super) fn residual(update: &UpdateVerdict, finding: &Finding) -> Option<Comm
 /// Returns the command that shows what a reviewer did not see of a commit; the tag names its ref.
 pub(super) fn diff(tag: &str, landed: &Oid) -> Option<Command> {
     Command::new(&["countersign", "diff", tag, &landed.to_string()])
+}
+
+/// Signs every commit that the remote's branch does not have.
+fn sign_all(update: &UpdateVerdict, context: &Context) -> Option<Command> {
+    let branch = update.name.as_str()?.strip_prefix("refs/heads/")?;
+    let upstream = format!("{}/{branch}", context.remote);
+    let each = "git commit --amend --no-edit -S";
+    Command::new(&["git", "rebase", "--keep-base", "--exec", each, &upstream])
 }
 
 /// Gives both ways out: where the record left the ref, or the record to where the ref is.
@@ -337,8 +355,9 @@ fn next(code: Code) -> Option<&'static str> {
         Code::MovedTag => "choose a new tag name",
         Code::UnrecordedTarget => "land the commit on a protected branch first",
         Code::ForbiddenRef | Code::ShadowingRef | Code::SymrefAlias => "push to another name",
-        Code::UnsignedCommit => "sign it: git commit --amend -S (or git rebase --exec)",
-        Code::BadSignature => "sign it again: git commit --amend -S",
+        Code::UnsignedCommit | Code::BadSignature => {
+            "sign it: git commit --amend --no-edit -S; to sign a whole branch:"
+        }
         Code::UnknownSigner | Code::ExpiredKey | Code::RevokedKey => {
             "sign with a key of people.toml, or have yours added there"
         }
@@ -351,7 +370,7 @@ fn next(code: Code) -> Option<&'static str> {
         Code::MalformedReview => "make the tag again as the documentation shows",
         Code::ReplayedReview => "sign a new review",
         Code::PolicyMissing | Code::PolicyInvalid | Code::UnsatisfiableRule => {
-            "mend the file: countersign policy check"
+            "mend the file until `countersign policy check` finds nothing"
         }
         Code::OverBudget => "push less at once, or have an admin raise the limit",
         Code::Undecidable => "try again; if it stays, tell the server's admin",
@@ -376,10 +395,14 @@ fn next(code: Code) -> Option<&'static str> {
     })
 }
 
-/// Returns the ref under which a refused commit is shared: a proposal of the pusher's, or, where
-/// nobody known pushes, a topic branch.
+/// Returns the ref under which a refused commit is shared: the one that has it, a proposal of the
+/// pusher's, or, where nobody known pushes, a topic branch.
 fn shared_as(update: &UpdateVerdict, context: &Context) -> (String, String) {
-    let short = context.commit(update).short();
+    let commit = context.commit(update);
+    let short = commit.short();
+    if let Some(name) = context.shared.get(&commit) {
+        return (name.to_string(), String::new());
+    }
     match &context.pusher {
         Some(person) => (
             "refs/countersign/proposals/".to_owned(),
@@ -389,8 +412,11 @@ fn shared_as(update: &UpdateVerdict, context: &Context) -> (String, String) {
     }
 }
 
-/// Returns the command that brings a refused commit to the server.
+/// Returns the command that brings a refused commit to the server, where it is on no ref there yet.
 pub(super) fn share(update: &UpdateVerdict, context: &Context) -> Option<Command> {
+    if context.shared.contains_key(&context.commit(update)) {
+        return None;
+    }
     let (folder, name) = shared_as(update, context);
     let refspec = format!("{}:\n{folder}\n{name}", context.commit(update));
     Command::new(&["git", "push", &context.remote, &refspec])

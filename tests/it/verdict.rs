@@ -45,6 +45,11 @@ fn refusal_of_a_tag_object() {
     let (_server, alice, bob) = two_people_under(&rules);
     let head = approved_topic(&alice, &bob, "a.txt");
     alice.land(&head).accepted();
+    // No ref ends in it any more.
+    let next = approved_topic(&alice, &bob, "b.txt");
+    alice.land(&next).accepted();
+    let topic = format!(":refs/heads/topic-{}", &head[..12]);
+    alice.push(&[&topic]).accepted();
     alice.git(&["tag", "-a", "v1", "-m", "version", &head]);
     let refused = alice
         .push(&["refs/tags/v1"])

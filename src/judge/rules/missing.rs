@@ -2,16 +2,19 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use jiff::Timestamp;
+
 use crate::judge::facts::HeadFacts;
 use crate::judge::law::Law;
 use crate::judge::quorum::Asked;
 use crate::judge::verdict::{Code, Finding, Severity};
 use crate::policy::Rule;
+use crate::policy::roster::may_approve;
 
 use super::landing::Landing;
 
 /// Names each failing rule once, whatever heads and steps it fails at.
-pub(crate) fn findings(law: &Law<'_>, landings: &[Landing<'_>]) -> Vec<Finding> {
+pub(crate) fn findings(law: &Law<'_>, landings: &[Landing<'_>], now: Timestamp) -> Vec<Finding> {
     let mut failing: BTreeMap<_, Vec<(&HeadFacts, &Asked<'_>)>> = BTreeMap::new();
     let asked = landings.iter().flat_map(Landing::asked);
     for (head, asked) in asked.filter(|(_, asked)| !asked.holds) {
@@ -20,12 +23,17 @@ pub(crate) fn findings(law: &Law<'_>, landings: &[Landing<'_>]) -> Vec<Finding> 
     }
     let rules = failing.into_values();
     rules
-        .filter_map(|failures| finding(law, &failures))
+        .filter_map(|failures| finding(law, &failures, now))
         .collect()
 }
 
-/// Returns who is missing: who counts at every failing head, and who could help at any.
-fn finding(law: &Law<'_>, failures: &[(&HeadFacts, &Asked<'_>)]) -> Option<Finding> {
+/// Returns who is missing: who counts at every failing head, and who could help at any; nobody is sent
+/// for who could not sign now.
+fn finding(
+    law: &Law<'_>,
+    failures: &[(&HeadFacts, &Asked<'_>)],
+    now: Timestamp,
+) -> Option<Finding> {
     let (_, first) = failures.first()?;
     let mut paths = BTreeSet::new();
     let mut could = BTreeSet::new();
@@ -35,6 +43,10 @@ fn finding(law: &Law<'_>, failures: &[(&HeadFacts, &Asked<'_>)]) -> Option<Findi
         could.extend(asked.could(law, head));
         got.retain(|name| asked.got.contains(name));
     }
+    could.retain(|name| {
+        let person = law.people.person(name);
+        person.is_some_and(|person| may_approve(law.people, person, first.rule, now))
+    });
     let unproven = failures.iter().any(|(head, _)| !head.unproven.is_empty());
     Some(Finding {
         rule: Some(first.rule.name.clone()),
@@ -65,7 +77,7 @@ fn want(rule: &Rule, unproven: bool) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::judge::sample::{N, Push, oid, rule};
+    use crate::judge::sample::{N, Push, name, oid, rule};
     use crate::judge::verdict::{Decision, Role};
 
     fn two_rules() -> String {
@@ -110,6 +122,21 @@ mod tests {
             push.found(Code::MissingApprovals)[0].about,
             ["dana", "erin"]
         );
+    }
+
+    /// Nor is whoever has no key that counts, though the rule names them.
+    #[test]
+    fn asks_nobody_without_a_key() {
+        let mut push = Push::new(&rule("one", r#"["1 of @maintainers"]"#, ""));
+        let asked = |push: &Push| push.found(Code::MissingApprovals)[0].about.clone();
+        assert_eq!(asked(&push), ["bob", "carol"]);
+        push.people
+            .persons
+            .get_mut(&name("bob"))
+            .unwrap()
+            .keys
+            .clear();
+        assert_eq!(asked(&push), ["carol"]);
     }
 
     /// What no rule matches falls under the built-in one, which stands in no file.
