@@ -1,5 +1,7 @@
 //! Who must approve, in words.
 
+use std::collections::BTreeSet;
+
 use serde_json::{Value, json};
 
 use crate::gather::Rulebook;
@@ -7,7 +9,7 @@ use crate::gather::scope::own_folder;
 use crate::judge::explain::{PathAsks, PlaceAsks, RuleAsks};
 use crate::people::PersonName;
 use crate::policy::{BaseWanted, Class, EvidenceWanted, Mode, Protection};
-use crate::wire::name::RefName;
+use crate::wire::name::{RefName, RepoPath};
 use crate::wire::refname;
 
 use super::plain::{plain, wrap};
@@ -23,6 +25,10 @@ pub struct About<'a> {
     pub is_policy_ref: bool,
     /// Whether it is there.
     pub exists: bool,
+    /// Whether policy and refs are as a clone has fetched them.
+    pub fetched: bool,
+    /// Those paths that it does not have.
+    pub absent: &'a BTreeSet<RepoPath>,
     /// What it could be taken for, so that no push may make it.
     pub stands_for: Option<RefName>,
     /// How the ref is protected, and in which mode; none where nothing protects it.
@@ -56,8 +62,7 @@ impl Text {
 
 fn free(about: &About<'_>) -> String {
     let (target, repository) = (about.target, &about.rules.policy.repository);
-    let own = own_folder(&refname::plain(target));
-    match (own, &about.stands_for) {
+    match (own(about), &about.stands_for) {
         (Some(own), _) => format!(
             "{target}: no change lands there; {own} takes what Countersign lets in, and nothing else"
         ),
@@ -65,54 +70,86 @@ fn free(about: &About<'_>) -> String {
             format!("{target}: no push may make it, for it could be taken for {real}")
         }
         (None, None) => {
-            format!("nobody: the policy of {repository} does not protect {target}")
+            format!("no approval is asked: the policy of {repository} does not protect {target}")
         }
     }
 }
 
+fn own(about: &About<'_>) -> Option<&'static str> {
+    own_folder(&refname::plain(about.target))
+}
+
 fn protected(text: &mut Text, about: &About<'_>, protection: &Protection) {
-    let is_tag = about.target.as_bstr().starts_with(b"refs/tags/");
-    let repository = &about.rules.policy.repository;
-    text.say(&format!("{} of {repository}", about.target), "  ");
+    let policy = &about.rules.policy;
+    text.say(&format!("{} of {}", about.target, policy.repository), "  ");
     let commit = about.rules.id.commit.short();
+    let fetched = if about.fetched { " as fetched" } else { "" };
     let held = held_to(protection);
-    text.say(&format!("held to: {held}; policy of {commit}"), "  ");
-    if is_tag {
+    text.say(
+        &format!("held to: {held}; policy of {commit}{fetched}"),
+        "  ",
+    );
+    let naming = policy
+        .rules
+        .iter()
+        .filter(|rule| rule.names_ref(about.target));
+    let naming: Vec<&str> = naming.map(|rule| rule.name.as_str()).collect();
+    if is_tag(about) {
         text.say(
-            "a tag is made at a commit on record: rules that name it are asked",
+            "a tag is made at a commit on record: only rules that name it ask",
             "  ",
         );
     } else if !about.exists {
-        let made = "not there yet: made at a commit on record, rules that name it are asked alone";
-        text.say(made, "  ");
+        let asks = match naming.is_empty() {
+            true => "nobody".to_owned(),
+            false => format!("by {} alone", naming.join(", ")),
+        };
+        let made = format!("not there yet: making it at a commit on record asks {asks};");
+        text.say(&format!("{made} a change there asks:"), "  ");
     }
     for asks in about.paths {
-        let enforced = protection.mode == Mode::DryRun && mode(about, asks) == Some(Mode::Enforce);
-        let enforced = if enforced { ", enforced" } else { "" };
-        let classes = joined(&asks.classes, ", ");
-        text.say("", "");
-        text.say(&format!("{} ({classes}){enforced}", asks.path), "  ");
-        if asks.rules.is_empty() {
-            text.say("  nobody", "    ");
-        }
-        for rule in &asks.rules {
-            text.say(&format!("  {}", heading(rule)), "    ");
-            for place in &rule.places {
-                text.say(&format!("    {}", of_place(place)), "      ");
-            }
-            if !rule.satisfiable {
-                text.say("    too few: nobody can satisfy it now", "      ");
-            }
-        }
+        of_path(text, about, protection, asks);
     }
     if about.paths.iter().any(|asks| !asks.rules.is_empty()) {
-        let who = match is_tag {
+        let who = match is_tag(about) {
             true => "Whoever makes the tag does not count.",
-            false => "Nobody counts who wrote, signed or brought a commit of the change.",
+            false => "Nobody counts who wrote, signed or pushed a commit of the change.",
+        };
+        let all = match about.paths.len() {
+            0 | 1 => "",
+            _ => "A change of all these paths must satisfy every rule. ",
         };
         let serves = "One approval serves every rule that names its person.";
         text.say("", "");
-        text.say(&format!("{who} {serves}"), "");
+        text.say(&format!("{all}{who} {serves}"), "");
+    }
+}
+
+fn is_tag(about: &About<'_>) -> bool {
+    about.target.as_bstr().starts_with(b"refs/tags/")
+}
+
+fn of_path(text: &mut Text, about: &About<'_>, protection: &Protection, asks: &PathAsks) {
+    let enforced = protection.mode == Mode::DryRun && mode(about, asks) == Some(Mode::Enforce);
+    let enforced = if enforced { ", enforced" } else { "" };
+    let new = match about.absent.contains(&asks.path) {
+        true => ", not there yet",
+        false => "",
+    };
+    let classes = joined(&asks.classes, ", ");
+    text.say("", "");
+    text.say(&format!("{} ({classes}{new}){enforced}", asks.path), "  ");
+    if asks.rules.is_empty() {
+        text.say("  no approval is asked", "    ");
+    }
+    for rule in &asks.rules {
+        text.say(&format!("  {}", heading(rule)), "    ");
+        for place in &rule.places {
+            text.say(&format!("    {}", of_place(place)), "      ");
+        }
+        if !rule.satisfiable {
+            text.say("    too few: nobody can satisfy it now", "      ");
+        }
     }
 }
 
@@ -135,6 +172,7 @@ pub fn json(about: &About<'_>) -> Value {
         "policy": {"commit": id.commit, "digest": id.digest},
         "protected": about.protection.is_some(),
         "exists": about.exists,
+        "writable": about.protection.is_some() || (own(about).is_none() && about.stands_for.is_none()),
         "stands_for": about.protection.is_none().then_some(&about.stands_for),
         "paths": about.paths.iter().map(|asks| path(about, asks)).collect::<Vec<_>>(),
     })
@@ -167,6 +205,7 @@ fn path(about: &About<'_>, asks: &PathAsks) -> Value {
     json!({
         "path": asks.path,
         "classes": asks.classes,
+        "exists": about.exists.then(|| !about.absent.contains(&asks.path)),
         "mode": mode(about, asks),
         "rules": rules.collect::<Vec<_>>(),
     })

@@ -72,8 +72,10 @@ fn people_of_each_place() {
     assert_eq!(free["stands_for"], Value::Null);
     assert_eq!(free["paths"], json!([]));
     // What no push may make is not said to be free.
+    assert_eq!(free["writable"], true);
     let imitation = explain(&["src/lib.rs", "--onto", "MAIN"]);
     assert_eq!(imitation["stands_for"], "refs/heads/main");
+    assert_eq!(imitation["writable"], false);
     for (name, why) in [
         ("MAIN", "it could be taken for"),
         ("refs/replace/x", "no change lands there"),
@@ -153,15 +155,65 @@ fn as_a_push_is_asked() {
     );
 }
 
+/// Paths are from where one is; those that are not there are said to be new, and a name that is short
+/// of the protected one gets it as a hint.
+#[test]
+fn from_a_folder() {
+    let server = world();
+    let alice = server.checkout("alice");
+    alice.onto("origin/main");
+    let args = [
+        "-C",
+        "src",
+        "explain",
+        "lib.rs",
+        "./new.rs",
+        "../README.md",
+        "lib.rs",
+    ];
+    let args = [&args[..], &["--onto", "main", "--json"]].concat();
+    let explained = alice.countersign(&args).accepted().json();
+    let paths = explained["paths"].as_array().unwrap();
+    let told: Vec<_> = paths
+        .iter()
+        .map(|it| {
+            (
+                it["path"].as_str().unwrap(),
+                it["exists"].as_bool().unwrap(),
+            )
+        })
+        .collect();
+    let there = [
+        ("src/lib.rs", true),
+        ("src/new.rs", false),
+        ("README.md", true),
+    ];
+    assert_eq!(told, there);
+    for (onto, meant) in [
+        ("v1.0", "refs/tags/v1.0"),
+        ("origin/main", "refs/heads/main"),
+    ] {
+        alice
+            .countersign(&["explain", "a", "--onto", onto])
+            .accepted()
+            .says(&format!("--onto {meant}"));
+    }
+}
+
 /// What is no path of a tree, and a clone that knows no policy, are told apart from an answer.
 #[test]
 fn bad_input() {
     let server = world();
-    for path in ["/etc/passwd", "src/", "../x", ""] {
+    for (path, why) in [
+        ("/etc/passwd", "an empty name"),
+        ("src/", "is a directory"),
+        ("../x", "leads out"),
+        ("", "an empty name"),
+    ] {
         server
             .cli(&["explain", path, "--onto", "main"])
             .exits(2)
-            .says("from the repository's root");
+            .says(why);
     }
     server.cli(&["explain", "--onto", "main"]).exits(2);
     server
