@@ -15,8 +15,8 @@ use crate::host::clock;
 use crate::host::config;
 use crate::host::enroll::{Done, EnrollError, Enrolment, remove};
 use crate::host::founding::{Founder, Founding};
-use crate::host::hooks::{Change, Hook};
-use crate::host::server::{InitialRecord, SYSTEM_FILE};
+use crate::host::hooks::{self, Change, Hook};
+use crate::host::server::{InitialRecord, SYSTEM_FILE, Server};
 use crate::people::{PersonKind, PersonName};
 use crate::policy::Mode;
 use crate::record::RecordError;
@@ -240,7 +240,10 @@ impl Enroll {
             session.print("nothing to do\n")?;
         }
         self.warn(done.iter(), session);
-        Ok(())
+        match self.dry_run || self.remove {
+            true => Ok(()),
+            false => next(done, git_dir, session),
+        }
     }
 
     /// Warns of what the first policy lacks, where one was written.
@@ -319,6 +322,27 @@ fn failed(error: EnrollError, git_dir: &Path) -> CliError {
     error.hint(hints)
 }
 
+/// Says what holds now and, once there is a record, what comes next.
+fn next(done: &[Done], git_dir: &Path, session: &mut Session<'_>) -> Result<(), CliError> {
+    if let Ok(server) = Server::load(git_dir, Path::new(SYSTEM_FILE)) {
+        session.print(match server.mode {
+            Mode::DryRun => {
+                "mode: dry run, so every push passes, and what would be refused is said\n"
+            }
+            Mode::Enforce => "mode: enforce, unless the policy has a ref in dry run\n",
+        })?;
+    }
+    if done.iter().any(|step| matches!(step, Done::Genesis(_))) {
+        let repo = hooks::word(git_dir.as_os_str());
+        session.say("next: say who pushes, where the host does not, and prove that it holds:");
+        session.say(&format!(
+            "  countersign -C {repo} people export --authorized-keys"
+        ));
+        session.say(&format!("  countersign -C {repo} doctor"));
+    }
+    Ok(())
+}
+
 /// Says one step in words that fit `would: …` as well as what was done.
 fn words(step: &Done) -> String {
     match step {
@@ -350,8 +374,8 @@ fn words(step: &Done) -> String {
                 .map(|(name, oid)| format!("\n  {name} {oid}"))
                 .collect();
             format!(
-                "record: begins with {} protected refs{}",
-                tips.len(),
+                "record: begins with {}{}",
+                counted(tips.len(), "protected ref"),
                 tips.concat()
             )
         }

@@ -121,7 +121,19 @@ fn resolve(
             let mut command = scrubbed(session)?;
             let peeled = format!("{text}{peel}");
             command.args(["rev-parse", "--verify", "--end-of-options", &peeled]);
-            let line = line_of(command).map_err(|error| wrong(text, &error.source.to_string()))?;
+            let line = line_of(command).map_err(|error| {
+                let said = error.source.to_string();
+                // git's words for it are about something else.
+                let unknown = said.contains("Needed a single revision");
+                wrong(
+                    text,
+                    if unknown {
+                        "there is no such commit here"
+                    } else {
+                        &said
+                    },
+                )
+            })?;
             let id = line.parse::<Oid>();
             id.map_err(|_| wrong(text, "git names nothing by that"))?
         }

@@ -118,7 +118,7 @@ impl Found {
                 report::policy::tables(policy),
             ))?;
             for remark in &remarks {
-                session.say(&format!("warning: {}", report::people::words(remark)));
+                session.tell(&format!("warning: {}", report::people::words(remark)));
             }
         }
         Ok(match remarks.is_empty() {

@@ -4,6 +4,8 @@ use std::ffi::OsString;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
+use crate::report::plain::{plain, wrap};
+
 /// What a command gets besides its arguments.
 pub struct Session<'a> {
     out: &'a mut dyn Write,
@@ -77,6 +79,13 @@ impl<'a> Session<'a> {
     pub fn print(&mut self, text: &str) -> io::Result<()> {
         self.out.write_all(text.as_bytes())?;
         self.out.flush()
+    }
+
+    /// Writes words in as many lines as they take, further ones indented.
+    pub fn tell(&mut self, text: &str) {
+        for line in wrap(&plain(text), "  ") {
+            self.say(&line);
+        }
     }
 
     /// Writes a line of words; where they cannot be written, the exit code must do.

@@ -145,7 +145,7 @@ impl Sign {
             .map_err(|error| error.hint([fetch_hint(&self.place.remote)]))?;
         let message = ReviewMessage {
             verb,
-            target,
+            target: target.clone(),
             repository: match (&self.repository, &rules) {
                 (Some(name), _) => name.clone(),
                 (None, Some(rules)) => rules.policy.repository.clone(),
@@ -179,6 +179,7 @@ impl Sign {
             leaf: self.leaf(session, rules.as_ref().map(|rules| &*rules.people))?,
             brings: brings(repo, &fetched, &head),
             head,
+            target,
             tip,
             text,
         })
@@ -256,6 +257,7 @@ struct Review {
     remote: String,
     leaf: String,
     head: Oid,
+    target: RefName,
     /// The tip of the target as fetched.
     tip: Option<Oid>,
     /// How many unsigned commits of the change the remote may lack.
@@ -378,6 +380,11 @@ fn show(review: &Review, session: &mut Session<'_>, repo: &Repo) -> Result<(), C
         session.say("note: the target is not fetched, so the change cannot be shown");
         return Ok(());
     };
+    let Review { remote, target, .. } = review;
+    let against = format!("{target} of {remote} as fetched ({})", tip.short());
+    session.say(&plain(&format!(
+        "against {against}; is it the newest? git fetch {remote}"
+    )));
     let bases = walk::merge_bases(repo, &review.head, &tip, WALK).unwrap_or_default();
     let [base] = bases.as_slice() else {
         session.say("note: there is no one commit that this change starts from to show it");

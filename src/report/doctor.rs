@@ -254,12 +254,19 @@ fn mends(open: &Open, git_dir: &Path) -> Remedy {
                 "countersign people import --person {person} --keys KEY.pub --write"
             )],
         },
-        Open::Remark(Remark::Unsatisfiable(..) | Remark::HangsOn(..) | Remark::BotsAlone(..)) => {
-            Remedy {
-                words: vec!["let the rule ask for more people, and land it:".to_owned()],
-                commands: vec!["${EDITOR:-vi} .countersign/policy.toml".to_owned()],
-            }
-        }
+        Open::Remark(remark) if remark.is_of_rule() => Remedy {
+            words: vec![
+                match remark {
+                    Remark::Unsatisfiable(..) => {
+                        "in a clone, ask for fewer or give more people keys; then land it:"
+                    }
+                    Remark::BotsAlone(..) => "in a clone, ask for a human too; then land it:",
+                    _ => "in a clone, name more people who may; then land it:",
+                }
+                .to_owned(),
+            ],
+            commands: vec!["${EDITOR:-vi} .countersign/policy.toml".to_owned()],
+        },
         Open::Remark(_) => one("${EDITOR:-vi} .countersign/people.toml".to_owned()),
         Open::Nobody(source) => advice(match source {
             PusherSource::Gitlab => "give people `accounts = { gitlab = <id> }` in people.toml",

@@ -9,7 +9,7 @@ use crate::wire::cosignature::CosignerKey;
 use crate::wire::log_policy::Cosigned;
 
 use super::log::{blank, lines};
-use super::plain::plain;
+use super::plain::{plain, wrap};
 
 /// What one witness said when it was asked.
 #[derive(Debug)]
@@ -39,15 +39,20 @@ impl Asked {
 
 /// Says how far the record is final, in a line or two.
 pub fn text(sealed: &Sealed) -> String {
+    let lines = wrap(&said(sealed), "  ");
+    lines.into_iter().map(|line| line + "\n").collect()
+}
+
+fn said(sealed: &Sealed) -> String {
     let (finality, witnesses) = match sealed {
         Sealed::Unasked => {
             return "final: nothing, since the policy names no witnesses: the record proves nothing \
-                    against its own operator\n"
+                    against its own operator"
                 .to_owned();
         }
         Sealed::Unknown(why) => {
             return format!(
-                "final: cannot be said, the policy is unreadable: {}\n",
+                "final: cannot be said, the policy is unreadable: {}",
                 plain(why)
             );
         }
@@ -60,11 +65,11 @@ pub fn text(sealed: &Sealed) -> String {
     match &finality.last {
         None => format!(
             "final: none of {} entries, {count} of {all} witnesses are wanted: run countersign log \
-             witness\n",
+             witness",
             finality.size
         ),
         Some((last, cosigned)) => format!(
-            "final: {} of {} entries, {}\n",
+            "final: {} of {} entries, {}",
             last.size,
             finality.size,
             by(cosigned)

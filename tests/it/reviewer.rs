@@ -5,6 +5,7 @@ use serde_json::Value;
 
 use crate::push::approved_on_main;
 use crate::support::checkout::review_message;
+use crate::support::config::PLAIN_RULE;
 use crate::support::{
     Checkout, MAIN, NewCommit, Outcome, Server, approved_topic, two_people, two_people_under,
 };
@@ -33,7 +34,7 @@ fn diverged(alice: &Checkout, bob: &Checkout, first: &str, second: &str) -> Stri
 /// and nothing of the merge that was made up for it is held against anybody.
 #[test]
 fn a_head_that_main_has_passed() {
-    let rules = format!("{}{SIGNED_COMMITS}", crate::support::config::PLAIN_RULE);
+    let rules = format!("{}{SIGNED_COMMITS}", PLAIN_RULE);
     let (server, alice, bob) = two_people_under(&rules);
     let head = diverged(&alice, &bob, "a.txt", "b.txt");
     let value = on_server(&server, &head);
@@ -366,6 +367,111 @@ fn revisions() {
     alice
         .countersign(&["check", "--onto", "main", "--", "--all"])
         .exits(2);
+}
+
+/// With an annotated tag on record a proposal is shared as before.
+#[test]
+fn proposals_beside_recorded_tags() {
+    let (server, alice, bob) = two_people();
+    let head = approved_topic(&alice, &bob, "a.txt");
+    alice.land(&head).accepted();
+    alice.git(&["tag", "-a", "-m", "release", "v1", &head]);
+    alice.push(&["refs/tags/v1"]).accepted();
+    alice.onto("origin/main");
+    let next = alice.change("b.txt", "new\n");
+    let name = "refs/countersign/proposals/alice/next";
+    alice.push(&[&format!("{next}:{name}")]).accepted();
+    assert_eq!(server.tip(name), Some(next));
+}
+
+/// A refusal does not ask to share what the server has: it says where, and the reviewer's commands
+/// fetch that.
+#[test]
+fn shared_already() {
+    let (_server, alice, _) = two_people();
+    let head = alice.change("a.txt", "new\n");
+    let said = |outcome: Outcome| outcome.refused(&["missing-approvals"]).stderr;
+    let first = said(alice.land(&head));
+    assert!(first.contains("share it first"), "{first}");
+    for (name, fetched) in [
+        ("refs/heads/alice/a", "refs/heads/alice/a"),
+        (
+            "refs/countersign/proposals/alice/a",
+            "refs/countersign/proposals/alice/a",
+        ),
+        ("refs/heads/alice/b", "refs/countersign/proposals/alice/a"),
+    ] {
+        alice.push(&[&format!("{head}:{name}")]).accepted();
+        let then = said(alice.land(&head));
+        assert!(!then.contains("share it first"), "{then}");
+        assert!(
+            then.contains(&format!("it is shared already, as {fetched}")),
+            "{then}"
+        );
+        assert!(
+            then.contains(&format!("git fetch origin {fetched}")),
+            "{then}"
+        );
+    }
+}
+
+/// What a refusal says to do about unsigned commits signs all of them, without an editor.
+#[test]
+fn commands_that_sign() {
+    let (server, alice, bob) = two_people_under(&format!("{PLAIN_RULE}{SIGNED_COMMITS}"));
+    alice.onto("origin/main");
+    alice.git(&["checkout", "-q", "-B", "topic"]);
+    let mut head = String::new();
+    for file in ["a.txt", "b.txt"] {
+        head = alice.commit(NewCommit {
+            files: &[(file, Some("new\n"))],
+            unsigned: true,
+            ..NewCommit::default()
+        });
+    }
+    alice.land(&head).refused(&["unsigned-commit"]);
+    let checked = alice.countersign(&["check", &head, "--onto", "main", "--json", "--as", "alice"]);
+    let verdict = checked.json();
+    let findings = verdict["updates"][0]["findings"].as_array().unwrap();
+    let remedies = findings
+        .iter()
+        .flat_map(|it| it["remedy"].as_array().unwrap());
+    let command = remedies
+        .filter_map(Value::as_str)
+        .find(|remedy| remedy.starts_with("git rebase"))
+        .unwrap();
+    alice.shell(command).accepted();
+    let signed = alice.git(&["rev-parse", "HEAD"]);
+    assert_ne!(signed, head);
+    alice.share(&signed);
+    bob.approve(&signed).accepted();
+    alice.land(&signed).accepted();
+    assert_eq!(server.main(), signed);
+}
+
+/// A clone takes what is on the branch for what the server let in: it does not ask for one approval
+/// more over commits that landed unsigned, where the reviewer saw an older tip.
+#[test]
+fn landed_commits_in_a_clone() {
+    let (server, alice, bob) = two_people();
+    let base = format!("Base: {}", server.main());
+    let first = alice.commit(NewCommit {
+        files: &[("a.txt", Some("new\n"))],
+        unsigned: true,
+        ..NewCommit::default()
+    });
+    alice.share(&first);
+    bob.approve(&first).accepted();
+    alice.land(&first).accepted();
+    alice.onto("origin/main");
+    let late = alice.change("late.txt", "new\n");
+    alice.share(&late);
+    bob.review("approve", &late, &[&base]).accepted();
+    bob.fetch();
+    let here = reviews_json(&bob.countersign(&["reviews", &late, "--onto", "main", "--json"]));
+    for value in [here, on_server(&server, &late)] {
+        assert_eq!(value["verdict"]["decision"], "accept", "{value}");
+    }
 }
 
 /// Whoever reviews a proposal brings none of its commits, and is not warned; whoever has a commit from

@@ -309,9 +309,7 @@ fn without_witnesses() {
         let told = server.cli(&[what, &["--json"]].concat()).exits(0).json();
         assert_eq!(told["final"], Value::Null);
         let outcome = server.cli(what).exits(0);
-        outcome
-            .says("proves nothing against its own operator")
-            .either();
+        outcome.says("since the policy names no witnesses").either();
     }
 }
 

@@ -58,7 +58,7 @@ impl Check {
                 } else {
                     "note"
                 };
-                session.say(&format!("{weight}: {}", people::words(remark)));
+                session.tell(&format!("{weight}: {}", people::words(remark)));
             }
         }
         Ok(match remarks.iter().any(Remark::needs_action) {

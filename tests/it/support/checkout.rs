@@ -107,6 +107,11 @@ impl Checkout {
         Outcome::of(self.command("git").args(args), b"")
     }
 
+    /// Runs a line of shell, as somebody who copied it.
+    pub(crate) fn shell(&self, line: &str) -> Outcome {
+        Outcome::of(self.command("sh").args(["-c", line]), b"")
+    }
+
     /// Runs git, which must succeed, and returns its output.
     #[track_caller]
     pub(crate) fn git(&self, args: &[&str]) -> String {
