@@ -139,7 +139,7 @@ fn git_log(workshop: &Workshop, certificate: &Path, head: &Oid, sample: usize) -
 
 /// sq-git, with a policy of its own that lets olga sign commits.
 fn sq_git(workshop: &Workshop, certificate: &Path, from: &Oid, to: &Oid) -> Option<Taken> {
-    let available = Command::new("sq-git").arg("--version").output();
+    let available = Command::new("sq-git").arg("--help").output();
     available.ok().filter(|output| output.status.success())?;
     let folder = workshop.server.folder();
     let policy = folder.join("openpgp-policy.toml");
@@ -157,9 +157,11 @@ fn sq_git(workshop: &Workshop, certificate: &Path, from: &Oid, to: &Oid) -> Opti
         policy,
         "--sign-commit",
     ];
-    accepted(run(
-        &[&authorize[..], &["olga", "--file", certificate]].concat()
-    ));
+    accepted(run(&[
+        &authorize[..],
+        &["--cert-file", certificate, "olga"],
+    ]
+    .concat()));
     let (from, to) = (from.to_string(), to.to_string());
     Some(accepted(run(&[
         "log",

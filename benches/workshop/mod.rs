@@ -66,13 +66,18 @@ pub(crate) struct HookTaken {
 impl Workshop {
     /// Makes a server with so many commits, enrolls it, and clones it.
     pub(crate) fn new(commits: usize) -> (Self, Tree, Oid) {
+        Self::certified(commits, None)
+    }
+
+    /// Makes a server where olga has this OpenPGP certificate too.
+    pub(crate) fn certified(commits: usize, certificate: Option<&str>) -> (Self, Tree, Oid) {
         let server = Server::bare(Format::Sha1);
         let mut import = server.admin_command("git");
         import
             .args(["fast-import", "--quiet"])
             .stdin(Stdio::piped());
         let mut child = import.spawn().unwrap();
-        history(child.stdin.take().unwrap(), commits);
+        history(child.stdin.take().unwrap(), commits, certificate);
         assert!(child.wait().unwrap().success());
         let clone = server.folder().join("clone.git");
         let mut command = scrubbed("git", server.folder());
@@ -133,6 +138,19 @@ impl Workshop {
 
     /// Writes a commit that somebody makes and signs now.
     pub(crate) fn commit(&self, person: &str, tree: &Tree, parents: &[Oid]) -> Oid {
+        self.commit_by(person, tree, parents, &|payload| {
+            world::sign(person, payload)
+        })
+    }
+
+    /// Writes a commit that somebody makes now, with a signature over it.
+    pub(crate) fn commit_by(
+        &self,
+        person: &str,
+        tree: &Tree,
+        parents: &[Oid],
+        sign: &dyn Fn(&[u8]) -> Vec<u8>,
+    ) -> Oid {
         let mut raw = Vec::new();
         // As directories sort.
         let mut dirs: Vec<_> = tree.0.iter().collect();
@@ -150,7 +168,7 @@ impl Workshop {
         let who = format!("{person} <{person}@example.com> {now} +0000");
         head += &format!("author {who}\ncommitter {who}\n");
         let body = "\nA change\n\nThat is explained in a line or two, and why it is wanted.\n";
-        let signature = world::sign(person, format!("{head}{body}").as_bytes());
+        let signature = sign(format!("{head}{body}").as_bytes());
         let signature = String::from_utf8(signature).unwrap();
         let folded = signature.trim_end().replace('\n', "\n ");
         let raw = format!("{head}gpgsig {folded}\n{body}");
@@ -314,7 +332,7 @@ fn text(number: usize, what: usize) -> String {
 }
 
 /// Writes a history for fast-import: all files, then a change of one in each commit.
-fn history(mut to: impl std::io::Write, commits: usize) {
+fn history(mut to: impl std::io::Write, commits: usize, certificate: Option<&str>) {
     let mut to = std::io::BufWriter::new(&mut to);
     let people: String = PEOPLE
         .iter()
@@ -326,7 +344,14 @@ fn history(mut to: impl std::io::Write, commits: usize) {
             )
         })
         .collect();
-    let people = format!("{people}[teams]\nmaintainers = {PEOPLE:?}\n");
+    let olga = match certificate {
+        Some(_) => {
+            "[people.olga]\nemails = [\"olga@example.com\"]\nlogins = [\"olga\"]\n\
+             keys = [{ openpgp = \"keys/olga.asc\" }]\n"
+        }
+        None => "",
+    };
+    let people = format!("{people}{olga}[teams]\nmaintainers = {PEOPLE:?}\n");
     let policy = crate::support::policy(crate::support::config::PLAIN_RULE);
     for commit in 0..commits.max(1) {
         let who = format!("Root <root@example.com> {} +0000", 1_500_000_000 + commit);
@@ -338,6 +363,9 @@ fn history(mut to: impl std::io::Write, commits: usize) {
         if commit == 0 {
             file(".countersign/policy.toml", &policy);
             file(".countersign/people.toml", &people);
+            if let Some(certificate) = certificate {
+                file(".countersign/keys/olga.asc", certificate);
+            }
             (0..FILES).for_each(|number| file(&path(number), &text(number, 0)));
         } else {
             let number = commit * 37 % FILES;
