@@ -49,11 +49,12 @@ fn main() {
     let key = key();
     let certificate = armored(&key);
     let (workshop, mut tree, main) = Workshop::certified(100, Some(&certificate));
-    let mut head = main;
+    let (mut head, mut first) = (main, None);
     for number in 0..count {
         workshop.edit(&mut tree, number * 37 % FILES, 1_000_000 + number);
         let sign = |payload: &[u8]| signature(&key, payload);
         head = workshop.commit_by("olga", &tree, &[head], &sign);
+        first.get_or_insert(head);
     }
     workshop.time_hooks();
     accepted(workshop.push("olga", &format!("{head}:refs/heads/topic")));
@@ -81,7 +82,8 @@ fn main() {
         sample,
         &git_log(&workshop, &file, &head, sample),
     );
-    match sq_git(&workshop, &file, &main, &head) {
+    // What it starts from must be signed as well.
+    match sq_git(&workshop, &file, &first.unwrap(), &head) {
         Some(took) => row("sq-git log", count, &took),
         None => println!("sq-git is not installed, and left out"),
     }
