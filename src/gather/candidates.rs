@@ -121,7 +121,7 @@ pub(crate) fn gather(
     let mut read = Vec::new();
     for person in &named {
         desk.check_time()?;
-        read.push(reviews_of(desk, name, person)?);
+        read.push(reviews_of(desk, name, person, new)?);
     }
     let history = History::of(desk, name, &read)?;
     let mut all = Vec::new();
@@ -143,14 +143,17 @@ pub(crate) fn gather(
     Ok(Candidates { all })
 }
 
-/// Returns a person's newest reviews, newest first, but for old ones that have nothing to say: what
-/// landed is described for its newest alone.
+/// Returns a person's newest reviews, newest first, but for old ones that have nothing to say: of what
+/// has landed the newest is described, and what the step brings once more.
 fn reviews_of(
     desk: &Desk<'_>,
     name: &RefName,
     person: &PersonName,
+    new: &BTreeSet<Oid>,
 ) -> Result<Vec<Candidate>, GatherError> {
-    let reviews = desk.view.reviews_open(name, person, REVIEWS, ENDED)?;
+    let reviews = desk
+        .view
+        .reviews_open(name, person, (REVIEWS, ENDED), new)?;
     open_all(desk, person, reviews)
 }
 

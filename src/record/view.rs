@@ -284,21 +284,21 @@ impl View {
     }
 
     /// Returns a person's reviews as [`View::reviews_by`] does, but for those at the end of which nothing
-    /// depends: behind the last one whose head no landing has spent, as many are left as hold `ended`
-    /// approvals.
+    /// depends: behind the last one whose head no landing has spent, or is among the `new` commits, as
+    /// many are left as hold `ended` approvals.
     pub(crate) fn reviews_open(
         &self,
         target: &RefName,
         person: &PersonName,
-        limit: usize,
-        ended: usize,
+        (limit, ended): (usize, usize),
+        new: &BTreeSet<Oid>,
     ) -> Result<Vec<(u64, Rc<Logged>)>, RecordError> {
         let rows = self.reviewed(target, person, limit)?;
         let (mut wanted, mut spent) = (0, 0);
         for (position, (_, row)) in rows.iter().enumerate() {
             let counts = row.spent && row.approves && spent < ended;
             spent += usize::from(counts);
-            if counts || !row.spent {
+            if counts || !row.spent || new.contains(&row.head) {
                 wanted = position.saturating_add(1);
             }
         }
@@ -328,8 +328,13 @@ impl View {
         let mut found = Vec::new();
         for layer in self.layers.iter().rev() {
             let left = limit.saturating_sub(found.len());
-            let rows = layer.reviewed(target, person, left)?;
-            found.extend(rows.into_iter().map(|row| (layer, row)));
+            for mut row in layer.reviewed(target, person, left)? {
+                // What another layer has spent is spent: once all is in the log there is one.
+                if !row.spent && self.layers.len() > 1 {
+                    row.spent = self.spent(target, &row.head)?.is_some();
+                }
+                found.push((layer, row));
+            }
         }
         Ok(found)
     }

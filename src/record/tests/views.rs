@@ -1,5 +1,6 @@
 //! What views answer, the same from disk, from memory and from any mixture.
 
+use std::collections::BTreeSet;
 use std::rc::Rc;
 
 use super::*;
@@ -128,6 +129,28 @@ fn answers_the_same_everywhere() {
     }
 }
 
+/// A review that a push brings of a head that landed earlier is as spent before it is logged as after:
+/// what is left of its person's reviews is the same.
+#[test]
+fn spent_in_another_layer() {
+    let (_dir, record) = new_record();
+    let again = Entry::Review(review(18, "approve", "bob", 20));
+    append(&record, &[sample(), vec![again]].concat());
+    let all = record.view().unwrap();
+    let left = |view: &View, ended| {
+        let nothing = BTreeSet::new();
+        let left = view.reviews_open(&main(), &person("bob"), (9, ended), &nothing);
+        said(&left.unwrap())
+    };
+    for size in 0..11 {
+        let later: Vec<Entry> = (size..11).map(|at| record.entry(at).unwrap()).collect();
+        let view = record.view_at(size).unwrap().with_pending(later).unwrap();
+        for ended in [0, 1, 2, 9] {
+            assert_eq!(left(&view, ended), left(&all, ended), "{size} {ended}");
+        }
+    }
+}
+
 /// A view of an earlier size answers as the log of that size did, whatever was asked before.
 #[test]
 fn shows_nothing_later() {
@@ -223,7 +246,8 @@ fn open(
     (limit, ended): (usize, usize),
     all: &[(u64, Rc<Logged>)],
 ) -> String {
-    let left = view.reviews_open(name, &person(who), limit, ended).unwrap();
+    let left = view.reviews_open(name, &person(who), (limit, ended), &BTreeSet::new());
+    let left = left.unwrap();
     let (kept, out) = all.split_at(left.len());
     assert_eq!(left, kept);
     let spent = |(_, review): &&(u64, Rc<Logged>)| view.is_spent(review).unwrap();
@@ -275,6 +299,9 @@ fn answers(view: &View) -> Vec<String> {
             for ended in [0, 1, 9] {
                 all.push(open(view, &name, who, (limit, ended), &reviews));
             }
+            let every = reviews.iter().map(|(_, review)| review.head).collect();
+            let new = view.reviews_open(&name, &person(who), (limit, 0), &every);
+            assert_eq!(new.unwrap().len(), reviews.len());
             let heads = view.reviewed_heads(&name, &person(who), limit).unwrap();
             let expected: Vec<Oid> = reviews.iter().map(|(_, review)| review.head).collect();
             assert_eq!(heads, expected);
