@@ -101,6 +101,10 @@ impl Explain {
         let mut command = git::scrubbed(session)?;
         command.args(["rev-parse", "--show-prefix"]);
         let prefix = git::line_of(command).unwrap_or_default();
+        if prefix.contains(char::REPLACEMENT_CHARACTER) {
+            let message = "this folder's name is not UTF-8: name paths from the top";
+            return Err(CliError::words(Kind::Usage, message));
+        }
         let mut paths = Vec::new();
         for path in &self.paths {
             let path = repo_path(prefix.as_bytes(), path.as_bytes())?;

@@ -283,8 +283,8 @@ fn said(verdict: &Verdict) -> Vec<String> {
 pub(super) struct Bringing<'a> {
     repo: &'a Repo,
     new: BTreeSet<Oid>,
-    /// What has landed, as fetched: whoever brought what it has, the server let it in.
-    landed: &'a [Oid],
+    /// The tip of the target, as fetched: whoever brought what it has, the server let it in.
+    landed: Option<Oid>,
     limit: usize,
 }
 
@@ -294,7 +294,7 @@ impl<'a> Bringing<'a> {
         repo: &'a Repo,
         fetched: &Fetched,
         new: &Oid,
-        landed: &'a [Oid],
+        landed: Option<Oid>,
         limits: &Limits,
     ) -> Result<Self, CliError> {
         let limit = limits.objects();
@@ -323,10 +323,9 @@ impl Bringers for Bringing<'_> {
     }
 
     fn vouches(&self, commit: &Oid) -> bool {
-        let mut landed = self.landed.iter();
-        landed.any(|tip| {
-            let is_in = walk::is_ancestor(self.repo, commit, tip, self.limit);
-            commit == tip || is_in.unwrap_or(false)
+        self.landed.is_some_and(|tip| {
+            let is_in = walk::is_ancestor(self.repo, commit, &tip, self.limit);
+            *commit == tip || is_in.unwrap_or(false)
         })
     }
 }

@@ -67,8 +67,8 @@ enum Place {
     Clone {
         repo: Box<Repo>,
         fetched: Fetched,
-        /// Tips of the target and of the policy ref.
-        landed: Vec<Oid>,
+        /// The tip of the target.
+        landed: Option<Oid>,
     },
 }
 
@@ -150,12 +150,12 @@ impl Ground {
         }
         let reviews = "refs/countersign/reviews/*:refs/countersign/reviews/*";
         session.say(&format!("hint: git fetch {remote} '{reviews}'"));
-        let landed = [&target, &policy_ref].map(|name| fetched.tips.get(name).copied());
+        let landed = fetched.tips.get(&target).copied();
         Ok(Self {
             place: Place::Clone {
                 repo: Box::new(repo),
                 fetched,
-                landed: landed.into_iter().flatten().collect(),
+                landed,
             },
             policy_ref,
             limits,
@@ -258,7 +258,7 @@ impl Ground {
                 fetched,
                 landed,
             } => {
-                let bringers = &Bringing::of(repo, fetched, new, landed, &self.limits)?;
+                let bringers = &Bringing::of(repo, fetched, new, *landed, &self.limits)?;
                 decide(Asked { bringers, ..asked })
             }
         }

@@ -87,7 +87,7 @@ impl Sign {
         if verb == ReviewVerb::Approve {
             show(&review, session, &repo)?;
         }
-        if review.brings > 0 && !review.is_proposed(session) {
+        if review.brings > 0 && (self.no_push || !review.is_proposed(session)) {
             session.say(&format!(
                 "warning: on no fetched branch of {}: {} of the change; pushing this review may bring \
                  what is missing there, and who first brings a commit cannot approve it",

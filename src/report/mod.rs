@@ -74,8 +74,14 @@ impl Context {
     pub fn among(self, verdict: &Verdict, refs: &[(RefName, RefValue)]) -> Self {
         let commits: BTreeSet<Oid> = verdict.updates.iter().map(|it| self.commit(it)).collect();
         let mut shared = BTreeMap::new();
+        let proposals = "refs/countersign/proposals/".to_owned();
+        let own = self
+            .pusher
+            .as_ref()
+            .map(|person| format!("{proposals}{person}/"));
         // The last of several counts: the more a ref is meant for this, the later it comes.
-        for folder in ["refs/heads/", "refs/countersign/proposals/"] {
+        let folders = ["refs/heads/".to_owned(), proposals].into_iter().chain(own);
+        for folder in folders {
             for (name, value) in refs {
                 let plain = |byte: &u8| byte.is_ascii_alphanumeric() || b"-_./".contains(byte);
                 let is_meant = name.as_bstr().starts_with(folder.as_bytes());

@@ -323,9 +323,20 @@ pub(super) fn diff(tag: &str, landed: &Oid) -> Option<Command> {
 /// Signs every commit that the remote's branch does not have.
 fn sign_all(update: &UpdateVerdict, context: &Context) -> Option<Command> {
     let branch = update.name.as_str()?.strip_prefix("refs/heads/")?;
+    if update.old.is_zero() {
+        return None;
+    }
     let upstream = format!("{}/{branch}", context.remote);
     let each = "git commit --amend --no-edit -S";
-    Command::new(&["git", "rebase", "--keep-base", "--exec", each, &upstream])
+    Command::new(&[
+        "git",
+        "rebase",
+        "--keep-base",
+        "--rebase-merges",
+        "--exec",
+        each,
+        &upstream,
+    ])
 }
 
 /// Gives both ways out: where the record left the ref, or the record to where the ref is.
@@ -356,7 +367,7 @@ fn next(code: Code) -> Option<&'static str> {
         Code::UnrecordedTarget => "land the commit on a protected branch first",
         Code::ForbiddenRef | Code::ShadowingRef | Code::SymrefAlias => "push to another name",
         Code::UnsignedCommit | Code::BadSignature => {
-            "sign it: git commit --amend --no-edit -S; to sign a whole branch:"
+            "sign it: git commit --amend --no-edit -S; to sign all of your branch:"
         }
         Code::UnknownSigner | Code::ExpiredKey | Code::RevokedKey => {
             "sign with a key of people.toml, or have yours added there"
