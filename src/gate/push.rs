@@ -31,7 +31,7 @@ use crate::host::hooks::{Hook, Hooks};
 use crate::host::previous::run_previous;
 use crate::host::pusher;
 use crate::judge::facts::Pusher;
-use crate::judge::verdict::{Decision, Verdict};
+use crate::judge::verdict::{Code, Decision, Verdict};
 use crate::people::People;
 use crate::record::entry::{DecisionId, Entry, Landed, PolicyId, PusherId, Received};
 use crate::record::{Intent, Lock, Process, RecordError, View};
@@ -311,8 +311,12 @@ impl Door<'_> {
     }
 
     pub(super) fn refused(&self, admission: Admission) -> Result<(Admission, String), GateError> {
-        // Where the refs cannot be listed, sharing once more does no harm.
-        let refs = self.site.repo.references().unwrap_or_default();
+        // Asked for where a refusal says how to share; if they cannot be listed, sharing again does no harm.
+        let mut findings = admission.verdict.updates.iter().flat_map(|it| &it.findings);
+        let refs = match findings.any(|finding| finding.code == Code::MissingApprovals) {
+            true => self.site.repo.references().unwrap_or_default(),
+            false => Vec::new(),
+        };
         let context = self.context(&admission).among(&admission.verdict, &refs);
         let event = serde_json::json!({
             "at": clock().to_string(),

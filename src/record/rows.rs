@@ -262,7 +262,7 @@ impl Rows {
         }
     }
 
-    /// Returns the same with what the index says of each; nothing where all of them are in memory.
+    /// Returns a person's newest reviews as the index has them; nothing where all are in memory.
     pub(super) fn reviewed(
         &self,
         target: &RefName,

@@ -642,7 +642,7 @@ impl Layer {
         Ok(found)
     }
 
-    /// The same without entries, where an index has what they say.
+    /// A person's newest reviews, newest first: of an index without reading their entries.
     fn reviewed(
         &self,
         target: &RefName,
